@@ -1,0 +1,1 @@
+//! The HTTP listener for metrics, health and beans.

@@ -1,0 +1,1 @@
+//! Newtypes, clock, bounded queues, task supervision and size and duration parsing.

@@ -1,0 +1,1 @@
+//! The broker: wires the rooms below together and handles each API.

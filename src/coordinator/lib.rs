@@ -1,0 +1,1 @@
+//! Groups and offsets as pure state machines over a log.

