@@ -1,0 +1,109 @@
+"""Starts the real binary on free ports with a directory of its own, and stops it after the test."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import pytest
+
+BINARY = os.environ["PHAROS_BIN"]
+START_LIMIT_SECONDS = 30
+
+
+class Node:
+    """One running `pharos up`; `bootstrap` is HOST:PORT of its Kafka listener, `admin` of its HTTP listener."""
+
+    def __init__(self, directory, overrides=(), environment=None):
+        self.directory = pathlib.Path(directory)
+        self.overrides = [
+            "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0",
+            "admin.listeners=HTTP://127.0.0.1:0",
+            f"log.dirs={self.directory}/data",
+            *overrides,
+        ]
+        self.environment = environment or {}
+        self.process = None
+
+    def start(self):
+        ready = self.directory / "ready.json"
+        ready.unlink(missing_ok=True)
+        arguments = [BINARY, "up", "--ready-file", str(ready)]
+        for override in self.overrides:
+            arguments += ["--override", override]
+        self.output = open(self.directory / "output.txt", "ab")
+        self.process = subprocess.Popen(
+            arguments, stdout=self.output, stderr=self.output, cwd=self.directory, env={**os.environ, **self.environment}
+        )
+        deadline = time.monotonic() + START_LIMIT_SECONDS
+        while not ready.exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the broker did not start:\n{self.log()}")
+            time.sleep(0.01)
+        ports = json.loads(ready.read_text())
+        self.bootstrap = ports["listeners"]["PLAINTEXT"]
+        self.admin = ports["admin"]
+        return self
+
+    def log(self):
+        return (self.directory / "output.txt").read_text(errors="replace")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                return self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"the broker did not stop:\n{self.log()}") from None
+        return self.process.returncode if self.process else None
+
+    def get(self, path, accept=None):
+        request = urllib.request.Request(f"http://{self.admin}{path}", headers={"Accept": accept} if accept else {})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.read().decode()
+
+    def metric(self, name, **labels):
+        """Sum of the samples of `name` whose labels include `labels`; None when there is none."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        values = [
+            sample.value
+            for family in text_string_to_metric_families(self.get("/metrics"))
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        return sum(values) if values else None
+
+
+@pytest.fixture
+def make_node():
+    directory = tempfile.mkdtemp(prefix="pharos-test-")
+    nodes = []
+
+    def make(*overrides, environment=None):
+        path = pathlib.Path(directory) / str(len(nodes))
+        path.mkdir()
+        node = Node(path, overrides, environment)
+        nodes.append(node)
+        return node.start()
+
+    yield make
+    try:
+        for node in nodes:
+            node.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def node(make_node):
+    return make_node()
