@@ -1,0 +1,181 @@
+//! The shape of the house: floors, sizes, words. Each rule names the file that broke it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest file, tests apart, in lines.
+const FILE_LINES: usize = 800;
+
+/// The rooms by floor, lowest first. Imports go to lower floors only, but for [`SAME_FLOOR`].
+const FLOORS: &[&[&str]] = &[
+    &["base", "config"],
+    &["protocol", "metrics", "telemetry", "security"],
+    &["storage", "net", "admin", "client"],
+    &["metadata", "replication"],
+    &["coordinator", "insight"],
+    &["broker", "connect", "registry", "sql", "console", "cli"],
+];
+
+/// The imports on one floor that are allowed: (from, to).
+const SAME_FLOOR: &[(&str, &str)] =
+    &[("config", "base"), ("replication", "metadata"), ("insight", "coordinator")];
+
+/// What the rooms of the top floor that speak only the Kafka protocol may import of floors 2 to 5.
+const PROTOCOL_ONLY: &[(&str, &[&str])] = &[
+    ("cli", &["client", "storage"]),
+    ("connect", &["client"]),
+    ("registry", &["client"]),
+    ("sql", &["client"]),
+    ("console", &["client"]),
+];
+
+/// Words that say how the work is organised or where one machine keeps things.
+const FOREIGN_WORDS: &[&str] = &["/work/", "../shared", "/root/", "worktree"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rooms() -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(root().join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("Cargo.toml").exists())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|names| names.contains(&room))
+}
+
+/// The rooms that `room` depends on, by section of its Cargo.toml.
+fn imports(room: &str) -> BTreeSet<String> {
+    let manifest = fs::read_to_string(root().join("src").join(room).join("Cargo.toml")).unwrap();
+    let mut section = "";
+    let mut found = BTreeSet::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section == "[dependencies]"
+            && let Some(name) = line.strip_prefix("pharos-")
+        {
+            found.insert(name.split(['.', ' ', '=']).next().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> BTreeMap<PathBuf, String> {
+    let mut paths = Vec::new();
+    for folder in ["src", "tests/it"] {
+        sources(&root().join(folder), &mut paths);
+    }
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The part of a source file before its unit tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+#[test]
+fn imports_go_to_lower_floors() {
+    let mut broken = Vec::new();
+    for room in rooms() {
+        let Some(from) = floor(&room) else {
+            broken.push(format!("{room} has no floor"));
+            continue;
+        };
+        for import in imports(&room) {
+            let to = floor(&import).unwrap_or(usize::MAX);
+            let allowed = to < from || SAME_FLOOR.contains(&(room.as_str(), import.as_str()));
+            if !allowed {
+                broken.push(format!("{room} imports {import}"));
+            }
+            if let Some((_, only)) = PROTOCOL_ONLY.iter().find(|(name, _)| *name == room)
+                && to >= 2
+                && !only.contains(&import.as_str())
+            {
+                broken.push(format!("{room} reaches past the Kafka protocol to {import}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn files_stay_short_and_say_what_they_own() {
+    let mut broken = Vec::new();
+    for (path, text) in all_sources() {
+        let lines = code(&text).lines().count();
+        if lines > FILE_LINES {
+            broken.push(format!("{}: {lines} lines", path.display()));
+        }
+        if !text.starts_with("//!") {
+            broken.push(format!("{}: does not open with what it owns", path.display()));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_code_speaks_of_itself_alone() {
+    let mut broken = Vec::new();
+    for (path, text) in all_sources() {
+        if path.ends_with("tests/it/tidy.rs") {
+            continue;
+        }
+        for word in FOREIGN_WORDS {
+            if text.contains(word) {
+                broken.push(format!("{}: {word}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn nothing_waits_by_sleeping() {
+    let mut broken = Vec::new();
+    for (path, text) in all_sources() {
+        if path.ends_with("tests/it/tidy.rs") {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            if line.contains("thread::sleep(") {
+                broken.push(format!("{}:{}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "wait on a condition or move the clock: {broken:#?}");
+}
+
+#[test]
+fn metrics_go_through_the_catalogue() {
+    let macros = ["metrics::counter!", "metrics::gauge!", "metrics::histogram!"];
+    let mut broken = Vec::new();
+    for (path, text) in all_sources() {
+        if path.ends_with("tests/it/tidy.rs") {
+            continue;
+        }
+        if macros.iter().any(|name| text.contains(name)) {
+            broken.push(path.display().to_string());
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
