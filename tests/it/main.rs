@@ -1,3 +1,6 @@
 //! The one integration binary: what is true of the whole checkout and of the running binary.
 
+// Helpers of a test binary stand outside `#[test]` functions; a panic is how they report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod tidy;
