@@ -1,0 +1,106 @@
+//! Snappy as Kafka uses it: blocks in the stream framing of xerial/snappy-java.
+//!
+//! A stream without that frame is read as one bare block, as `SnappyInputStream` does; librdkafka
+//! sends such. A block is believed to grow by no more than snappy's format allows.
+
+use std::io;
+
+/// What a stream of snappy-java starts with, before two versions of 4 bytes each.
+const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
+const HEADER_LEN: usize = 16;
+/// Uncompressed bytes in one block that we write; the default of `SnappyOutputStream`.
+const BLOCK_LEN: usize = 32 * 1024;
+/// The densest element of a block is a copy: 3 bytes stand for at most 64.
+const MAX_EXPANSION: u64 = 22;
+
+/// Appends `input` to `out`, framed.
+pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    let mut encoder = snap::raw::Encoder::new();
+    let mut block = vec![0; snap::raw::max_compress_len(input.len().min(BLOCK_LEN))];
+    for chunk in input.chunks(BLOCK_LEN) {
+        let len = encoder.compress(chunk, &mut block).map_err(io::Error::other)?;
+        let compressed = block.get(..len).unwrap_or_default();
+        // At most 38 KiB, so the length always fits.
+        out.extend_from_slice(&(len as u32).to_be_bytes());
+        out.extend_from_slice(compressed);
+    }
+    Ok(())
+}
+
+/// Decodes a framed stream or one bare block.
+pub(super) struct SnappyDecoder<'a> {
+    input: &'a [u8],
+    framed: bool,
+    block: Vec<u8>,
+    taken: usize,
+}
+
+impl<'a> SnappyDecoder<'a> {
+    pub(super) fn new(input: &'a [u8]) -> Self {
+        let framed = input.starts_with(&MAGIC) && input.len() >= HEADER_LEN;
+        let input = if framed { input.get(HEADER_LEN..).unwrap_or_default() } else { input };
+        Self { input, framed, block: Vec::new(), taken: 0 }
+    }
+
+    /// Bytes put into `buffer`, 0 at the end; `None` when the next block is longer than `left`.
+    pub(super) fn read(&mut self, buffer: &mut [u8], left: u64) -> io::Result<Option<usize>> {
+        while self.taken == self.block.len() {
+            let Some(block) = self.next_block()? else { return Ok(Some(0)) };
+            if !self.decode_block(block, left)? {
+                return Ok(None);
+            }
+        }
+        let ready = self.block.get(self.taken..).unwrap_or_default();
+        let len = ready.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..len), ready.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        self.taken += len;
+        Ok(Some(len))
+    }
+
+    fn next_block(&mut self) -> io::Result<Option<&'a [u8]>> {
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        if !self.framed {
+            return Ok(Some(std::mem::take(&mut self.input)));
+        }
+        // Streams may be joined: the next one starts with the frame's header again.
+        while self.input.starts_with(&MAGIC) && self.input.len() >= HEADER_LEN {
+            self.input = self.input.get(HEADER_LEN..).unwrap_or_default();
+        }
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        let (len, rest) = self
+            .input
+            .split_first_chunk::<4>()
+            .ok_or_else(|| malformed("a block's length is cut off"))?;
+        let len = u32::from_be_bytes(*len) as usize;
+        let block = rest.get(..len).ok_or_else(|| malformed("a block is cut off"))?;
+        self.input = rest.get(len..).unwrap_or_default();
+        Ok(Some(block))
+    }
+
+    fn decode_block(&mut self, block: &[u8], left: u64) -> io::Result<bool> {
+        let len = snap::raw::decompress_len(block).map_err(io::Error::other)? as u64;
+        if len > MAX_EXPANSION * block.len() as u64 {
+            return Err(malformed("a block declares more than it can hold"));
+        }
+        if len > left {
+            return Ok(false);
+        }
+        self.taken = 0;
+        self.block.clear();
+        self.block.resize(len as usize, 0);
+        snap::raw::Decoder::new().decompress(block, &mut self.block).map_err(io::Error::other)?;
+        Ok(true)
+    }
+}
+
+fn malformed(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
