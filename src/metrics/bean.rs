@@ -1,0 +1,235 @@
+//! Beans: an object name and the attributes that read its instruments.
+
+use std::sync::{Arc, OnceLock};
+
+use metrics::Gauge;
+use pharos_base::Clock;
+
+use crate::instruments::{GaugeCell, Histogram, Meter, Sensor, Snapshot, Text, Timer};
+use crate::object_name::ObjectName;
+use crate::row::{AttributeInfo, AttributeRow, BeanRow, Origin, RateUnit, Stat};
+use crate::value::{Value, ValueType};
+
+/// A registered bean.
+pub struct Bean {
+    pub(crate) id: u64,
+    name: ObjectName,
+    row: &'static BeanRow,
+    source: Source,
+}
+
+/// Buffers that one reader of many beans reuses.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    numbers: Vec<i64>,
+}
+
+/// A callback that a gauge reads.
+pub type Callback = Box<dyn Fn() -> Value + Send + Sync>;
+
+/// What a bean reads.
+pub(crate) enum Source {
+    Meter(Meter, &'static str, RateUnit),
+    Histogram(Histogram),
+    Timer(Timer, &'static str),
+    Gauge(Arc<GaugeCell>, ValueType),
+    Text(Text),
+    Callback(Callback),
+    Attributes(Attributes),
+}
+
+impl Bean {
+    pub(crate) fn new(id: u64, name: ObjectName, row: &'static BeanRow, source: Source) -> Self {
+        Self { id, name, row, source }
+    }
+
+    /// Its object name.
+    pub fn name(&self) -> &ObjectName {
+        &self.name
+    }
+
+    /// The catalogue's row.
+    pub fn row(&self) -> &'static BeanRow {
+        self.row
+    }
+
+    /// Its attributes in MBeanInfo order.
+    pub fn attributes(&self) -> Vec<AttributeInfo> {
+        self.row.attributes()
+    }
+
+    /// Appends the value of every attribute, in order.
+    pub fn read(&self, scratch: &mut Scratch, out: &mut Vec<Value>) {
+        match &self.source {
+            Source::Meter(meter, event, unit) => {
+                out.push(constant(event));
+                push_meter(out, meter, *unit);
+            }
+            Source::Histogram(histogram) => {
+                let seen = histogram.snapshot(&mut scratch.numbers);
+                out.push(Value::Long(i64::try_from(seen.count).unwrap_or(i64::MAX)));
+                push_spread(out, &seen);
+            }
+            Source::Timer(timer, event) => {
+                out.push(constant("MILLISECONDS"));
+                out.push(constant(event));
+                push_meter(out, timer.meter(), RateUnit::Seconds);
+                push_spread(out, &timer.snapshot_ms(&mut scratch.numbers));
+            }
+            Source::Gauge(cell, value_type) => out.push(value_type.of(cell.get())),
+            Source::Text(text) => out.push(Value::Text(text.get())),
+            Source::Callback(callback) => out.push(callback()),
+            Source::Attributes(attributes) => attributes.read(out),
+        }
+    }
+}
+
+impl std::fmt::Debug for Bean {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bean({})", self.name)
+    }
+}
+
+/// The text values that beans repeat; each is allocated once for the process.
+fn constant(text: &'static str) -> Value {
+    static KNOWN: OnceLock<parking_lot::RwLock<Vec<Arc<str>>>> = OnceLock::new();
+    let known = KNOWN.get_or_init(Default::default);
+    if let Some(have) = known.read().iter().find(|have| &***have == text) {
+        return Value::Text(have.clone());
+    }
+    let new: Arc<str> = Arc::from(text);
+    known.write().push(new.clone());
+    Value::Text(new)
+}
+
+fn push_meter(out: &mut Vec<Value>, meter: &Meter, unit: RateUnit) {
+    let rates = meter.rates();
+    let (name, scale) = match unit {
+        RateUnit::Seconds => ("SECONDS", 1.0),
+        RateUnit::Nanoseconds => ("NANOSECONDS", 1e-9),
+    };
+    out.push(Value::Long(i64::try_from(meter.count()).unwrap_or(i64::MAX)));
+    out.push(constant(name));
+    for rate in [rates.mean, rates.one_minute, rates.five_minutes, rates.fifteen_minutes] {
+        out.push(Value::Double(rate * scale));
+    }
+}
+
+fn push_spread(out: &mut Vec<Value>, seen: &Snapshot) {
+    let [p50, p75, p95, p98, p99, p999] = seen.percentiles;
+    for value in [seen.min, seen.max, p50, seen.mean, seen.std_dev, p75, p95, p98, p99, p999] {
+        out.push(Value::Double(value));
+    }
+}
+
+/// The cells of a bean of Kafka's own metrics library.
+#[derive(Clone)]
+pub struct Attributes(Arc<Cells>);
+
+struct Cells {
+    rows: &'static [AttributeRow],
+    sensors: Vec<(&'static str, Sensor)>,
+    /// One per row.
+    values: Vec<Cell>,
+    clock: Clock,
+}
+
+enum Cell {
+    Sensor(usize, Stat),
+    Number(Arc<GaugeCell>, ValueType, OnceLock<Callback>),
+    Text(Text, OnceLock<Callback>),
+}
+
+impl Attributes {
+    pub(crate) fn new(clock: Clock, rows: &'static [AttributeRow]) -> Self {
+        let mut sensors: Vec<(&'static str, Sensor)> = Vec::new();
+        let mut values = Vec::with_capacity(rows.len());
+        for row in rows {
+            values.push(match row.from {
+                Origin::Sensor(name, stat) => {
+                    let at = sensors.iter().position(|(have, _)| *have == name);
+                    Cell::Sensor(
+                        at.unwrap_or_else(|| {
+                            let quantiles = needs_quantiles(rows, name);
+                            sensors.push((name, Sensor::new(clock.clone(), quantiles)));
+                            sensors.len() - 1
+                        }),
+                        stat,
+                    )
+                }
+                Origin::Gauge(ValueType::Text | ValueType::TimeUnit) => {
+                    Cell::Text(Text::new(""), OnceLock::new())
+                }
+                Origin::Gauge(value_type) => {
+                    Cell::Number(GaugeCell::new(0.0), value_type, OnceLock::new())
+                }
+            });
+        }
+        Self(Arc::new(Cells { rows, sensors, values, clock }))
+    }
+
+    /// The sensor of that name. A name that the row does not have gives a sensor that no
+    /// attribute shows.
+    pub fn sensor(&self, name: &str) -> Sensor {
+        let found = self.0.sensors.iter().find(|(have, _)| *have == name);
+        debug_assert!(found.is_some(), "no sensor {name}");
+        found.map_or_else(|| Sensor::new(self.0.clock.clone(), false), |(_, have)| have.clone())
+    }
+
+    /// The gauge of that attribute; a handle without effect when there is none.
+    pub fn gauge(&self, attribute: &str) -> Gauge {
+        match self.cell(attribute) {
+            Some(Cell::Number(cell, ..)) => cell.handle(),
+            _ => Gauge::noop(),
+        }
+    }
+
+    /// The text of that attribute; a handle without effect when there is none.
+    pub fn text(&self, attribute: &str) -> Text {
+        match self.cell(attribute) {
+            Some(Cell::Text(text, _)) => text.clone(),
+            _ => Text::new(""),
+        }
+    }
+
+    /// Lets an attribute read `callback` from now on; the first one given stays.
+    pub fn callback(&self, attribute: &str, callback: impl Fn() -> Value + Send + Sync + 'static) {
+        if let Some(Cell::Number(_, _, slot) | Cell::Text(_, slot)) = self.cell(attribute) {
+            let _first_stays = slot.set(Box::new(callback));
+        }
+    }
+
+    fn cell(&self, attribute: &str) -> Option<&Cell> {
+        let at = self.0.rows.iter().position(|row| row.name == attribute);
+        debug_assert!(at.is_some(), "no attribute {attribute}");
+        self.0.values.get(at?)
+    }
+
+    fn read(&self, out: &mut Vec<Value>) {
+        for cell in &self.0.values {
+            out.push(match cell {
+                Cell::Sensor(at, stat) => {
+                    let sensor = self.0.sensors.get(*at);
+                    sensor.map_or(Value::Null, |(_, sensor)| Value::Double(sensor.figure(*stat)))
+                }
+                Cell::Number(cell, value_type, callback) => {
+                    callback.get().map_or_else(|| value_type.of(cell.get()), |read| read())
+                }
+                Cell::Text(text, callback) => {
+                    callback.get().map_or_else(|| Value::Text(text.get()), |read| read())
+                }
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Attributes({})", self.0.rows.len())
+    }
+}
+
+fn needs_quantiles(rows: &[AttributeRow], sensor: &str) -> bool {
+    rows.iter()
+        .any(|row| matches!(row.from, Origin::Sensor(name, Stat::Quantile(_)) if name == sensor))
+}

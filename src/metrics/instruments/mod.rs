@@ -1,0 +1,54 @@
+//! What code moves: meters, histograms, timers, gauges, sensors and texts. An update is a few
+//! atomic operations and never waits for a reader.
+
+mod cell;
+mod histogram;
+mod meter;
+mod reservoir;
+mod sensor;
+
+pub(crate) use cell::CounterCell;
+pub use cell::{GaugeCell, Text};
+pub use histogram::{Histogram, Snapshot, Timer};
+pub(crate) use meter::WeakMeter;
+pub use meter::{Meter, Rates};
+pub use sensor::Sensor;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A double that threads change together.
+#[derive(Debug)]
+pub(crate) struct AtomicF64(AtomicU64);
+
+impl AtomicF64 {
+    pub(crate) fn new(value: f64) -> Self {
+        Self(AtomicU64::new(value.to_bits()))
+    }
+
+    pub(crate) fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, value: f64) {
+        self.change(|old| old + value);
+    }
+
+    /// Applies `next` until no other thread came between; stops early when nothing changes.
+    pub(crate) fn change(&self, next: impl Fn(f64) -> f64) {
+        let mut old = self.0.load(Ordering::Relaxed);
+        loop {
+            let new = next(f64::from_bits(old)).to_bits();
+            if new == old {
+                return;
+            }
+            match self.0.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(seen) => old = seen,
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The exponentially decaying sample of Yammer's biased histograms: 1028 values, alpha 0.015.
+//!
+//! Writers first compare the priority of their value with the smallest one kept, an atomic; only
+//! the few that enter a full sample (about 15 a second, whatever the traffic) take the writers'
+//! lock. Readers take no lock at all.
+
+use std::cmp::Ordering as Order;
+use std::collections::BinaryHeap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::AtomicF64;
+
+/// Values kept.
+pub(crate) const SIZE: usize = 1028;
+const ALPHA_PER_SECOND: f64 = 0.015;
+
+/// Allocates with the first value.
+#[derive(Debug, Default)]
+pub(crate) struct Reservoir(OnceLock<Box<Sample>>);
+
+#[derive(Debug)]
+struct Sample {
+    started: Duration,
+    /// Smallest priority of a full sample, in logarithms; below it a value is not taken.
+    threshold: AtomicF64,
+    draws: AtomicU64,
+    filled: AtomicUsize,
+    values: Box<[AtomicI64]>,
+    ranks: Mutex<BinaryHeap<Rank>>,
+}
+
+#[derive(Debug)]
+struct Rank {
+    priority: f64,
+    slot: usize,
+}
+
+impl Reservoir {
+    /// Offers a value that was measured at `now`.
+    pub(crate) fn update(&self, value: i64, now: Duration) {
+        self.0.get_or_init(|| Box::new(Sample::new(now))).update(value, now);
+    }
+
+    /// The kept values, ascending, into `out`.
+    pub(crate) fn values(&self, out: &mut Vec<i64>) {
+        out.clear();
+        let Some(sample) = self.0.get() else { return };
+        let filled = sample.filled.load(Ordering::Acquire);
+        out.extend(sample.values.iter().take(filled).map(|slot| slot.load(Ordering::Relaxed)));
+        out.sort_unstable();
+    }
+}
+
+impl Sample {
+    fn new(now: Duration) -> Self {
+        Self {
+            started: now,
+            threshold: AtomicF64::new(f64::NEG_INFINITY),
+            draws: AtomicU64::new(0),
+            filled: AtomicUsize::new(0),
+            values: (0..SIZE).map(|_| AtomicI64::new(0)).collect(),
+            ranks: Mutex::new(BinaryHeap::new()),
+        }
+    }
+
+    /// A value's priority is its weight e^(alpha * age of the sample) over a random number
+    /// between 0 and 1; in logarithms nothing overflows and nothing needs rescaling.
+    fn update(&self, value: i64, now: Duration) {
+        let age = now.saturating_sub(self.started).as_secs_f64();
+        let draw = self.draws.fetch_add(1, Ordering::Relaxed);
+        let priority = ALPHA_PER_SECOND * age - uniform(draw).ln();
+        if priority <= self.threshold.get() {
+            return;
+        }
+        let mut ranks = self.ranks.lock();
+        if ranks.len() < SIZE {
+            let slot = ranks.len();
+            self.store(slot, value);
+            ranks.push(Rank { priority, slot });
+            self.filled.store(slot + 1, Ordering::Release);
+        } else if let Some(mut lowest) = ranks.peek_mut()
+            && priority > lowest.priority
+        {
+            self.store(lowest.slot, value);
+            lowest.priority = priority;
+        }
+        if ranks.len() == SIZE
+            && let Some(lowest) = ranks.peek()
+        {
+            self.threshold.set(lowest.priority);
+        }
+    }
+
+    fn store(&self, slot: usize, value: i64) {
+        if let Some(cell) = self.values.get(slot) {
+            cell.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The n-th number of a fixed random sequence, in (0, 1] (splitmix64).
+#[expect(clippy::cast_precision_loss, reason = "53 bits are what is wanted")]
+fn uniform(n: u64) -> f64 {
+    let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    ((z >> 11) + 1) as f64 / (1_u64 << 53) as f64
+}
+
+/// The heap keeps the smallest priority on top.
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Order {
+        other.priority.total_cmp(&self.priority)
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Rank {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Order::Equal
+    }
+}
+
+impl Eq for Rank {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_kept_up_to_its_size() {
+        let reservoir = Reservoir::default();
+        for value in (0..1028).rev() {
+            reservoir.update(value, Duration::ZERO);
+        }
+        let mut out = Vec::new();
+        reservoir.values(&mut out);
+        assert_eq!(out, (0..1028).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn newer_values_push_out_older_ones() {
+        let reservoir = Reservoir::default();
+        for _ in 0..10_000 {
+            reservoir.update(1, Duration::ZERO);
+        }
+        for _ in 0..10_000 {
+            reservoir.update(2, Duration::from_secs(600));
+        }
+        let mut out = Vec::new();
+        reservoir.values(&mut out);
+        assert_eq!(out.len(), SIZE);
+        // e^9 times the weight: nearly all are new.
+        assert!(out.iter().filter(|value| **value == 2).count() > 1000);
+    }
+
+    #[test]
+    fn equal_weights_are_sampled_evenly() {
+        let reservoir = Reservoir::default();
+        for value in 0..100_000 {
+            reservoir.update(value, Duration::ZERO);
+        }
+        let mut out = Vec::new();
+        reservoir.values(&mut out);
+        let mean = out.iter().sum::<i64>() as f64 / out.len() as f64;
+        assert!((mean - 50_000.0).abs() < 3_000.0, "{mean}");
+    }
+}

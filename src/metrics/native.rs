@@ -1,0 +1,364 @@
+//! Native families: counters, gauges and histograms with labels, beside the beans.
+//!
+//! Every family has a named limit of series. What comes beyond it folds into one series whose
+//! label values are `(other)`, so that totals stay right; a series once folded stays so.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use metrics::{Counter, Gauge, HistogramFn};
+use parking_lot::{Mutex, RwLock};
+
+use crate::instruments::{AtomicF64, CounterCell, GaugeCell};
+use crate::registry::Registered;
+
+/// The label value of what is folded.
+pub const OTHER: &str = "(other)";
+
+/// A row of the native catalogue.
+#[derive(Debug)]
+pub struct FamilyRow {
+    /// The family's name, with `_total` for counters.
+    pub name: &'static str,
+    /// What kind of numbers it holds.
+    pub kind: FamilyKind,
+    /// Label names in order.
+    pub labels: &'static [&'static str],
+    /// What the numbers count.
+    pub unit: &'static str,
+    /// Which node shows a series.
+    pub owner: Owner,
+    /// Series before folding.
+    pub limit: usize,
+    /// What it tells; its HELP line.
+    pub meaning: &'static str,
+}
+
+/// The kind of a native family.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FamilyKind {
+    /// Only grows.
+    Counter,
+    /// Any number.
+    Gauge,
+    /// Counts below the given bounds, in ascending order.
+    Histogram(&'static [f64]),
+}
+
+/// Which node shows a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Each node.
+    Node,
+    /// The partition's leader.
+    Leader,
+    /// The group's coordinator.
+    Coordinator,
+    /// The active controller.
+    ActiveController,
+}
+
+/// A native family of one registry.
+#[derive(Clone)]
+pub struct Family(Arc<FamilyInner>);
+
+struct FamilyInner {
+    row: &'static FamilyRow,
+    version: Arc<AtomicU64>,
+    series: RwLock<Series>,
+}
+
+#[derive(Default)]
+struct Series {
+    live: BTreeMap<Box<[Box<str>]>, Cell>,
+    /// Label sets that are folded; sticky, and itself bounded.
+    folded: std::collections::HashSet<u64>,
+    other: Option<Cell>,
+}
+
+/// Label sets remembered as folded; beyond it every new one is folded without being remembered.
+const MAX_FOLDED: usize = 100_000;
+
+/// The number behind a series.
+#[derive(Clone)]
+pub(crate) enum Cell {
+    Counter(Arc<CounterCell>),
+    Gauge(Arc<GaugeCell>),
+    Callback(Arc<dyn Fn() -> f64 + Send + Sync>),
+    Histogram(Arc<HistogramCell>),
+    /// Gauges that were folded: their sum.
+    Sum(Arc<Mutex<Vec<Weak<GaugeCell>>>>),
+}
+
+/// Counts by bucket and their sum.
+#[derive(Debug)]
+pub(crate) struct HistogramCell {
+    pub(crate) bounds: &'static [f64],
+    /// One more than bounds: the last holds what lies beyond.
+    counts: Box<[AtomicU64]>,
+    sum: AtomicF64,
+}
+
+impl HistogramCell {
+    fn new(bounds: &'static [f64]) -> Arc<Self> {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { bounds, counts, sum: AtomicF64::new(0.0) })
+    }
+
+    pub(crate) fn counts(&self) -> impl Iterator<Item = u64> {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn sum(&self) -> f64 {
+        self.sum.get()
+    }
+}
+
+impl HistogramFn for HistogramCell {
+    fn record(&self, value: f64) {
+        let at = self.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.counts.get(at) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sum.add(value);
+    }
+}
+
+impl Family {
+    /// The counter of these label values, 0 at first.
+    pub fn counter(&self, labels: &[&str]) -> Registered<Counter> {
+        let cell = self.place(labels, || Cell::Counter(Arc::default()));
+        let handle = match &cell {
+            Some(Cell::Counter(cell)) => Counter::from_arc(cell.clone()),
+            _ => Counter::noop(),
+        };
+        self.registered(labels, cell, handle)
+    }
+
+    /// The gauge of these label values, 0 at first.
+    pub fn gauge(&self, labels: &[&str]) -> Registered<Gauge> {
+        let cell = self.place(labels, || Cell::Gauge(GaugeCell::new(0.0)));
+        let handle = match &cell {
+            Some(Cell::Gauge(cell)) => cell.handle(),
+            Some(Cell::Sum(folded)) => {
+                let cell = GaugeCell::new(0.0);
+                let mut folded = folded.lock();
+                folded.retain(|have| have.strong_count() > 0);
+                folded.push(Arc::downgrade(&cell));
+                cell.handle()
+            }
+            _ => Gauge::noop(),
+        };
+        self.registered(labels, cell, handle)
+    }
+
+    /// A gauge that asks `read` on every scrape; folded ones are not asked.
+    pub fn gauge_fn(
+        &self,
+        labels: &[&str],
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) -> Registered<()> {
+        let cell = self.place(labels, || Cell::Callback(Arc::new(read)));
+        self.registered(labels, cell, ())
+    }
+
+    /// The histogram of these label values, empty at first.
+    pub fn histogram(&self, labels: &[&str]) -> Registered<metrics::Histogram> {
+        let bounds = match self.0.row.kind {
+            FamilyKind::Histogram(bounds) => bounds,
+            _ => &[],
+        };
+        let cell = self.place(labels, || Cell::Histogram(HistogramCell::new(bounds)));
+        let handle = match &cell {
+            Some(Cell::Histogram(cell)) => metrics::Histogram::from_arc(cell.clone()),
+            _ => metrics::Histogram::noop(),
+        };
+        self.registered(labels, cell, handle)
+    }
+
+    /// The family's row.
+    pub fn row(&self) -> &'static FamilyRow {
+        self.0.row
+    }
+
+    /// The number of one series now (the sum of a histogram's values); what tests ask.
+    pub fn read(&self, labels: &[&str]) -> Option<f64> {
+        let mut found = None;
+        self.each(|have, cell| {
+            if have.iter().map(AsRef::as_ref).eq(labels.iter().copied()) {
+                found = Some(cell.number());
+            }
+        });
+        found
+    }
+
+    /// Label sets folded so far.
+    pub(crate) fn folded(&self) -> usize {
+        self.0.series.read().folded.len()
+    }
+
+    /// Calls `each` for every series in order of label values, `(other)` last.
+    pub(crate) fn each(&self, mut each: impl FnMut(&[Box<str>], &Cell)) {
+        let series = self.0.series.read();
+        for (labels, cell) in &series.live {
+            each(labels, cell);
+        }
+        if let Some(cell) = &series.other {
+            let labels: Vec<Box<str>> = self.0.row.labels.iter().map(|_| OTHER.into()).collect();
+            each(&labels, cell);
+        }
+    }
+
+    /// The cell of these labels, new, existing or the folded one.
+    fn place(&self, labels: &[&str], make: impl FnOnce() -> Cell) -> Option<Cell> {
+        let row = self.0.row;
+        debug_assert_eq!(labels.len(), row.labels.len(), "labels of {}", row.name);
+        let key: Box<[Box<str>]> = labels.iter().map(|value| Box::from(*value)).collect();
+        let hash = hash(labels);
+        let mut series = self.0.series.write();
+        let fold = series.folded.contains(&hash)
+            || (series.live.len() >= row.limit && !series.live.contains_key(&key));
+        if !fold {
+            // A newer registration of the same labels takes the series over.
+            let cell = make();
+            series.live.insert(key, cell.clone());
+            self.0.version.fetch_add(1, Ordering::Release);
+            return Some(cell);
+        }
+        if series.folded.len() < MAX_FOLDED {
+            series.folded.insert(hash);
+        }
+        if series.other.is_none() {
+            series.other = Some(match row.kind {
+                FamilyKind::Counter => Cell::Counter(Arc::default()),
+                FamilyKind::Gauge => Cell::Sum(Arc::default()),
+                FamilyKind::Histogram(bounds) => Cell::Histogram(HistogramCell::new(bounds)),
+            });
+            self.0.version.fetch_add(1, Ordering::Release);
+        }
+        series.other.clone()
+    }
+
+    fn registered<T>(&self, labels: &[&str], cell: Option<Cell>, handle: T) -> Registered<T> {
+        let key: Box<[Box<str>]> = labels.iter().map(|value| Box::from(*value)).collect();
+        let family = Arc::downgrade(&self.0);
+        Registered::new(handle, move || {
+            let (Some(family), Some(cell)) = (family.upgrade(), cell) else { return };
+            let mut series = family.series.write();
+            if series.live.get(&key).is_some_and(|have| have.same(&cell)) {
+                series.live.remove(&key);
+                family.version.fetch_add(1, Ordering::Release);
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Family({})", self.0.row.name)
+    }
+}
+
+impl Cell {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Counter(a), Self::Counter(b)) => Arc::ptr_eq(a, b),
+            (Self::Gauge(a), Self::Gauge(b)) => Arc::ptr_eq(a, b),
+            (Self::Callback(a), Self::Callback(b)) => Arc::ptr_eq(a, b),
+            (Self::Histogram(a), Self::Histogram(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// The number of a series that has one.
+    #[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
+    pub(crate) fn number(&self) -> f64 {
+        match self {
+            Self::Counter(cell) => cell.get() as f64,
+            Self::Gauge(cell) => cell.get(),
+            Self::Callback(read) => read(),
+            Self::Sum(cells) => {
+                cells.lock().iter().filter_map(Weak::upgrade).map(|c| c.get()).sum()
+            }
+            Self::Histogram(cell) => cell.sum(),
+        }
+    }
+}
+
+fn hash(labels: &[&str]) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    labels.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The families of a registry, by name.
+#[derive(Default)]
+pub(crate) struct Families {
+    by_name: RwLock<BTreeMap<&'static str, Family>>,
+    version: Arc<AtomicU64>,
+}
+
+impl Families {
+    pub(crate) fn family(&self, row: &'static FamilyRow) -> Family {
+        if let Some(have) = self.by_name.read().get(row.name) {
+            return have.clone();
+        }
+        let mut by_name = self.by_name.write();
+        let make = || {
+            Family(Arc::new(FamilyInner {
+                row,
+                version: self.version.clone(),
+                series: RwLock::default(),
+            }))
+        };
+        by_name.entry(row.name).or_insert_with(make).clone()
+    }
+
+    /// All families in order of their names.
+    pub(crate) fn all(&self) -> Vec<Family> {
+        self.by_name.read().values().cloned().collect()
+    }
+
+    /// Moves whenever a series comes or goes.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Registry;
+    use pharos_base::Clock;
+
+    static ROW: FamilyRow = FamilyRow {
+        name: "t_total",
+        kind: FamilyKind::Counter,
+        labels: &["topic"],
+        unit: "records",
+        owner: Owner::Node,
+        limit: 2,
+        meaning: "t",
+    };
+
+    #[test]
+    fn what_is_beyond_the_limit_folds_and_stays_folded() {
+        let registry = Registry::new(Clock::simulated(0).0);
+        let family = registry.family(&ROW);
+        let (a, b) = (family.counter(&["a"]), family.counter(&["b"]));
+        let c = family.counter(&["c"]);
+        a.increment(1);
+        b.increment(2);
+        c.increment(4);
+        assert_eq!(family.read(&["a"]), Some(1.0));
+        assert_eq!(family.read(&["c"]), None);
+        drop(a);
+        assert_eq!(family.read(&["a"]), None);
+        let again = family.counter(&["c"]);
+        again.increment(8);
+        assert_eq!(family.read(&[OTHER]), Some(12.0));
+        assert_eq!(family.folded(), 1);
+    }
+}

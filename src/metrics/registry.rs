@@ -1,0 +1,424 @@
+//! The registry of one node: beans and native families, for as long as their handles live.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use metrics::Gauge;
+use parking_lot::{Mutex, RwLock};
+use pharos_base::Clock;
+
+use crate::bean::{Attributes, Bean, Source};
+use crate::instruments::{GaugeCell, Histogram, Meter, Text, Timer, WeakMeter};
+use crate::native::{Families, Family, FamilyRow};
+use crate::object_name::{ObjectName, push_tag_value};
+use crate::row::{BeanRow, RateUnit, Shape};
+use crate::value::{Value, ValueType};
+
+/// Owns what a node exposes. Clones share it; several nodes in one process have one each.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    state: RwLock<State>,
+    meters: Mutex<Vec<WeakMeter>>,
+    families: Families,
+}
+
+#[derive(Default)]
+struct State {
+    next_id: u64,
+    beans: BTreeMap<Arc<str>, Arc<Bean>>,
+    listeners: Vec<Weak<dyn Listener>>,
+}
+
+/// Told when beans come and go. Calls come from any thread, with the registry locked, so they
+/// only take notes; the work is done in [`Listener::settle`].
+pub(crate) trait Listener: Send + Sync {
+    fn added(&self, bean: &Arc<Bean>);
+    fn removed(&self, id: u64);
+    fn settle(&self);
+}
+
+/// A handle whose bean or series exists until it drops.
+#[derive(Debug)]
+pub struct Registered<T> {
+    handle: T,
+    _guard: Option<Guard>,
+}
+
+impl<T> Registered<T> {
+    pub(crate) fn new(handle: T, leave: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self { handle, _guard: Some(Guard(Some(Box::new(leave)))) }
+    }
+
+    /// A handle that nothing shows.
+    pub fn detached(handle: T) -> Self {
+        Self { handle, _guard: None }
+    }
+}
+
+impl<T> Deref for Registered<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.handle
+    }
+}
+
+struct Guard(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(leave) = self.0.take() {
+            leave();
+        }
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Guard")
+    }
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new(clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            clock,
+            state: RwLock::default(),
+            meters: Mutex::default(),
+            families: Families::default(),
+        }))
+    }
+
+    /// The clock that its instruments read.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// A bean of a [`Shape::Meter`] row. `tags` are the template's placeholders and
+    /// their values, in its order.
+    pub fn meter(&self, row: &'static BeanRow, tags: &[(&str, &str)]) -> Registered<Meter> {
+        let meter = Meter::new(self.0.clock.clone());
+        self.sweep(&meter);
+        let (event, unit) = match row.shape {
+            Shape::Meter { event, rate_unit } => (event, rate_unit),
+            _ => wrong(row, ("events", RateUnit::Seconds)),
+        };
+        self.insert(row, tags, Source::Meter(meter.clone(), event, unit), meter)
+    }
+
+    /// A bean of a [`Shape::Histogram`] row.
+    pub fn histogram(&self, row: &'static BeanRow, tags: &[(&str, &str)]) -> Registered<Histogram> {
+        if !matches!(row.shape, Shape::Histogram) {
+            wrong(row, ());
+        }
+        let histogram = Histogram::new(self.0.clock.clone());
+        self.insert(row, tags, Source::Histogram(histogram.clone()), histogram)
+    }
+
+    /// A bean of a [`Shape::Timer`] row.
+    pub fn timer(&self, row: &'static BeanRow, tags: &[(&str, &str)]) -> Registered<Timer> {
+        let timer = Timer::new(self.0.clock.clone());
+        self.sweep(timer.meter());
+        let event = match row.shape {
+            Shape::Timer { event } => event,
+            _ => wrong(row, "calls"),
+        };
+        self.insert(row, tags, Source::Timer(timer.clone(), event), timer)
+    }
+
+    /// A bean of a [`Shape::Gauge`] row that holds a number, 0 at first.
+    pub fn gauge(&self, row: &'static BeanRow, tags: &[(&str, &str)]) -> Registered<Gauge> {
+        let cell = GaugeCell::new(0.0);
+        let handle = cell.handle();
+        self.insert(row, tags, Source::Gauge(cell, gauge_type(row)), handle)
+    }
+
+    /// A bean of a [`Shape::Gauge`] row that holds a text.
+    pub fn text(
+        &self,
+        row: &'static BeanRow,
+        tags: &[(&str, &str)],
+        text: &str,
+    ) -> Registered<Text> {
+        let text = Text::new(text);
+        gauge_type(row);
+        self.insert(row, tags, Source::Text(text.clone()), text)
+    }
+
+    /// A bean of a [`Shape::Gauge`] row that asks `read` whenever it is read. The callback runs
+    /// on the scrape's thread: it must be quick and must not wait for the data path.
+    pub fn gauge_fn(
+        &self,
+        row: &'static BeanRow,
+        tags: &[(&str, &str)],
+        read: impl Fn() -> Value + Send + Sync + 'static,
+    ) -> Registered<()> {
+        gauge_type(row);
+        self.insert(row, tags, Source::Callback(Box::new(read)), ())
+    }
+
+    /// A bean of a [`Shape::Attributes`] row.
+    pub fn attributes(
+        &self,
+        row: &'static BeanRow,
+        tags: &[(&str, &str)],
+    ) -> Registered<Attributes> {
+        let rows = match row.shape {
+            Shape::Attributes(rows) => rows,
+            _ => wrong(row, &[][..]),
+        };
+        let attributes = Attributes::new(self.0.clock.clone(), rows);
+        self.insert(row, tags, Source::Attributes(attributes.clone()), attributes)
+    }
+
+    /// A native family; the same row gives the same family.
+    pub fn family(&self, row: &'static FamilyRow) -> Family {
+        self.0.families.family(row)
+    }
+
+    pub(crate) fn families(&self) -> &Families {
+        &self.0.families
+    }
+
+    /// Ticks every meter that is due and lets rule sets take in new beans. Call it about once a
+    /// second, away from the data path.
+    pub fn tick(&self) {
+        let now = self.0.clock.monotonic();
+        self.tick_meters(now);
+        let listeners = self.0.state.read().listeners.clone();
+        for listener in listeners.iter().filter_map(Weak::upgrade) {
+            listener.settle();
+        }
+    }
+
+    fn tick_meters(&self, now: Duration) {
+        self.0.meters.lock().retain(|meter| meter.tick(now));
+    }
+
+    /// Number of beans.
+    pub fn len(&self) -> usize {
+        self.0.state.read().beans.len()
+    }
+
+    /// True before the first bean.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Beans whose object name starts with `prefix`, in order of their names.
+    pub fn beans(&self, prefix: &str) -> Vec<Arc<Bean>> {
+        let state = self.0.state.read();
+        state
+            .beans
+            .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
+            .take_while(|(name, _)| name.starts_with(prefix))
+            .map(|(_, bean)| bean.clone())
+            .collect()
+    }
+
+    /// The bean of that object name.
+    pub fn bean(&self, name: &str) -> Option<Arc<Bean>> {
+        self.0.state.read().beans.get(name).cloned()
+    }
+
+    /// The value of one attribute now; what tests and `/health` ask.
+    pub fn read(&self, name: &str, attribute: &str) -> Option<Value> {
+        let bean = self.bean(name)?;
+        let at = bean.attributes().iter().position(|have| have.name == attribute)?;
+        let mut values = Vec::new();
+        bean.read(&mut crate::bean::Scratch::default(), &mut values);
+        values.into_iter().nth(at)
+    }
+
+    /// Tells `listener` of every bean there is and of every change from now on.
+    pub(crate) fn listen(&self, listener: &Arc<dyn Listener>) {
+        let mut state = self.0.state.write();
+        for bean in state.beans.values() {
+            listener.added(bean);
+        }
+        state.listeners.retain(|have| have.strong_count() > 0);
+        state.listeners.push(Arc::downgrade(listener));
+    }
+
+    fn sweep(&self, meter: &Meter) {
+        self.0.meters.lock().push(meter.downgrade());
+    }
+
+    fn insert<T>(
+        &self,
+        row: &'static BeanRow,
+        tags: &[(&str, &str)],
+        source: Source,
+        handle: T,
+    ) -> Registered<T> {
+        let text = fill(row, tags);
+        let name = match ObjectName::parse(&text) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::error!(%error, "bean is not shown");
+                return Registered::detached(handle);
+            }
+        };
+        let mut state = self.0.state.write();
+        state.next_id += 1;
+        let id = state.next_id;
+        let bean = Arc::new(Bean::new(id, name, row, source));
+        let key: Arc<str> = text.into();
+        if let Some(old) = state.beans.insert(key.clone(), bean.clone()) {
+            state.tell(|listener| listener.removed(old.id));
+        }
+        state.tell(|listener| listener.added(&bean));
+        drop(state);
+        let inner = Arc::downgrade(&self.0);
+        Registered::new(handle, move || remove(&inner, &key, id))
+    }
+}
+
+impl State {
+    fn tell(&self, tell: impl Fn(&dyn Listener)) {
+        for listener in self.listeners.iter().filter_map(Weak::upgrade) {
+            tell(&*listener);
+        }
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Registry({} beans)", self.len())
+    }
+}
+
+/// Removes the bean unless a newer one of that name has taken its place.
+fn remove(inner: &Weak<Inner>, key: &str, id: u64) {
+    let Some(inner) = inner.upgrade() else { return };
+    let mut state = inner.state.write();
+    if state.beans.get(key).is_some_and(|bean| bean.id == id) {
+        state.beans.remove(key);
+        state.tell(|listener| listener.removed(id));
+    }
+}
+
+/// The template with its placeholders filled, values quoted as Kafka quotes them.
+fn fill(row: &BeanRow, tags: &[(&str, &str)]) -> String {
+    let mut tags = tags.iter();
+    let mut text = String::with_capacity(row.template.len() + 16);
+    let mut rest = row.template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let (placeholder, after) = after.split_once('}').unwrap_or((after, ""));
+        let tag = tags.next();
+        debug_assert_eq!(tag.map(|tag| tag.0), Some(placeholder), "tags of {}", row.template);
+        push_tag_value(&mut text, tag.map(|tag| tag.1).unwrap_or_default());
+        rest = after;
+    }
+    text.push_str(rest);
+    debug_assert!(tags.next().is_none(), "too many tags for {}", row.template);
+    text
+}
+
+fn gauge_type(row: &'static BeanRow) -> ValueType {
+    match row.shape {
+        Shape::Gauge(value_type) => value_type,
+        _ => wrong(row, ValueType::Double),
+    }
+}
+
+/// A row of another shape was registered: a mistake that tests see; in production the bean shows
+/// what it can.
+fn wrong<T>(row: &BeanRow, instead: T) -> T {
+    debug_assert!(false, "{} has another shape", row.template);
+    instead
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{broker_topics, network, node, sockets};
+
+    fn registry() -> Registry {
+        Registry::new(Clock::simulated(0).0)
+    }
+
+    #[test]
+    fn a_bean_lives_as_long_as_its_handle() {
+        let registry = registry();
+        let tags = [("topic", "a/b")];
+        let meter = registry.meter(&broker_topics::BYTES_IN_PER_SEC_BY_TOPIC, &tags);
+        meter.mark(7);
+        let name = "kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec,topic=\"a/b\"";
+        assert_eq!(registry.read(name, "Count"), Some(Value::Long(7)));
+        assert_eq!(registry.read(name, "RateUnit"), Some(Value::text("SECONDS")));
+        let newer = registry.meter(&broker_topics::BYTES_IN_PER_SEC_BY_TOPIC, &tags);
+        drop(meter);
+        assert_eq!(registry.read(name, "Count"), Some(Value::Long(0)));
+        drop(newer);
+        assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn attributes_read_sensors_gauges_and_texts() {
+        let registry = registry();
+        let tags = [("listener", "PLAINTEXT"), ("networkProcessor", "0")];
+        let row = &sockets::SOCKET_SERVER_METRICS_BY_LISTENER_NETWORK_PROCESSOR;
+        let socket = registry.attributes(row, &tags);
+        socket.sensor("bytes-received").record(100.0);
+        socket.gauge("connection-count").set(3.0);
+        let name = "kafka.server:type=socket-server-metrics,listener=PLAINTEXT,networkProcessor=0";
+        for (attribute, want) in [
+            ("incoming-byte-total", Value::Double(100.0)),
+            ("response-total", Value::Double(1.0)),
+            ("connection-count", Value::Double(3.0)),
+            ("request-total", Value::Double(0.0)),
+        ] {
+            assert_eq!(registry.read(name, attribute), Some(want), "{attribute}");
+        }
+        let info = registry.attributes(&node::APP_INFO, &[]);
+        info.text("version").set("4.3.1");
+        assert_eq!(
+            registry.read("kafka.server:type=app-info", "version"),
+            Some(Value::text("4.3.1"))
+        );
+    }
+
+    #[test]
+    fn every_row_can_be_registered_and_reads_every_attribute() {
+        let registry = registry();
+        for row in crate::catalog::rows_of_beans() {
+            let tags: Vec<_> = row.tags().map(|tag| (tag, "x")).collect();
+            let before = registry.len();
+            let handle: Box<dyn std::any::Any> = match row.shape {
+                Shape::Meter { .. } => Box::new(registry.meter(row, &tags)),
+                Shape::Histogram => Box::new(registry.histogram(row, &tags)),
+                Shape::Timer { .. } => Box::new(registry.timer(row, &tags)),
+                Shape::Gauge(ValueType::Text) => Box::new(registry.text(row, &tags, "t")),
+                Shape::Gauge(_) => Box::new(registry.gauge(row, &tags)),
+                Shape::Attributes(_) => Box::new(registry.attributes(row, &tags)),
+            };
+            assert_eq!(registry.len(), before + 1, "{}", row.template);
+            let bean = registry.beans("").pop().unwrap();
+            let mut values = Vec::new();
+            bean.read(&mut crate::bean::Scratch::default(), &mut values);
+            assert_eq!(values.len(), bean.attributes().len(), "{}", row.template);
+            assert!(!row.meaning.is_empty() && !row.source.is_empty(), "{}", row.template);
+            drop(handle);
+        }
+    }
+
+    #[test]
+    fn ticks_reach_every_live_meter() {
+        let (clock, hand) = Clock::simulated(0);
+        let registry = Registry::new(clock);
+        let tags = [("request", "Produce"), ("version", "9")];
+        let meter = registry.meter(&network::REQUEST_METRICS_REQUESTS_PER_SEC, &tags);
+        meter.mark(50);
+        hand.advance(Duration::from_secs(5));
+        registry.tick();
+        assert_eq!(meter.rates().one_minute, 10.0);
+    }
+}
