@@ -3,6 +3,8 @@
 
 mod clock;
 mod ids;
+mod nearest;
 
 pub use clock::{Clock, ClockHand};
 pub use ids::{BrokerId, LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicPartition};
+pub use nearest::nearest;

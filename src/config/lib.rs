@@ -1,1 +1,33 @@
 //! One row per configuration key, and the files, environment and flags that feed the rows.
+//!
+//! A value is read by its row (`config.get(&rows::NUM_PARTITIONS)`), so that a key without a row
+//! cannot be read, and a row fixes the type. Everything is checked before anything starts.
+
+mod broker;
+mod check;
+mod derived;
+mod endpoints;
+mod environment;
+mod error;
+mod listener;
+pub mod properties;
+mod row;
+pub mod rows;
+mod rules;
+mod sources;
+mod up;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use broker::{BrokerConfig, Overrides};
+pub use check::{CLIENT_MATCH_NAMES, Check, Expected};
+pub use endpoints::{Advertised, Endpoints, Listener, Roles, SecurityProtocol};
+pub use environment::variable_of;
+pub use error::{ConfigError, Origin, Shown, Warning};
+pub use listener::{Address, Voter, parse_host_port};
+pub use row::{Default, Effect, Importance, Key, Kind, Row, Supplier, Update};
+pub use sources::{Mode, Setting, Sources};
+pub use up::{UP_DEFAULTS, UpDefault};
+pub use value::{Class, HIDDEN, List, Password, Secret, Text, Typed, Value};

@@ -1,0 +1,104 @@
+//! Every key, one row each, by domain. Rows of a broker are read as `rows::NAME`; topics, groups,
+//! client metrics subscriptions and throttles have tables of their own.
+
+pub mod client_metrics;
+pub mod group;
+mod groups;
+pub mod legacy;
+mod log;
+mod network;
+mod node;
+mod own;
+mod quorum;
+mod remote;
+mod replica;
+mod sasl;
+mod share;
+mod ssl;
+mod streams;
+pub mod throttle;
+pub mod topic;
+mod transaction;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+pub use self::groups::*;
+pub use self::log::*;
+pub use self::network::*;
+pub use self::node::*;
+pub use self::own::*;
+pub use self::quorum::*;
+pub use self::remote::*;
+pub use self::replica::*;
+pub use self::sasl::*;
+pub use self::share::*;
+pub use self::ssl::*;
+pub use self::streams::*;
+pub use self::transaction::*;
+use crate::row::Row;
+
+/// Why a key has no meaning here: what the summary warning groups its keys by.
+mod reasons {
+    pub const CONTROLLER: &str = "the controller logs slow events by itself";
+    pub const JVM: &str = "there is no Java virtual machine";
+    pub const LOG_DIR_MOVES: &str = "moves between log directories are not available";
+    pub const QUOTAS: &str = "quotas are not available";
+    pub const REPORTERS: &str = "Java metric reporters cannot be loaded; metrics are at /metrics";
+    pub const SASL: &str = "SASL is not available";
+    pub const SHARE: &str = "share groups are not available";
+    pub const START: &str = "all listeners start together";
+    pub const STREAMS: &str = "streams groups are not available";
+    pub const THREADS: &str = "threads follow the processor count";
+    pub const TIERS: &str = "remote storage is not available";
+    pub const TOKENS: &str = "delegation tokens are not available";
+    pub const TRANSACTIONS: &str = "transactions are not available";
+    pub const ZOOKEEPER: &str = "there is no ZooKeeper here";
+    pub const OLD: &str = "the key belongs to an older Kafka";
+}
+
+/// The broker's tables, Kafka's keys and then ours.
+fn tables() -> [&'static [&'static Row]; 13] {
+    [
+        groups::ALL,
+        log::ALL,
+        network::ALL,
+        node::ALL,
+        quorum::ALL,
+        remote::ALL,
+        replica::ALL,
+        sasl::ALL,
+        share::ALL,
+        ssl::ALL,
+        streams::ALL,
+        transaction::ALL,
+        own::ALL,
+    ]
+}
+
+/// Every broker row, sorted by name.
+pub fn broker() -> &'static [&'static Row] {
+    static ALL: LazyLock<Vec<&'static Row>> = LazyLock::new(|| {
+        let mut all: Vec<_> = tables().into_iter().flatten().copied().collect();
+        all.sort_by_key(|row| row.name);
+        all
+    });
+    &ALL
+}
+
+/// Whether the key is ours and unknown to Apache Kafka.
+pub fn is_own(row: &Row) -> bool {
+    own::ALL.iter().any(|own| own.name == row.name)
+}
+
+/// The broker row of a name.
+pub fn broker_row(name: &str) -> Option<&'static Row> {
+    static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> =
+        LazyLock::new(|| broker().iter().map(|row| (row.name, *row)).collect());
+    BY_NAME.get(name).copied()
+}
+
+/// The row of a name in one of the smaller tables.
+pub fn find(table: &'static [&'static Row], name: &str) -> Option<&'static Row> {
+    table.iter().find(|row| row.name == name).copied()
+}

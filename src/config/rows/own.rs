@@ -1,0 +1,22 @@
+//! Rows of our own keys, unknown to Apache Kafka.
+
+use crate::row::broker_rows;
+use crate::value::{List, Text};
+
+broker_rows! {
+    /// Addresses of the admin listener, as HTTP://host:port; empty means none.
+    ADMIN_LISTENERS: List = key("admin.listeners").default("HTTP://:9404").high();
+    /// How log lines are written: `text` for people, `json` for machines.
+    LOGGING_FORMAT: Text = key("logging.format").default("text").one_of(&["text", "json"]);
+    /// Whether histograms are served in their native form to a scraper that asks for protobuf.
+    METRICS_NATIVE_HISTOGRAMS: bool = key("metrics.native.histograms").default("false");
+    /// Rule files of jmx_exporter: FILE for `/metrics`, name=FILE for `/metrics/name`.
+    METRICS_RULES: List = key("metrics.rules").default("").non_empty().high();
+    /// Where spans are sent by OTLP over HTTP, as http://host:port; not given means nowhere.
+    OTEL_EXPORTER_OTLP_ENDPOINT: Option<Text> = key("otel.exporter.otlp.endpoint");
+    /// Name of the service in exported spans.
+    OTEL_SERVICE_NAME: Text = key("otel.service.name").default("pharos").low();
+    /// Share of traces that are exported, from 0 to 1.
+    OTEL_TRACES_SAMPLER_ARG: f64 = key("otel.traces.sampler.arg")
+        .default("1.0").within(0.0, 1.0).low();
+}

@@ -1,0 +1,4 @@
+//! Tests that walk all rows, and whole configurations.
+
+mod load;
+mod rows;
