@@ -1,0 +1,256 @@
+//! How many connections may be open, in all, per listener and per address, and how fast new ones
+//! may come (max.connections*, max.connection.creation.rate; `ConnectionQuotas` in Kafka).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::rate::RateDoor;
+
+/// Addresses whose creation rate is remembered; beyond it, rested ones are forgotten first.
+const MAX_RATED_ADDRESSES: usize = 10_000;
+
+/// The limits. Counts without a limit are `u32::MAX`, rates without one `None`.
+#[derive(Clone, Debug)]
+pub struct QuotaLimits {
+    /// max.connections.
+    pub max_connections: u32,
+    /// max.connections.per.ip.
+    pub max_connections_per_ip: u32,
+    /// max.connections.per.ip.overrides; addresses in canonical form.
+    pub per_ip_overrides: HashMap<IpAddr, u32>,
+    /// max.connection.creation.rate, per second.
+    pub creation_rate: Option<u32>,
+    /// Creation rate per address and second (connection_creation_rate, KIP-612).
+    pub creation_rate_per_ip: Option<u32>,
+    /// Limits of single listeners, by name.
+    pub listeners: HashMap<Arc<str>, ListenerQuota>,
+}
+
+/// Limits of one listener (listener.name.NAME.max.connections and its creation rate).
+#[derive(Clone, Debug)]
+pub struct ListenerQuota {
+    /// Open connections.
+    pub max_connections: u32,
+    /// New connections per second.
+    pub creation_rate: Option<u32>,
+    /// Whether this is the inter-broker listener beside others: its connections are let in above
+    /// max.connections, and another listener gives one up.
+    pub protected: bool,
+}
+
+impl Default for QuotaLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: u32::MAX,
+            max_connections_per_ip: u32::MAX,
+            per_ip_overrides: HashMap::new(),
+            creation_rate: None,
+            creation_rate_per_ip: None,
+            listeners: HashMap::new(),
+        }
+    }
+}
+
+impl Default for ListenerQuota {
+    fn default() -> Self {
+        Self { max_connections: u32::MAX, creation_rate: None, protected: false }
+    }
+}
+
+/// What to do with a connection that has been accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// It is counted now. `evict`: another listener has to give up one connection for it.
+    Open { evict: bool },
+    /// Ask again when a connection has closed; nothing is accepted meanwhile.
+    WaitForClose,
+    /// Ask again after this time; nothing is accepted meanwhile.
+    Wait(Duration),
+    /// Close it at once.
+    Refuse,
+}
+
+/// Counts open connections against the limits.
+#[derive(Debug)]
+pub struct ConnectionQuotas {
+    limits: QuotaLimits,
+    total: u32,
+    by_listener: HashMap<Arc<str>, u32>,
+    by_address: HashMap<IpAddr, u32>,
+    door: Option<RateDoor>,
+    listener_doors: HashMap<Arc<str>, RateDoor>,
+    address_doors: HashMap<IpAddr, RateDoor>,
+}
+
+impl ConnectionQuotas {
+    /// Nothing open yet.
+    pub fn new(limits: QuotaLimits) -> Self {
+        let mut quotas = Self {
+            limits: QuotaLimits::default(),
+            total: 0,
+            by_listener: HashMap::new(),
+            by_address: HashMap::new(),
+            door: None,
+            listener_doors: HashMap::new(),
+            address_doors: HashMap::new(),
+        };
+        quotas.set_limits(limits);
+        quotas
+    }
+
+    /// New limits hold for new connections; open ones stay.
+    pub fn set_limits(&mut self, limits: QuotaLimits) {
+        self.door = limits.creation_rate.map(RateDoor::new);
+        let rated = limits.listeners.iter();
+        self.listener_doors = rated
+            .filter_map(|(name, quota)| Some((name.clone(), RateDoor::new(quota.creation_rate?))))
+            .collect();
+        self.address_doors.clear();
+        self.limits = limits;
+    }
+
+    /// Open connections.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// Open connections of `address`.
+    pub fn of_address(&self, address: IpAddr) -> u32 {
+        self.by_address.get(&address).copied().unwrap_or(0)
+    }
+
+    /// Whether connections of `listener` may push others out.
+    pub(crate) fn is_protected(&self, listener: &str) -> bool {
+        self.limits.listeners.get(listener).is_some_and(|quota| quota.protected)
+    }
+
+    /// Counts a connection from `address` on `listener`, if the limits allow it.
+    pub(crate) fn open(&mut self, now: Instant, listener: &Arc<str>, address: IpAddr) -> Decision {
+        let overridden = self.limits.per_ip_overrides.get(&address).copied();
+        if self.of_address(address) >= overridden.unwrap_or(self.limits.max_connections_per_ip) {
+            return Decision::Refuse;
+        }
+        let quota = self.limits.listeners.get(listener);
+        let of_listener = self.by_listener.get(listener).copied().unwrap_or(0);
+        if quota.is_some_and(|quota| of_listener >= quota.max_connections) {
+            return Decision::WaitForClose;
+        }
+        let full = self.total >= self.limits.max_connections;
+        if full && !self.is_protected(listener) {
+            return Decision::WaitForClose;
+        }
+        if let Err(decision) = self.pass_doors(now, listener, address) {
+            return decision;
+        }
+        self.total += 1;
+        *self.by_listener.entry(listener.clone()).or_default() += 1;
+        *self.by_address.entry(address).or_default() += 1;
+        Decision::Open { evict: full }
+    }
+
+    /// A connection that was counted has closed.
+    pub(crate) fn close(&mut self, listener: &Arc<str>, address: IpAddr) {
+        self.total = self.total.saturating_sub(1);
+        if let Some(count) = self.by_listener.get_mut(listener) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
+    fn pass_doors(
+        &mut self,
+        now: Instant,
+        listener: &Arc<str>,
+        address: IpAddr,
+    ) -> Result<(), Decision> {
+        if let Some(rate) = self.limits.creation_rate_per_ip {
+            self.forget_rested(now);
+            let door = self.address_doors.entry(address).or_insert_with(|| RateDoor::new(rate));
+            door.pass(now).map_err(|_| Decision::Refuse)?;
+        }
+        let doors = self.listener_doors.get_mut(listener).into_iter().chain(self.door.as_mut());
+        for door in doors {
+            door.pass(now).map_err(Decision::Wait)?;
+        }
+        Ok(())
+    }
+
+    fn forget_rested(&mut self, now: Instant) {
+        if self.address_doors.len() >= MAX_RATED_ADDRESSES {
+            self.address_doors.retain(|_, door| !door.is_rested(now));
+        }
+        if self.address_doors.len() >= MAX_RATED_ADDRESSES {
+            self.address_doors.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Arc<str> {
+        text.into()
+    }
+
+    const OPEN: Decision = Decision::Open { evict: false };
+
+    #[test]
+    fn counts_are_limited_in_all_per_listener_and_per_address() {
+        let now = Instant::now();
+        let [one, two, three] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|ip| ip.parse().unwrap());
+        let mut quotas = ConnectionQuotas::new(QuotaLimits {
+            max_connections: 4,
+            max_connections_per_ip: 2,
+            per_ip_overrides: HashMap::from([(three, 0)]),
+            listeners: HashMap::from([
+                (name("B"), ListenerQuota { protected: true, ..Default::default() }),
+                (name("C"), ListenerQuota { max_connections: 1, ..Default::default() }),
+            ]),
+            ..Default::default()
+        });
+        let (a, b, c) = (name("A"), name("B"), name("C"));
+        assert_eq!(quotas.open(now, &a, one), OPEN);
+        assert_eq!(quotas.open(now, &a, one), OPEN);
+        assert_eq!(quotas.open(now, &a, one), Decision::Refuse, "two per address");
+        assert_eq!(quotas.open(now, &a, three), Decision::Refuse, "override 0");
+        assert_eq!(quotas.open(now, &c, two), OPEN);
+        assert_eq!(quotas.open(now, &c, two), Decision::WaitForClose, "one on C");
+        assert_eq!(quotas.open(now, &a, two), OPEN);
+        quotas.close(&a, one);
+        assert_eq!(quotas.of_address(one), 1);
+        assert_eq!(quotas.open(now, &b, one), OPEN);
+        let four = "10.0.0.4".parse().unwrap();
+        assert_eq!(quotas.open(now, &a, four), Decision::WaitForClose, "four in all");
+        assert_eq!(quotas.open(now, &b, four), Decision::Open { evict: true });
+        assert_eq!(quotas.total(), 5);
+    }
+
+    #[test]
+    fn new_connections_come_at_the_rate() {
+        let now = Instant::now();
+        let address = "::1".parse().unwrap();
+        let mut quotas = ConnectionQuotas::new(QuotaLimits {
+            creation_rate: Some(2),
+            creation_rate_per_ip: Some(3),
+            ..Default::default()
+        });
+        let listener = name("A");
+        assert_eq!(quotas.open(now, &listener, address), OPEN);
+        assert_eq!(quotas.open(now, &listener, address), OPEN);
+        assert_eq!(
+            quotas.open(now, &listener, address),
+            Decision::Wait(Duration::from_millis(500))
+        );
+        assert_eq!(quotas.open(now, &listener, address), Decision::Refuse, "3 per address");
+    }
+}

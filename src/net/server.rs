@@ -1,0 +1,163 @@
+//! The network side of one node: its listeners, its connections and their common limits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accept::Acceptor;
+use crate::bind::{BindError, BoundListener, bind};
+use crate::budget::Budget;
+use crate::connection::{Connection, ConnectionId, Order};
+use crate::handler::Handler;
+use crate::limits::{Limits, ListenerConfig};
+use crate::quotas::{ConnectionQuotas, QuotaLimits};
+use crate::stats::{ListenerStats, ServerStats};
+
+/// Listens and serves. Cloning shares the server.
+#[derive(Clone)]
+pub struct SocketServer {
+    shared: Arc<Shared>,
+}
+
+/// What accept loops and connections share.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) quotas: Mutex<ConnectionQuotas>,
+    /// Told when a connection has closed.
+    pub(crate) closed: Notify,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    stats: ServerStats,
+    connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
+    next_id: AtomicU64,
+    next_processor: AtomicU32,
+}
+
+impl SocketServer {
+    /// A server without listeners. `budget` is the process's: two servers of one process share it.
+    pub fn new(limits: Limits, quotas: QuotaLimits, budget: Arc<Budget>) -> Self {
+        let shared = Arc::new(Shared {
+            limits,
+            budget,
+            quotas: Mutex::new(ConnectionQuotas::new(quotas)),
+            closed: Notify::new(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            stats: ServerStats::default(),
+            connections: Mutex::new(HashMap::new()),
+            next_id: AtomicU64::new(0),
+            next_processor: AtomicU32::new(0),
+        });
+        Self { shared }
+    }
+
+    /// Opens the port of a listener; nothing is accepted before [`SocketServer::serve`], so that
+    /// a node may know all its ports first. Runs on the runtime that will serve.
+    ///
+    /// # Errors
+    /// The host has no address, or an address cannot be bound.
+    pub async fn bind(&self, config: ListenerConfig) -> Result<BoundListener, BindError> {
+        let count = config.processors.max(1);
+        let first = self.shared.next_processor.fetch_add(count, Ordering::Relaxed);
+        let stats = Arc::new(ListenerStats::new(config.name.clone(), first, count));
+        let bound = bind(config, &self.shared.limits, stats.clone()).await?;
+        self.shared.stats.add(stats);
+        Ok(bound)
+    }
+
+    /// Accepts connections on `listener` and lets `handler` answer them, on `runtime`.
+    pub fn serve<H: Handler>(&self, listener: BoundListener, handler: Arc<H>, runtime: &Handle) {
+        for socket in listener.sockets {
+            let acceptor = Acceptor {
+                shared: self.shared.clone(),
+                config: listener.config.clone(),
+                stats: listener.stats.clone(),
+                handler: handler.clone(),
+            };
+            self.shared.tasks.spawn_on(acceptor.run(socket), runtime);
+        }
+    }
+
+    /// Changes the connection limits; open connections stay.
+    pub fn set_quotas(&self, limits: QuotaLimits) {
+        self.shared.quotas.lock().set_limits(limits);
+        self.shared.closed.notify_waiters();
+    }
+
+    /// The listeners' counts.
+    pub fn stats(&self) -> &ServerStats {
+        &self.shared.stats
+    }
+
+    /// The process's budget of bytes in flight.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.shared.budget
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        self.shared.connections.lock().values().cloned().collect()
+    }
+
+    /// Closes the ports, lets every connection answer what is in flight, and closes it; what is
+    /// left after `patience` is cut off. Returns the number of connections cut off.
+    pub async fn stop(&self, patience: Duration) -> usize {
+        self.shared.stopping.cancel();
+        self.shared.tasks.close();
+        self.order_all(Order::Finish);
+        if tokio::time::timeout(patience, self.shared.tasks.wait()).await.is_ok() {
+            return 0;
+        }
+        let left = self.order_all(Order::Close);
+        self.shared.tasks.wait().await;
+        left
+    }
+
+    fn order_all(&self, order: Order) -> usize {
+        let connections = self.connections();
+        for connection in &connections {
+            connection.order(order);
+        }
+        connections.len()
+    }
+}
+
+impl Shared {
+    pub(crate) fn next_id(&self) -> ConnectionId {
+        ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn add(&self, connection: Arc<Connection>) {
+        let order = connection.clone();
+        self.connections.lock().insert(connection.id(), connection);
+        // The stop may have come between accepting and here.
+        if self.stopping.is_cancelled() {
+            order.order(Order::Finish);
+        }
+    }
+
+    pub(crate) fn remove(&self, connection: &Connection) {
+        self.connections.lock().remove(&connection.id());
+        self.quotas.lock().close(connection.listener(), connection.peer().ip());
+        self.closed.notify_waiters();
+    }
+
+    /// Closes the connection that was quiet for longest among those that may be pushed out.
+    pub(crate) fn evict_one(&self) {
+        let connections = self.connections.lock();
+        let quotas = self.quotas.lock();
+        let candidates =
+            connections.values().filter(|connection| !quotas.is_protected(connection.listener()));
+        if let Some(connection) = candidates.min_by_key(|connection| connection.last_activity()) {
+            connection.order(Order::Evict);
+        }
+    }
+}

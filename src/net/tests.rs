@@ -1,0 +1,490 @@
+//! The room as a whole, over loopback sockets.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+
+use crate::*;
+
+/// Answers by the first byte of a request, and remembers what was sent and closed.
+#[derive(Default)]
+struct Script {
+    sent: Mutex<Vec<Completed<u8>>>,
+    closed: Mutex<Vec<&'static str>>,
+    changed: Notify,
+    handled: AtomicUsize,
+    gates: Mutex<Vec<oneshot::Sender<()>>>,
+    waits_dropped: Arc<AtomicUsize>,
+    files: Mutex<Vec<ReplyChunk>>,
+}
+
+struct CountDrop(Arc<AtomicUsize>);
+
+impl Drop for CountDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Handler for Script {
+    type Tag = u8;
+
+    async fn handle(&self, request: Request) -> Outcome<u8> {
+        let frame = request.frame;
+        let tag = frame[0];
+        self.handled.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+        match tag {
+            b'e' => Outcome::Reply(Reply::bytes(frame, tag)),
+            b's' => Outcome::Silent { tag, throttle: Duration::ZERO },
+            b'x' => Outcome::Close(CloseReason::InvalidRequest("x".into())),
+            b't' => {
+                let throttle = Duration::from_secs(3);
+                Outcome::Reply(Reply { throttle, ..Reply::bytes(frame, tag) })
+            }
+            b'f' => Outcome::Reply(Reply::chunks(self.files.lock().clone(), tag)),
+            b'w' => {
+                let (sender, gate) = oneshot::channel();
+                self.gates.lock().push(sender);
+                let guard = CountDrop(self.waits_dropped.clone());
+                Outcome::Later(Box::pin(async move {
+                    let _guard = guard;
+                    gate.await.ok();
+                    Reply::bytes(frame, tag)
+                }))
+            }
+            _ => Outcome::Reply(Reply::bytes(vec![tag; 1 << 20], tag)),
+        }
+    }
+
+    fn sent(&self, done: Completed<u8>) {
+        self.sent.lock().push(done);
+        self.changed.notify_waiters();
+    }
+
+    fn closed(&self, _connection: &Arc<Connection>, reason: &CloseReason) {
+        self.closed.lock().push(reason.label());
+        self.changed.notify_waiters();
+    }
+}
+
+impl Script {
+    async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if condition(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn until_closed(&self, reasons: &[&str]) {
+        self.until(|it| it.closed.lock().len() >= reasons.len()).await;
+        assert_eq!(*self.closed.lock(), reasons);
+    }
+}
+
+struct Room {
+    server: SocketServer,
+    script: Arc<Script>,
+    port: u16,
+}
+
+impl Room {
+    async fn open(limits: Limits, quotas: QuotaLimits, budget: usize) -> Self {
+        let server = SocketServer::new(limits, quotas, Budget::new(budget));
+        let config = ListenerConfig::plaintext("PLAINTEXT", "", 0);
+        let bound = server.bind(config).await.unwrap();
+        let port = bound.port();
+        let script = Arc::new(Script::default());
+        server.serve(bound, script.clone(), &Handle::current());
+        Self { server, script, port }
+    }
+
+    async fn default() -> Self {
+        Self::open(Limits::default(), QuotaLimits::default(), usize::MAX).await
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
+    }
+}
+
+fn frame(body: &[u8]) -> Vec<u8> {
+    [&i32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
+}
+
+async fn send(stream: &mut TcpStream, body: &[u8]) {
+    stream.write_all(&frame(body)).await.unwrap();
+}
+
+async fn receive(stream: &mut TcpStream) -> Vec<u8> {
+    let mut body = vec![0; usize::try_from(stream.read_i32().await.unwrap()).unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    body
+}
+
+async fn at_end(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    // A reset is an end, too.
+    stream.read_to_end(&mut rest).await.ok();
+    assert!(rest.is_empty(), "{} bytes", rest.len());
+}
+
+#[tokio::test]
+async fn requests_are_answered_in_order() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    for body in [&b"wone"[..], b"etwo", b"s", b"wthree", b"efour"] {
+        send(&mut client, body).await;
+    }
+    room.script.until(|it| it.handled.load(Ordering::SeqCst) == 5).await;
+    let gates: Vec<_> = room.script.gates.lock().drain(..).collect();
+    // The later wait ends first; its reply still leaves in its turn.
+    for gate in gates.into_iter().rev() {
+        gate.send(()).unwrap();
+    }
+    for expected in [&b"wone"[..], b"etwo", b"wthree", b"efour"] {
+        assert_eq!(receive(&mut client).await, expected);
+    }
+    room.script.until(|it| it.sent.lock().len() == 5).await;
+    for done in &*room.script.sent.lock() {
+        let it = &done.timestamps;
+        let stations = [
+            it.first_byte,
+            it.received,
+            it.handle_begin,
+            it.handle_end,
+            it.reply_ready,
+            it.write_begin,
+            it.write_end,
+        ];
+        assert!(stations.is_sorted(), "{it:?}");
+    }
+}
+
+#[tokio::test]
+async fn hostile_sizes_close_only_their_connection() {
+    let room = Room::default().await;
+    let mut good = room.connect().await;
+    let cases = [
+        (i32::MAX, "too_large"),
+        (104_857_601, "too_large"),
+        (-1, "invalid_size"),
+        (i32::MIN, "invalid_size"),
+        (0, "invalid_size"),
+    ];
+    let mut reasons = Vec::new();
+    for (size, label) in cases {
+        let mut bad = room.connect().await;
+        bad.write_all(&size.to_be_bytes()).await.unwrap();
+        at_end(&mut bad).await;
+        reasons.push(label);
+        room.script.until_closed(&reasons).await;
+    }
+    send(&mut good, b"estill here").await;
+    assert_eq!(receive(&mut good).await, b"estill here");
+    let stats = room.server.stats().listeners();
+    let by_reason: std::collections::HashMap<_, _> = stats[0].closed_by_reason().collect();
+    assert_eq!((by_reason["too_large"], by_reason["invalid_size"]), (2, 3));
+}
+
+#[tokio::test]
+async fn truncated_requests_and_closed_peers_are_told_apart() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    client.write_all(&frame(b"ehello")[..7]).await.unwrap();
+    drop(client);
+    room.script.until_closed(&["truncated"]).await;
+    drop(room.connect().await);
+    room.script.until_closed(&["truncated", "peer_closed"]).await;
+    let mut client = room.connect().await;
+    send(&mut client, b"x").await;
+    at_end(&mut client).await;
+    room.script.until_closed(&["truncated", "peer_closed", "invalid_request"]).await;
+}
+
+#[tokio::test]
+async fn silent_requests_before_a_close_take_effect() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    for _ in 0..100 {
+        send(&mut client, b"s").await;
+    }
+    drop(client);
+    room.script.until_closed(&["peer_closed"]).await;
+    assert_eq!(room.script.sent.lock().len(), 100);
+}
+
+#[tokio::test]
+async fn a_closed_connection_cancels_its_waits() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    send(&mut client, b"w").await;
+    send(&mut client, b"w").await;
+    room.script.until(|it| it.handled.load(Ordering::SeqCst) == 2).await;
+    drop(client);
+    room.script.until_closed(&["peer_closed"]).await;
+    assert_eq!(room.script.waits_dropped.load(Ordering::SeqCst), 2);
+    assert!(room.script.sent.lock().is_empty());
+}
+
+#[tokio::test]
+async fn files_arrive_whole() {
+    let room = Room::default().await;
+    let mut file = tempfile::tempfile().unwrap();
+    let content: Vec<u8> =
+        (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    file.write_all(&content).unwrap();
+    let file = Arc::new(file);
+    let piece = |offset, len| ReplyChunk::File { file: file.clone(), offset, len };
+    *room.script.files.lock() = vec![
+        ReplyChunk::Bytes(Bytes::from_static(b"head")),
+        piece(3, 4_000_000),
+        ReplyChunk::Bytes(Bytes::from_static(b"middle")),
+        piece(0, 0),
+        piece(4_999_999, 1),
+        ReplyChunk::Bytes(Bytes::new()),
+        ReplyChunk::Bytes(Bytes::from_static(b"tail")),
+    ];
+    let expected =
+        [b"head", &content[3..4_000_003], b"middle", &content[4_999_999..], b"tail"].concat();
+    let mut client = room.connect().await;
+    for body in [&b"f"[..], b"eafter", b"f"] {
+        send(&mut client, body).await;
+    }
+    assert!(receive(&mut client).await == expected);
+    assert_eq!(receive(&mut client).await, b"eafter");
+    assert!(receive(&mut client).await == expected);
+    *room.script.files.lock() = vec![piece(4_999_000, 1001)];
+    send(&mut client, b"f").await;
+    room.script.until_closed(&["file_error"]).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_not_read() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    let (mut reading, mut writing) = client.split();
+    // 64 replies of 1 MiB fit in no socket buffer.
+    let requests = frame(b"M").repeat(64);
+    writing.write_all(&requests).await.unwrap();
+    let budget = room.server.budget().clone();
+    room.script.until(|it| it.handled.load(Ordering::SeqCst) >= 16).await;
+    let most = Limits::default().connection_bytes + (2 << 20);
+    let mut body = vec![0; 1 << 20];
+    for _ in 0..64 {
+        assert!(budget.used() <= most, "{}", budget.used());
+        assert_eq!(reading.read_i32().await.unwrap(), 1 << 20);
+        reading.read_exact(&mut body).await.unwrap();
+    }
+    room.script.until(|it| it.sent.lock().len() == 64).await;
+    assert_eq!(budget.used(), 0);
+}
+
+#[tokio::test]
+async fn at_most_sixteen_requests_are_in_flight() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    client.write_all(&frame(b"w").repeat(17)).await.unwrap();
+    let mut other = room.connect().await;
+    room.script.until(|it| it.gates.lock().len() == 16).await;
+    // A round trip on another connection: the seventeenth had its chance.
+    send(&mut other, b"e").await;
+    receive(&mut other).await;
+    assert_eq!(room.script.gates.lock().len(), 16);
+    room.script.gates.lock().remove(0).send(()).unwrap();
+    receive(&mut client).await;
+    room.script.until(|it| it.gates.lock().len() == 16).await;
+}
+
+#[tokio::test]
+async fn a_full_budget_stops_reading_until_something_is_answered() {
+    let room = Room::open(Limits::default(), QuotaLimits::default(), 100_000).await;
+    let [mut holder, mut waiter] = [room.connect().await, room.connect().await];
+    send(&mut holder, &[b'w'; 150_000]).await;
+    room.script.until(|it| it.handled.load(Ordering::SeqCst) == 1).await;
+    send(&mut waiter, b"e").await;
+    let mut byte = [0];
+    let nothing = tokio::select! {
+        biased;
+        _ = waiter.read(&mut byte) => false,
+        () = async { for _ in 0..100 { tokio::task::yield_now().await } } => true,
+    };
+    assert!(nothing);
+    room.script.gates.lock().remove(0).send(()).unwrap();
+    assert_eq!(receive(&mut holder).await.len(), 150_000);
+    assert_eq!(receive(&mut waiter).await, b"e");
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_closed() {
+    let limits = Limits { max_idle: Duration::from_secs(5), ..Limits::default() };
+    let room = Room::open(limits, QuotaLimits::default(), usize::MAX).await;
+    let mut client = room.connect().await;
+    let start = tokio::time::Instant::now();
+    at_end(&mut client).await;
+    room.script.until_closed(&["idle"]).await;
+    let waited = start.elapsed();
+    assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_trickles_in_is_cut_off() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    client.write_all(&1000_i32.to_be_bytes()).await.unwrap();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    let (mut reading, mut writing) = client.split();
+    let mut byte = [0];
+    loop {
+        tokio::select! {
+            end = reading.read(&mut byte) => {
+                assert!(matches!(end, Ok(0) | Err(_)));
+                break;
+            }
+            _ = ticks.tick() => {
+                writing.write_all(b"z").await.ok();
+            }
+        }
+    }
+    room.script.until_closed(&["slow_request"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_connection_is_not_read_for_that_long() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    let start = tokio::time::Instant::now();
+    send(&mut client, b"t").await;
+    send(&mut client, b"e").await;
+    receive(&mut client).await;
+    assert!(start.elapsed() < Duration::from_secs(3));
+    receive(&mut client).await;
+    assert!(start.elapsed() >= Duration::from_secs(3));
+    let sent = room.script.sent.lock();
+    assert_eq!(sent[0].throttle, Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn stopping_answers_what_is_in_flight() {
+    let room = Room::default().await;
+    let [mut busy, mut idle] = [room.connect().await, room.connect().await];
+    send(&mut busy, b"wlast").await;
+    room.script.until(|it| it.handled.load(Ordering::SeqCst) == 1).await;
+    let server = room.server.clone();
+    let stop = tokio::spawn(async move { server.stop(Duration::from_secs(3600)).await });
+    at_end(&mut idle).await;
+    assert!(TcpStream::connect(("127.0.0.1", room.port)).await.is_err());
+    room.script.gates.lock().remove(0).send(()).unwrap();
+    assert_eq!(receive(&mut busy).await, b"wlast");
+    at_end(&mut busy).await;
+    assert_eq!(stop.await.unwrap(), 0);
+    assert_eq!(*room.script.closed.lock(), ["stopped", "stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_has_a_deadline() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    send(&mut client, b"w").await;
+    room.script.until(|it| it.handled.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(room.server.stop(Duration::from_secs(1)).await, 1);
+    at_end(&mut client).await;
+    assert_eq!(room.script.waits_dropped.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn connection_limits_hold() {
+    let quotas = QuotaLimits {
+        max_connections: 3,
+        max_connections_per_ip: 2,
+        per_ip_overrides: [("::1".parse().unwrap(), 100)].into(),
+        ..QuotaLimits::default()
+    };
+    let room = Room::open(Limits::default(), quotas, usize::MAX).await;
+    let mut first = room.connect().await;
+    let mut second = room.connect().await;
+    for client in [&mut first, &mut second] {
+        send(client, b"e").await;
+        receive(client).await;
+    }
+    at_end(&mut room.connect().await).await;
+    // On the same port, but another address: the third, and one too many.
+    let Ok(mut third) = TcpStream::connect(("::1", room.port)).await else { return };
+    send(&mut third, b"e").await;
+    receive(&mut third).await;
+    let mut fourth = TcpStream::connect(("::1", room.port)).await.unwrap();
+    send(&mut fourth, b"elate").await;
+    assert_eq!(room.server.connections().len(), 3);
+    drop(first);
+    assert_eq!(receive(&mut fourth).await, b"elate");
+}
+
+#[tokio::test]
+async fn a_thousand_idle_connections_cost_little_and_all_answer() {
+    let room = Room::default().await;
+    let mut clients = Vec::new();
+    for _ in 0..1000 {
+        clients.push(room.connect().await);
+    }
+    for client in &mut clients {
+        send(client, b"e").await;
+    }
+    for client in &mut clients {
+        assert_eq!(receive(client).await, b"e");
+    }
+    let listeners = room.server.stats().listeners();
+    let processors = listeners[0].processors();
+    let open: Vec<_> = processors.iter().map(|processor| processor.connections()).collect();
+    assert_eq!(open.iter().sum::<i64>(), 1000);
+    assert!(open.iter().all(|count| (333..=334).contains(count)), "{open:?}");
+    assert_eq!(processors.iter().map(|it| it.requests_total()).sum::<u64>(), 1000);
+    assert_eq!(processors.iter().map(|it| it.incoming_bytes_total()).sum::<u64>(), 5000);
+    assert_eq!(processors.iter().map(|it| it.outgoing_bytes_total()).sum::<u64>(), 5000);
+    assert_eq!(room.server.budget().used(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_can_be_closed_from_outside() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    send(&mut client, b"e").await;
+    receive(&mut client).await;
+    let connections = room.server.connections();
+    assert!(connections[0].peer().is_ipv4(), "canonical address on a dual-stack socket");
+    connections[0].close();
+    at_end(&mut client).await;
+    room.script.until_closed(&["asked"]).await;
+}
+
+#[tokio::test]
+async fn ports_in_use_and_unknown_hosts_are_named() {
+    let room = Room::default().await;
+    let server = room.server.clone();
+    let config = ListenerConfig::plaintext("TWO", "", room.port);
+    let error = server.bind(config).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("listener TWO: cannot bind [::]:{}", room.port)), "{error}");
+    let config = ListenerConfig::plaintext("THREE", "no-such-host.invalid", 0);
+    let error = server.bind(config).await.unwrap_err().to_string();
+    assert!(error.contains("cannot resolve host \"no-such-host.invalid\""), "{error}");
+    let bound = server.bind(ListenerConfig::plaintext("L", "localhost", 0)).await.unwrap();
+    assert!(bound.addresses().iter().all(|address| address.port() == bound.port()));
+}
+
+/// Keeps the compiler from growing what every idle connection pays for.
+#[test]
+fn a_driver_is_small() {
+    assert!(size_of::<crate::driver::Driver<[u64; 16]>>() < 1024);
+}
