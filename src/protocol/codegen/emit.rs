@@ -230,6 +230,7 @@ fn write_value(message: &Message, field: &Field) -> Result<String, String> {
         (Type::Struct(_), Some(null)) => {
             format!("w.{tagged}opt_struct({x}.as_ref(), {null})?;")
         }
+        (Type::Int16, None) if field.name == "error_code" => format!("w.error_code({x});"),
         (_, None) => format!("k::Encode::write(&{x}, w)?;"),
         (ty, Some(_)) => return Err(format!("{}: a nullable {ty:?}", field.name)),
     })

@@ -94,6 +94,8 @@ impl Chunk {
 pub struct Encoded {
     /// The pieces; none is empty.
     pub chunks: Vec<Chunk>,
+    /// Every `error_code` that was written, with how often: what a broker counts per request.
+    pub errors: Vec<(i16, u32)>,
 }
 
 impl Encoded {
@@ -138,6 +140,7 @@ impl Encoded {
 #[derive(Debug, Default)]
 pub struct Writer {
     chunks: Vec<Chunk>,
+    errors: Vec<(i16, u32)>,
     buffer: Vec<u8>,
     version: i16,
     flexible: bool,
@@ -180,6 +183,15 @@ impl Writer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Writes the code of an error and counts it.
+    pub fn error_code(&mut self, code: i16) {
+        self.put(&code.to_be_bytes());
+        match self.errors.iter_mut().find(|(counted, _)| *counted == code) {
+            Some((_, count)) => *count += 1,
+            None => self.errors.push((code, 1)),
+        }
+    }
+
     /// Appends an unsigned varint.
     pub(crate) fn uvarint(&mut self, value: u32) {
         varint::write_u32(&mut self.buffer, value);
@@ -217,7 +229,7 @@ impl Writer {
     /// What was written.
     pub fn finish(mut self) -> Encoded {
         self.flush();
-        Encoded { chunks: self.chunks }
+        Encoded { chunks: self.chunks, errors: self.errors }
     }
 
     fn flush(&mut self) {
