@@ -4,7 +4,17 @@
 mod clock;
 mod ids;
 mod nearest;
+mod quantity;
+mod queue;
+mod spawn;
+mod supervise;
+mod system;
 
 pub use clock::{Clock, ClockHand};
 pub use ids::{BrokerId, LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicPartition};
 pub use nearest::nearest;
+pub use quantity::{QuantityError, human_bytes, parse_duration, parse_size};
+pub use queue::{QueueError, QueueReceiver, QueueSender, queue};
+pub use spawn::{DISK_QUEUE_LIMIT, DISK_THREADS, DiskPool, DiskPoolError, Spawners};
+pub use supervise::{FailureReason, Stage, Supervisor, TaskError, TaskFailure};
+pub use system::{OpenFileLimit, host_name, raise_open_file_limit};
