@@ -39,10 +39,9 @@ impl BrokerConfig {
     /// The first value that its key cannot have, or that asks for something absent.
     pub fn load(sources: Sources) -> Result<(Self, Vec<Warning>), ConfigError> {
         let warnings = warnings(&sources);
-        let Sources { mode, mut settings, cluster_id } = sources.with_up_defaults();
+        let Sources { mode, settings, cluster_id } = sources.with_up_defaults();
         let values = values(&settings)?;
         let node_id = node_id(&settings)?;
-        twin_ids(&mut settings);
         let roles = roles(&settings)?;
         let endpoints = Given {
             mode,
@@ -295,17 +294,6 @@ fn node_id(settings: &BTreeMap<String, Setting>) -> Result<i32, ConfigError> {
         }
         (Some((id, _)), _) | (None, Some((id, _))) => Ok(id),
         (None, None) => Ok(0),
-    }
-}
-
-/// Either name of the node's number stands for both, as in Kafka.
-fn twin_ids(settings: &mut BTreeMap<String, Setting>) {
-    let (node, broker) = (rows::NODE_ID.row.name, rows::BROKER_ID.row.name);
-    for (from, to) in [(node, broker), (broker, node)] {
-        let given = settings.get(from).filter(|setting| !setting.text.trim().starts_with('-'));
-        if let Some(setting) = given.cloned() {
-            settings.entry(to.to_owned()).or_insert(setting);
-        }
     }
 }
 

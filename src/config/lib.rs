@@ -3,11 +3,9 @@
 //! A value is read by its row (`config.get(&rows::NUM_PARTITIONS)`), so that a key without a row
 //! cannot be read, and a row fixes the type. Everything is checked before anything starts.
 
-mod alter;
 mod broker;
 mod check;
 mod derived;
-mod describe;
 mod endpoints;
 mod environment;
 mod error;
@@ -25,10 +23,8 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use alter::{Altered, Change, Operation, Refusal, Target};
 pub use broker::{BrokerConfig, Overrides};
 pub use check::{CLIENT_MATCH_NAMES, Check, Expected};
-pub use describe::{ConfigSource, Described, Resource, Synonym};
 pub use endpoints::{Advertised, Endpoints, Listener, Roles, SecurityProtocol};
 pub use environment::variable_of;
 pub use error::{ConfigError, Origin, Shown, Warning};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use crate::limits::{Limits, ListenerConfig};
-use crate::metrics::ListenerMetrics;
+use crate::stats::ListenerStats;
 
 /// Free ports that are tried until one is free in every family that the host name has.
 const FREE_PORT_TRIES: usize = 16;
@@ -40,10 +40,11 @@ pub enum BindError {
 }
 
 /// A listener whose port is open but which accepts nothing yet.
+#[derive(Debug)]
 pub struct BoundListener {
     pub(crate) config: ListenerConfig,
     pub(crate) sockets: Vec<TcpListener>,
-    pub(crate) metrics: Arc<ListenerMetrics>,
+    pub(crate) stats: Arc<ListenerStats>,
     port: u16,
 }
 
@@ -62,11 +63,10 @@ impl BoundListener {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
-}
 
-impl std::fmt::Debug for BoundListener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BoundListener({} on {:?})", self.config.name, self.addresses())
+    /// Counts of this listener.
+    pub fn stats(&self) -> &Arc<ListenerStats> {
+        &self.stats
     }
 }
 
@@ -74,7 +74,7 @@ impl std::fmt::Debug for BoundListener {
 pub(crate) async fn bind(
     config: ListenerConfig,
     limits: &Limits,
-    metrics: Arc<ListenerMetrics>,
+    stats: Arc<ListenerStats>,
 ) -> Result<BoundListener, BindError> {
     let hosts = addresses(&config).await?;
     let mut tries = FREE_PORT_TRIES;
@@ -84,7 +84,7 @@ pub(crate) async fn bind(
             // A port that is free in one family may be taken in the other.
             Err(_) if config.port == 0 && hosts.len() > 1 && tries > 0 => {}
             Err(error) => return Err(error),
-            Ok((sockets, port)) => return Ok(BoundListener { config, sockets, metrics, port }),
+            Ok((sockets, port)) => return Ok(BoundListener { config, sockets, stats, port }),
         }
     }
 }

@@ -10,7 +10,6 @@ pub mod error_code;
 pub mod frame;
 pub mod header;
 pub mod messages;
-pub mod stored;
 pub mod varint;
 pub mod wire;
 

@@ -1,7 +1,5 @@
 //! Single records and their headers, borrowed from an uncompressed batch.
 
-use std::borrow::Cow;
-
 use super::header::{BatchHeader, TimestampType};
 use super::{BatchError, RecordFault};
 use crate::varint::{self, VarintError};
@@ -31,17 +29,10 @@ pub struct Headers<'a> {
 /// One header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
-    /// Its key; should be UTF-8, but neither Kafka's broker nor ours looks.
-    pub key: &'a [u8],
+    /// Its key.
+    pub key: &'a str,
     /// Its value.
     pub value: Option<&'a [u8]>,
-}
-
-impl<'a> Header<'a> {
-    /// Its key as text, with U+FFFD for what is not UTF-8, as Kafka's client reads it.
-    pub fn key_text(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.key)
-    }
 }
 
 impl<'a> Headers<'a> {
@@ -154,6 +145,7 @@ fn read_bytes<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordFault> 
 
 fn read_header<'a>(rest: &mut &'a [u8]) -> Result<Header<'a>, RecordFault> {
     let key = read_bytes(rest)?.ok_or(RecordFault::NegativeLength)?;
+    let key = std::str::from_utf8(key).map_err(|_| RecordFault::HeaderKey)?;
     Ok(Header { key, value: read_bytes(rest)? })
 }
 

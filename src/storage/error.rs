@@ -1,0 +1,109 @@
+//! What can go wrong with a log, as far as callers tell the cases apart.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pharos_base::Offset;
+
+/// A failed operation on files.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The volume has no room left. Reads go on; a later write may succeed.
+    #[error("no room left to {action} {}", path.display())]
+    Full {
+        /// What was being done.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// The log directory was taken offline by an earlier failure.
+    #[error("log directory {} is offline", dir.display())]
+    Offline {
+        /// The log directory.
+        dir: PathBuf,
+    },
+    /// The content of a file is not what it must be.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The log was closed or deleted.
+    #[error("log {} is closed", dir.display())]
+    Closed {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// Another process, or another node in this one, uses the log directory.
+    #[error("log directory {} is in use: its .lock file is held by another process", dir.display())]
+    Locked {
+        /// The log directory.
+        dir: PathBuf,
+    },
+}
+
+impl StorageError {
+    /// Wraps what the operating system said about `path`.
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Full { action, path }
+            }
+            _ => Self::Io { action, path, source: Arc::new(source) },
+        }
+    }
+
+    /// A damaged file.
+    pub fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_path_buf(), what: what.into() }
+    }
+
+    /// Whether the volume is merely full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+}
+
+/// Adds what was done, and to what, to an I/O result.
+pub(crate) trait Context<T> {
+    /// Names the action and the path.
+    fn context(self, action: &'static str, path: &Path) -> Result<T, StorageError>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, StorageError> {
+        self.map_err(|source| StorageError::io(action, path, source))
+    }
+}
+
+/// Why nothing could be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The offset is not in the log (OFFSET_OUT_OF_RANGE).
+    #[error("offset {offset} is out of range: the log holds {start} to {end}")]
+    OutOfRange {
+        /// What was asked for.
+        offset: Offset,
+        /// First offset.
+        start: Offset,
+        /// Offset after the last.
+        end: Offset,
+    },
+    /// A file could not be read (KAFKA_STORAGE_ERROR).
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

@@ -1,0 +1,187 @@
+//! Flushing: what was appended becomes durable, one sync for all who wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use pharos_base::Offset;
+use tokio::sync::Notify;
+
+use super::Log;
+use crate::error::StorageError;
+use crate::names;
+
+/// Who waits for a sync, and how far it has come.
+#[derive(Debug)]
+pub(super) struct Flusher {
+    state: Mutex<State>,
+    done: Condvar,
+    wake: Notify,
+    /// Files were made or renamed since the directory was last synced.
+    pub(super) dir_changed: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    flushed: i64,
+    running: bool,
+    failed: Option<StorageError>,
+    last_flush_ms: i64,
+}
+
+impl Flusher {
+    pub(super) fn new(flushed: Offset, now_ms: i64) -> Self {
+        let state =
+            State { flushed: flushed.0, running: false, failed: None, last_flush_ms: now_ms };
+        Self {
+            state: Mutex::new(state),
+            done: Condvar::new(),
+            wake: Notify::new(),
+            dir_changed: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn flushed(&self) -> Offset {
+        Offset(self.state.lock().flushed)
+    }
+
+    /// After a truncation nothing at or beyond `end` counts as durable.
+    pub(super) fn truncate(&self, end: Offset) {
+        let mut state = self.state.lock();
+        state.flushed = state.flushed.min(end.0);
+    }
+
+    /// The log begins anew at `offset`.
+    pub(super) fn reset(&self, offset: Offset) {
+        self.state.lock().flushed = offset.0;
+    }
+
+    /// `Some` when there is nothing to wait for any more. Otherwise the flag says whether the caller
+    /// must lead the next sync; if not, another does.
+    fn join(&self, upto: Offset) -> Option<Result<(), StorageError>> {
+        let state = self.state.lock();
+        Self::outcome(&state, upto)
+    }
+
+    fn outcome(state: &State, upto: Offset) -> Option<Result<(), StorageError>> {
+        if state.flushed >= upto.0 {
+            return Some(Ok(()));
+        }
+        state.failed.clone().map(Err)
+    }
+
+    fn try_lead(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().running, true)
+    }
+
+    fn finish(&self, result: Result<Offset, StorageError>, now_ms: i64) {
+        let mut state = self.state.lock();
+        state.running = false;
+        state.last_flush_ms = now_ms;
+        match result {
+            Ok(offset) => state.flushed = state.flushed.max(offset.0),
+            Err(error) => state.failed = Some(error),
+        }
+        drop(state);
+        self.done.notify_all();
+        self.wake.notify_waiters();
+    }
+}
+
+impl Log {
+    /// Makes everything that was appended durable, and blocks until it is.
+    ///
+    /// # Errors
+    /// A failed sync takes the directory offline: what it lost cannot be known.
+    pub fn flush(&self) -> Result<(), StorageError> {
+        let upto = self.log_end_offset();
+        loop {
+            if let Some(outcome) = self.flusher.join(upto) {
+                return outcome;
+            }
+            if self.flusher.try_lead() {
+                self.lead_flush();
+            } else {
+                let mut state = self.flusher.state.lock();
+                if state.running {
+                    self.flusher.done.wait(&mut state);
+                }
+            }
+        }
+    }
+
+    /// Waits until everything before `upto` is durable. Many may wait at once: while one sync runs on
+    /// the disk's pool, those that come share the next.
+    ///
+    /// # Errors
+    /// As [`Self::flush`].
+    pub async fn flushed(self: &Arc<Self>, upto: Offset) -> Result<(), StorageError> {
+        loop {
+            let woken = self.flusher.wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if let Some(outcome) = self.flusher.join(upto) {
+                return outcome;
+            }
+            if self.flusher.try_lead() {
+                let log = self.clone();
+                self.home.pool().spawn(move || log.lead_flush());
+            }
+            woken.await;
+        }
+    }
+
+    /// Starts a flush on the disk's pool unless one runs; nobody waits.
+    pub fn flush_in_background(self: &Arc<Self>) {
+        if self.recovery_point() < self.log_end_offset() && self.flusher.try_lead() {
+            let log = self.clone();
+            self.home.pool().spawn(move || log.lead_flush());
+        }
+    }
+
+    /// Whether `flush.ms` have passed since the last flush, with something to flush.
+    pub fn is_flush_due(&self) -> bool {
+        let flush_ms = self.config.load().flush_ms;
+        let state = self.flusher.state.lock();
+        let waited = self.clock.now_ms().saturating_sub(state.last_flush_ms);
+        state.flushed < self.log_end_offset().0 && waited >= flush_ms
+    }
+
+    fn lead_flush(&self) {
+        let result = self.sync_all();
+        self.flusher.finish(result, self.clock.now_ms());
+    }
+
+    /// Syncs every segment that holds something undurable. Sealed ones with their indexes, for they
+    /// will not be looked at again by recovery.
+    fn sync_all(&self) -> Result<Offset, StorageError> {
+        self.home.check()?;
+        let from = self.recovery_point().0;
+        // The end is read before the segments: what it counts lies in them.
+        let upto = self.log_end_offset();
+        let segments = self.segments.load_full();
+        let first = segments.partition_point(|segment| segment.base_offset <= from);
+        if self.flusher.dir_changed.swap(false, Ordering::AcqRel) {
+            let synced = self.fs().sync_dir(&self.dir);
+            let synced = synced.map_err(|error| StorageError::io("sync", &self.dir, error));
+            self.lasting(synced)?;
+        }
+        for (index, segment) in segments.iter().enumerate().skip(first.saturating_sub(1)) {
+            let synced = segment.sync_log().and_then(|()| {
+                let sealed = index + 1 < segments.len();
+                if sealed { segment.sync_indexes() } else { Ok(()) }
+            });
+            let path = segment.path(names::LOG);
+            self.lasting(synced.map_err(|error| StorageError::io("sync", &path, error)))?;
+        }
+        Ok(upto)
+    }
+
+    /// As `guard`, but no failure of a sync is forgivable, not even for want of room.
+    fn lasting<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let Err(error) = &result {
+            self.home.fail(error);
+        }
+        result
+    }
+}

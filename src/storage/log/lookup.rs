@@ -1,0 +1,129 @@
+//! Finding offsets by timestamp (ListOffsets).
+
+use pharos_base::{LeaderEpoch, Offset};
+use pharos_protocol::batch::RecordBatch;
+
+use super::Log;
+use crate::error::StorageError;
+use crate::fs::read_full;
+use crate::names;
+use crate::scan::Found;
+use crate::segment::{NO_TIMESTAMP, Segment};
+
+/// Largest batch that is opened to find one record in it.
+const MAX_LOOKUP_BATCH_BYTES: usize = 256 << 20;
+
+/// A record found by its timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetAtTimestamp {
+    /// Its timestamp, in ms.
+    pub timestamp: i64,
+    /// Its offset.
+    pub offset: Offset,
+    /// The epoch that wrote it; −1 unknown.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl Log {
+    /// The first record whose timestamp is at least `timestamp` (in ms) and which is not before the
+    /// log start; `None` when there is none. It may lie above the high watermark.
+    ///
+    /// # Errors
+    /// When a file cannot be read or a batch in it not be opened.
+    pub fn offset_for_timestamp(
+        &self,
+        timestamp: i64,
+    ) -> Result<Option<OffsetAtTimestamp>, StorageError> {
+        self.check_usable()?;
+        let start = self.log_start_offset().0;
+        for segment in self.segments.load().iter() {
+            if segment.max_timestamp().timestamp < timestamp {
+                continue;
+            }
+            let mut from = start;
+            while let Some(found) = self.locate_timestamp(segment, timestamp, from)? {
+                let first = self.record_in(segment, &found, |record_time, offset| {
+                    record_time >= timestamp && offset >= start
+                })?;
+                if first.is_some() {
+                    return Ok(first);
+                }
+                // Only its records before the log start are that late.
+                from = found.header.next_offset();
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first record with the largest timestamp; `None` when the log is empty or no record has a
+    /// timestamp.
+    ///
+    /// # Errors
+    /// As [`Self::offset_for_timestamp`].
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<OffsetAtTimestamp>, StorageError> {
+        self.check_usable()?;
+        let segments = self.segments.load();
+        let mut latest: Option<&Segment> = None;
+        for segment in segments.iter() {
+            let timestamp = segment.max_timestamp().timestamp;
+            if latest.is_none_or(|known| timestamp > known.max_timestamp().timestamp) {
+                latest = Some(segment);
+            }
+        }
+        let Some(segment) = latest else { return Ok(None) };
+        let max = segment.max_timestamp().timestamp;
+        if max == NO_TIMESTAMP {
+            return Ok(None);
+        }
+        let start = self.log_start_offset().0;
+        match self.locate_timestamp(segment, max, start)? {
+            Some(found) => self.record_in(segment, &found, |time, _| time >= max),
+            None => Ok(None),
+        }
+    }
+
+    fn locate_timestamp(
+        &self,
+        segment: &Segment,
+        timestamp: i64,
+        from: i64,
+    ) -> Result<Option<Found>, StorageError> {
+        let found = segment.locate_timestamp(timestamp, from);
+        let path = segment.path(names::LOG);
+        self.guard(found.map_err(|error| StorageError::io("read", &path, error)))
+    }
+
+    /// The first record of a batch that `wanted` accepts by timestamp and offset.
+    fn record_in(
+        &self,
+        segment: &Segment,
+        found: &Found,
+        wanted: impl Fn(i64, i64) -> bool,
+    ) -> Result<Option<OffsetAtTimestamp>, StorageError> {
+        let path = segment.path(names::LOG);
+        let total = found.header.total_len();
+        if total > MAX_LOOKUP_BATCH_BYTES {
+            return Err(StorageError::damaged(&path, format!("a batch of {total} bytes")));
+        }
+        let mut bytes = vec![0; total];
+        let read =
+            segment.file().and_then(|file| read_full(file.as_ref(), &mut bytes, found.position));
+        self.guard(read.map_err(|error| StorageError::io("read", &path, error)))?;
+        let damaged = |error: pharos_protocol::batch::BatchError| {
+            StorageError::damaged(&path, format!("batch at {}: {error}", found.position))
+        };
+        let (batch, _) = RecordBatch::split(&bytes).map_err(damaged)?;
+        let open = batch.open(MAX_LOOKUP_BATCH_BYTES as u64).map_err(damaged)?;
+        for record in open.records() {
+            let record = record.map_err(damaged)?;
+            if wanted(record.timestamp, record.offset) {
+                return Ok(Some(OffsetAtTimestamp {
+                    timestamp: record.timestamp,
+                    offset: Offset(record.offset),
+                    leader_epoch: LeaderEpoch(found.header.partition_leader_epoch),
+                }));
+            }
+        }
+        Ok(None)
+    }
+}

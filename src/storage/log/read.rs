@@ -1,0 +1,168 @@
+//! Reading: whole batches as a range of a segment's file.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pharos_base::Offset;
+
+use super::{Log, Segments};
+use crate::error::{ReadError, StorageError};
+use crate::fs::{FsFile, read_full};
+use crate::names;
+use crate::segment::Segment;
+
+/// Whole batches in one segment: bytes of a file that were not read yet.
+#[derive(Clone)]
+pub struct LogSlice {
+    file: Option<Arc<dyn FsFile>>,
+    position: u64,
+    len: usize,
+    from_end: u64,
+    segment: Option<Arc<Segment>>,
+}
+
+impl LogSlice {
+    /// Nothing.
+    pub fn empty() -> Self {
+        Self { file: None, position: 0, len: 0, from_end: 0, segment: None }
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the bytes start in the file.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The file of the operating system, for sendfile; `None` when empty or simulated.
+    pub fn raw_file(&self) -> Option<&Arc<File>> {
+        self.file.as_ref()?.raw()
+    }
+
+    /// Bytes from the start of this slice to the end of the log: small for readers at the tail,
+    /// whose bytes are in the page cache.
+    pub fn bytes_from_end(&self) -> u64 {
+        self.from_end
+    }
+
+    /// Reads the bytes. They stay what they were even if the log is truncated meanwhile, or the
+    /// read fails with `UnexpectedEof`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn read_to_bytes(&self) -> io::Result<Bytes> {
+        let Some(file) = &self.file else { return Ok(Bytes::new()) };
+        let mut buf = vec![0; self.len];
+        if read_full(file.as_ref(), &mut buf, self.position)? < self.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Bytes::from(buf))
+    }
+}
+
+impl fmt::Debug for LogSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let base = self.segment.as_ref().map(|segment| segment.base_offset);
+        write!(f, "LogSlice(segment {base:?}, {} bytes at {})", self.len, self.position)
+    }
+}
+
+/// What a reader asks of one segment after the other.
+struct Want {
+    from: i64,
+    max_bytes: u64,
+    upto: i64,
+    min_one: bool,
+}
+
+impl Log {
+    /// Whole batches from the one that holds `from`, up to `max_bytes`, of records below `upto` (the
+    /// high watermark, the last stable offset or the log end). A first batch above `max_bytes` is
+    /// returned if `min_one` says so. Empty when there is nothing below `upto`.
+    ///
+    /// # Errors
+    /// [`ReadError::OutOfRange`] when `from` lies outside the log.
+    pub fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        min_one: bool,
+    ) -> Result<LogSlice, ReadError> {
+        self.check_usable()?;
+        let (start, end) = (self.log_start_offset(), self.log_end_offset());
+        if from < start || from > end {
+            return Err(ReadError::OutOfRange { offset: from, start, end });
+        }
+        let upto = upto.min(end);
+        if from >= upto {
+            return Ok(LogSlice::empty());
+        }
+        let want = Want { from: from.0, max_bytes: max_bytes as u64, upto: upto.0, min_one };
+        let segments = self.segments.load();
+        let first = segments.partition_point(|segment| segment.base_offset <= from.0);
+        for index in first.saturating_sub(1)..segments.len() {
+            let Some(segment) = segments.get(index) else { break };
+            if segment.base_offset >= upto.0 {
+                break;
+            }
+            let found = self.read_segment(&segments, index, &want);
+            let path = segment.path(names::LOG);
+            let found = found.map_err(|error| StorageError::io("read", &path, error));
+            if let Some(slice) = self.guard(found)? {
+                return Ok(slice);
+            }
+        }
+        Ok(LogSlice::empty())
+    }
+
+    /// `None`: nothing at or after `from` in this segment, look into the next.
+    fn read_segment(
+        &self,
+        segments: &Segments,
+        index: usize,
+        want: &Want,
+    ) -> io::Result<Option<LogSlice>> {
+        let Some(segment) = segments.get(index) else { return Ok(None) };
+        let (size, last_offset) = segment.published();
+        // Whether batches at or beyond the bound may lie in this segment.
+        let bounded = match (segments.get(index + 1), last_offset) {
+            (Some(next), _) => next.base_offset > want.upto,
+            (None, Some(last)) => last >= want.upto,
+            (None, None) => self.log_end_offset().0 > want.upto,
+        };
+        let limit = match bounded {
+            true => segment.locate(want.upto, size)?.map_or(size, |found| found.position),
+            false => size,
+        };
+        let Some(first) = segment.locate(want.from, limit)? else { return Ok(None) };
+        let wanted = first.position.saturating_add(want.max_bytes);
+        let end = if wanted >= limit {
+            limit
+        } else if first.end() > wanted {
+            if want.min_one { first.end() } else { first.position }
+        } else {
+            segment.last_end_before(&first, wanted)?
+        };
+        let behind: u64 =
+            segments.get(index + 1..).unwrap_or_default().iter().map(|s| s.size()).sum();
+        Ok(Some(LogSlice {
+            file: Some(segment.file()?),
+            position: first.position,
+            len: usize::try_from(end.saturating_sub(first.position)).unwrap_or(0),
+            from_end: size.saturating_sub(first.position) + behind,
+            segment: Some(segment.clone()),
+        }))
+    }
+}

@@ -1,0 +1,251 @@
+//! After an unclean stop: every whole, sound batch stays, the torn rest goes, indexes and producer
+//! state are built again.
+//!
+//! Offsets, epochs and lengths lie outside a batch's checksum. What they say is checked against
+//! their neighbours ([`order`]).
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use pharos_base::{LeaderEpoch, Offset};
+use pharos_protocol::batch::RecordBatch;
+
+use super::append::read_marker;
+use super::{LoadReport, Log, Segments, Writer};
+use crate::error::{Context, StorageError};
+use crate::fs::read_file;
+use crate::names;
+use crate::producer::{Producers, snapshot};
+use crate::scan::{Found, Scan};
+use crate::segment::Segment;
+
+mod order;
+
+use order::{Order, Step};
+
+/// Largest producer snapshot that is read: a few million producers.
+const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
+
+/// What recovery came to.
+pub(super) struct Recovered {
+    pub(super) report: LoadReport,
+    pub(super) log_end: i64,
+    pub(super) scanned: bool,
+    pub(super) epochs_changed: bool,
+}
+
+impl Log {
+    /// Scans what was not surely durable, and segments whose indexes are unusable.
+    pub(super) fn recover(
+        &self,
+        writer: &mut Writer,
+        clean: bool,
+        recovery_point: Offset,
+        unusable: &BTreeSet<i64>,
+        epochs_damaged: bool,
+    ) -> Result<Recovered, StorageError> {
+        let segments = self.segments.load_full();
+        let from = segments.partition_point(|s| s.base_offset <= recovery_point.0);
+        let from = from.saturating_sub(1);
+        let mut done = Recovered {
+            report: LoadReport::default(),
+            log_end: 0,
+            scanned: !clean,
+            epochs_changed: epochs_damaged,
+        };
+        for (index, segment) in segments.iter().enumerate() {
+            let last = index + 1 == segments.len();
+            let mut scan = !clean && index >= from;
+            scan |= unusable.contains(&segment.base_offset) || epochs_damaged;
+            if !scan && last {
+                match segment.read_next_offset() {
+                    Ok(next) => done.log_end = next,
+                    // A tail that a clean stop cannot have left.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => scan = true,
+                    Err(error) => {
+                        let path = segment.path(names::LOG);
+                        return Err(StorageError::io("read", &path, error));
+                    }
+                }
+            }
+            if scan && self.recover_segment(writer, segment, last, &mut done)? {
+                self.drop_after(&segments, index, &mut done)?;
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Scans one segment; `true` when it was cut, so that nothing may follow it.
+    fn recover_segment(
+        &self,
+        writer: &mut Writer,
+        segment: &Arc<Segment>,
+        last: bool,
+        done: &mut Recovered,
+    ) -> Result<bool, StorageError> {
+        let path = segment.path(names::LOG);
+        let size = segment.size();
+        let scanned = self.scan_segment(writer, segment, last, done).context("recover", &path)?;
+        let (position, end) = scanned;
+        done.report.recovered_segments += 1;
+        done.report.rebuilt_indexes += 1;
+        done.report.recovered_bytes += size;
+        done.log_end = end;
+        if position == size {
+            return Ok(false);
+        }
+        done.report.truncated_bytes += size - position;
+        tracing::warn!(path = %path.display(), position, size, "cut off what is no sound batch");
+        segment.truncate(position, end).context("truncate", &path)?;
+        Ok(true)
+    }
+
+    /// Returns where the sound part ends, in bytes and as an offset.
+    fn scan_segment(
+        &self,
+        writer: &mut Writer,
+        segment: &Segment,
+        last: bool,
+        done: &mut Recovered,
+    ) -> io::Result<(u64, i64)> {
+        let config = self.config();
+        let dense = last && !config.cleanup_policy.compact;
+        let mut order = Order::new(segment.base_offset, dense);
+        let rebuild = segment.rebuild()?;
+        let file = segment.file()?;
+        let mut scan = Scan::verify(file.as_ref(), 0, segment.size());
+        let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        while let Some(found) = scan.next()? {
+            if order.step(&found) == Step::Stop {
+                break;
+            }
+            rebuild.note(&found, config.index_interval_bytes)?;
+            let epoch = LeaderEpoch(found.header.partition_leader_epoch);
+            if epochs.last().is_none_or(|(known, _)| *known != epoch) {
+                epochs.push((epoch, Offset(found.header.base_offset)));
+            }
+        }
+        let (position, end) = order.sound_end();
+        for (epoch, start) in epochs {
+            if start.0 < end && writer.epochs.latest().is_none_or(|latest| epoch > latest) {
+                done.epochs_changed |= writer.epochs.assign(epoch, start);
+            }
+        }
+        Ok((position, end))
+    }
+
+    /// Removes the segments behind a cut one.
+    fn drop_after(
+        &self,
+        segments: &Segments,
+        index: usize,
+        done: &mut Recovered,
+    ) -> Result<(), StorageError> {
+        let (kept, gone) = segments.split_at((index + 1).min(segments.len()));
+        self.segments.store(Arc::new(kept.to_vec()));
+        for segment in gone {
+            done.report.truncated_bytes += segment.size();
+            let files = self.retire(segment, true)?;
+            self.remove_files(&files)?;
+        }
+        Ok(())
+    }
+
+    /// Producer state as of `end`: from the newest sound snapshot, and the batches behind it.
+    pub(super) fn rebuild_producers(
+        &self,
+        writer: &mut Writer,
+        end: i64,
+    ) -> Result<(), StorageError> {
+        let (mut producers, from) = self.load_snapshot(end)?;
+        writer.last_snapshot = from;
+        let start = self.log_start_offset().0;
+        let from = from.unwrap_or(start).max(start);
+        let segments = self.segments.load_full();
+        let first = segments.partition_point(|segment| segment.base_offset <= from);
+        for segment in segments.iter().skip(first.saturating_sub(1)) {
+            let path = segment.path(names::LOG);
+            self.replay(&mut producers, segment, from, end).context("read", &path)?;
+        }
+        producers.truncate_from_start(start);
+        writer.producers = producers;
+        Ok(())
+    }
+
+    fn replay(
+        &self,
+        producers: &mut Producers,
+        segment: &Segment,
+        from: i64,
+        end: i64,
+    ) -> io::Result<()> {
+        if from >= end {
+            return Ok(());
+        }
+        let size = segment.size();
+        let Some(first) = segment.locate(from, size)? else { return Ok(()) };
+        let file = segment.file()?;
+        let mut scan = Scan::headers(file.as_ref(), first.position, size);
+        while let Some(found) = scan.next()? {
+            if found.header.last_offset() >= end {
+                break;
+            }
+            if found.header.has_producer_id() {
+                note(producers, &mut scan, &found, segment)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest sound snapshot that is not beyond `end`, with its offset. Those beyond, and damaged
+    /// ones, are removed.
+    fn load_snapshot(&self, end: i64) -> Result<(Producers, Option<i64>), StorageError> {
+        let entries = self.fs().list(&self.dir).context("list", &self.dir)?;
+        let mut offsets: Vec<i64> = entries
+            .iter()
+            .filter_map(|entry| names::parse_segment(&entry.name))
+            .filter(|(_, suffix)| *suffix == names::SNAPSHOT)
+            .map(|(offset, _)| offset)
+            .collect();
+        while let Some(offset) = offsets.pop() {
+            let path = self.dir.join(names::segment(offset, names::SNAPSHOT));
+            if offset <= end {
+                let bytes = match read_file(self.fs(), &path, MAX_SNAPSHOT_BYTES) {
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
+                    read => read.context("read", &path)?,
+                };
+                if let Some(entries) = snapshot::decode(&bytes) {
+                    return Ok((Producers::from_entries(entries), Some(offset)));
+                }
+                tracing::warn!(path = %path.display(), "producer snapshot is damaged; removed");
+            }
+            self.remove_files(&[path])?;
+        }
+        Ok((Producers::default(), None))
+    }
+}
+
+/// Takes one batch up into producer state; markers are opened.
+fn note(
+    producers: &mut Producers,
+    scan: &mut Scan<'_>,
+    found: &Found,
+    segment: &Segment,
+) -> io::Result<()> {
+    if !found.header.is_control() {
+        producers.note(&found.header);
+        return Ok(());
+    }
+    let Some(bytes) = scan.read(found)? else { return Ok(()) };
+    let Ok((batch, _)) = RecordBatch::split(bytes) else { return Ok(()) };
+    let Ok(Some(marker)) = read_marker(&batch) else { return Ok(()) };
+    let Some(ended) = producers.note_marker(&found.header, marker) else { return Ok(()) };
+    let stable = producers.first_open_offset().unwrap_or(found.header.next_offset());
+    match ended.aborted_entry(stable) {
+        // Recovery emptied the index; after a clean stop the entry is there.
+        Some(entry) if !segment.has_aborted(&entry)? => segment.note_aborted(entry),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,317 @@
+//! All logs of a node, over its log directories: loading, creating, deleting, checkpoints and the
+//! work in the background.
+//!
+//! It owns what lies directly in a log directory. It refuses to know topics that nobody created or
+//! that are not there, and never touches a file or directory whose name is not one of a log's.
+
+mod checkpoints;
+mod load;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use pharos_base::{Clock, Offset, TopicId, TopicPartition};
+use uuid::Uuid;
+
+pub use load::OpenReport;
+
+use crate::clean::CleanerOptions;
+use crate::config::LogConfig;
+use crate::disk::{DEFAULT_DISK_THREADS, LogDir};
+use crate::error::{Context, StorageError};
+use crate::files::FileCache;
+use crate::fs::{Fs, LockGuard, Space};
+use crate::log::{Log, LogOptions};
+use crate::names;
+
+/// Gives the settings of a topic by name.
+pub type ConfigOf = Arc<dyn Fn(&str) -> LogConfig + Send + Sync>;
+
+/// What a manager is made with; the names in comments are broker keys.
+#[derive(Clone)]
+pub struct ManagerOptions {
+    /// The file system.
+    pub fs: Arc<dyn Fs>,
+    /// The time.
+    pub clock: Clock,
+    /// Settings of the topics whose logs are found.
+    pub config_of: ConfigOf,
+    /// `num.recovery.threads.per.data.dir`
+    pub recovery_threads: usize,
+    /// Threads of each directory's pool.
+    pub disk_threads: usize,
+    /// Files of segments that are open at a time, over all logs.
+    pub max_open_files: usize,
+    /// `producer.id.expiration.ms`
+    pub producer_id_expiration_ms: i64,
+    /// `producer.id.expiration.check.interval.ms`
+    pub producer_id_expiration_check_interval_ms: i64,
+    /// `log.retention.check.interval.ms`
+    pub retention_check_interval_ms: i64,
+    /// `log.flush.scheduler.interval.ms`
+    pub flush_scheduler_interval_ms: i64,
+    /// `log.flush.offset.checkpoint.interval.ms`
+    pub recovery_point_checkpoint_interval_ms: i64,
+    /// `log.flush.start.offset.checkpoint.interval.ms`
+    pub log_start_checkpoint_interval_ms: i64,
+    /// `replica.high.watermark.checkpoint.interval.ms`
+    pub high_watermark_checkpoint_interval_ms: i64,
+    /// `log.initial.task.delay.ms`
+    pub initial_task_delay_ms: i64,
+    /// The cleaner's settings.
+    pub cleaner: CleanerOptions,
+}
+
+/// A log directory as DescribeLogDirs shows it.
+#[derive(Clone, Debug)]
+pub struct DirStatus {
+    /// The directory.
+    pub home: Arc<LogDir>,
+    /// Room on its volume; `None` when offline or not known.
+    pub space: Option<Space>,
+    /// Logs in it.
+    pub logs: usize,
+}
+
+/// All logs of a node.
+pub struct LogManager {
+    options: ManagerOptions,
+    cache: Arc<FileCache>,
+    dirs: Vec<Dir>,
+    logs: RwLock<HashMap<TopicPartition, Arc<Log>>>,
+    /// One creation or deletion at a time.
+    changing: Mutex<()>,
+    doomed: Mutex<Vec<Doomed>>,
+    schedule: Mutex<tasks::Schedule>,
+    cleaner: crate::clean::Cleaner,
+}
+
+struct Dir {
+    home: Arc<LogDir>,
+    /// Held as long as the manager lives.
+    _lock: Mutex<Option<LockGuard>>,
+    /// One writer of checkpoints at a time.
+    checkpoints: Mutex<()>,
+}
+
+/// Files or a directory to remove when their time has come.
+struct Doomed {
+    home: Arc<LogDir>,
+    paths: Vec<PathBuf>,
+    is_dir: bool,
+    due_ms: i64,
+}
+
+impl ManagerOptions {
+    /// Kafka's defaults.
+    pub fn new(fs: Arc<dyn Fs>, clock: Clock) -> Self {
+        Self {
+            fs,
+            clock,
+            config_of: Arc::new(|_| LogConfig::default()),
+            recovery_threads: 2,
+            disk_threads: DEFAULT_DISK_THREADS,
+            max_open_files: 4096,
+            producer_id_expiration_ms: 86_400_000,
+            producer_id_expiration_check_interval_ms: 600_000,
+            retention_check_interval_ms: 300_000,
+            flush_scheduler_interval_ms: 1000,
+            recovery_point_checkpoint_interval_ms: 60_000,
+            log_start_checkpoint_interval_ms: 60_000,
+            high_watermark_checkpoint_interval_ms: 5_000,
+            initial_task_delay_ms: 30_000,
+            cleaner: CleanerOptions::default(),
+        }
+    }
+}
+
+impl LogManager {
+    /// The log of a partition.
+    pub fn get(&self, partition: &TopicPartition) -> Option<Arc<Log>> {
+        self.logs.read().get(partition).cloned()
+    }
+
+    /// All logs, in no order.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        self.logs.read().values().cloned().collect()
+    }
+
+    /// The open files, for logs that stand beside the managed ones.
+    pub fn files(&self) -> &Arc<FileCache> {
+        &self.cache
+    }
+
+    /// The cleaner, for its figures.
+    pub fn cleaner(&self) -> &crate::clean::Cleaner {
+        &self.cleaner
+    }
+
+    /// The settings that the manager was opened with.
+    pub fn options(&self) -> &ManagerOptions {
+        &self.options
+    }
+
+    /// The log of a partition; made, in the online directory with the fewest logs, when there is none.
+    ///
+    /// # Errors
+    /// When files cannot be made, no directory is online, or the log belongs to another topic id.
+    pub fn get_or_create(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, StorageError> {
+        self.get_or_create_in(None, partition, topic_id, config)
+    }
+
+    /// As [`Self::get_or_create`], in the directory `dir` if one is named.
+    ///
+    /// # Errors
+    /// As [`Self::get_or_create`].
+    pub fn get_or_create_in(
+        &self,
+        dir: Option<&Path>,
+        partition: &TopicPartition,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, StorageError> {
+        let _changing = self.changing.lock();
+        if let Some(log) = self.get(partition) {
+            log.home().check()?;
+            if let (Some(wanted), found) = (topic_id, log.topic_id())
+                && found != TopicId::ZERO
+                && found != wanted
+            {
+                let what = format!("it is of topic id {found}, {wanted} is wanted");
+                return Err(StorageError::damaged(log.dir(), what));
+            }
+            return Ok(log);
+        }
+        let home = self.choose(dir)?;
+        let options = self.log_options(&home, partition, topic_id, config);
+        let opened = Log::open(options).and_then(|(log, _)| {
+            self.options.fs.sync_dir(home.path()).context("sync", home.path())?;
+            Ok(log)
+        });
+        let log = opened.inspect_err(|error| {
+            if matches!(error, StorageError::Io { .. }) {
+                home.fail(error);
+            }
+        })?;
+        self.logs.write().insert(partition.clone(), log.clone());
+        Ok(log)
+    }
+
+    fn log_options(
+        &self,
+        home: &Arc<LogDir>,
+        partition: &TopicPartition,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+    ) -> LogOptions {
+        LogOptions {
+            partition: partition.clone(),
+            dir: home.path().join(names::partition_dir(partition)),
+            topic_id,
+            config,
+            home: home.clone(),
+            cache: self.cache.clone(),
+            clock: self.options.clock.clone(),
+            clean: true,
+            recovery_point: Offset(0),
+            log_start_offset: Offset(0),
+            high_watermark: Offset(0),
+        }
+    }
+
+    fn choose(&self, dir: Option<&Path>) -> Result<Arc<LogDir>, StorageError> {
+        let mut counts: HashMap<PathBuf, usize> = HashMap::new();
+        for log in self.logs.read().values() {
+            *counts.entry(log.home().path().to_path_buf()).or_default() += 1;
+        }
+        let online = self.dirs.iter().map(|dir| &dir.home).filter(|home| !home.is_offline());
+        let allowed = online.filter(|home| dir.is_none_or(|dir| home.path() == dir));
+        let fewest = allowed.min_by_key(|home| counts.get(home.path()).copied().unwrap_or(0));
+        let first = || self.dirs.first().map_or_else(PathBuf::new, |d| d.home.path().to_path_buf());
+        fewest
+            .cloned()
+            .ok_or_else(|| StorageError::Offline { dir: dir.map_or_else(first, Path::to_path_buf) })
+    }
+
+    /// Replaces the settings of all logs of a topic.
+    pub fn set_config(&self, topic: &str, config: &LogConfig) {
+        for (partition, log) in self.logs.read().iter() {
+            if &*partition.topic == topic {
+                log.set_config(config.clone());
+            }
+        }
+    }
+
+    /// Deletes a log: its directory is renamed at once, so that the partition may be made again, and
+    /// removed after `file.delete.delay.ms`. Absent logs are no error.
+    ///
+    /// # Errors
+    /// When the directory cannot be renamed; it goes offline then.
+    pub fn delete(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let _changing = self.changing.lock();
+        let Some(log) = self.logs.write().remove(partition) else { return Ok(()) };
+        log.shut();
+        let home = log.home();
+        home.check()?;
+        self.cleaner.forget(partition);
+        let target = home.path().join(names::deleted_dir(partition, Uuid::new_v4().as_u128()));
+        let fs = &self.options.fs;
+        let renamed = fs.rename(log.dir(), &target).and_then(|()| fs.sync_dir(home.path()));
+        renamed.context("rename", log.dir()).inspect_err(|error| home.fail(error))?;
+        let due_ms = self.options.clock.now_ms().saturating_add(log.config().file_delete_delay_ms);
+        let home = home.clone();
+        self.doomed.lock().push(Doomed { home, paths: vec![target], is_dir: true, due_ms });
+        Ok(())
+    }
+
+    /// The log directories.
+    pub fn dirs(&self) -> Vec<DirStatus> {
+        let logs = self.logs.read();
+        let status = |dir: &Dir| {
+            let home = dir.home.clone();
+            let count = logs.values().filter(|log| Arc::ptr_eq(log.home(), &home)).count();
+            let space = match home.is_offline() {
+                true => None,
+                false => self.options.fs.space(home.path()).ok(),
+            };
+            DirStatus { home, space, logs: count }
+        };
+        self.dirs.iter().map(status).collect()
+    }
+
+    /// Number of directories that are offline.
+    pub fn offline_dirs(&self) -> usize {
+        self.dirs.iter().filter(|dir| dir.home.is_offline()).count()
+    }
+
+    /// Runs what is due in the background, until the future is dropped. Work that waits for a disk
+    /// runs on the directories' pools.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let wait = self.next_task_in().clamp(10, 60_000);
+            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+            let manager = self.clone();
+            if let Some(dir) = self.dirs.iter().find(|dir| !dir.home.is_offline()) {
+                dir.home.pool().run(move || manager.run_due()).await;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LogManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogManager({} dirs, {} logs)", self.dirs.len(), self.logs.read().len())
+    }
+}

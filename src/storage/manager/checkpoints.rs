@@ -1,0 +1,109 @@
+//! Writing the checkpoints of the log directories, and the clean stop.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use pharos_base::Offset;
+
+use super::load::by_dir;
+use super::{Dir, LogManager};
+use crate::checkpoint::{OffsetMap, write_offsets};
+use crate::error::{Context, StorageError};
+use crate::fs::Open;
+use crate::log::Log;
+use crate::names;
+
+impl LogManager {
+    /// Writes `recovery-point-offset-checkpoint` in every directory.
+    pub fn checkpoint_recovery_points(&self) {
+        self.write_all(names::RECOVERY_POINTS, |log| Some(log.recovery_point()));
+    }
+
+    /// Writes `log-start-offset-checkpoint`: logs that start where their first segment does are left
+    /// out, as in Kafka.
+    pub fn checkpoint_log_start_offsets(&self) {
+        self.write_all(names::LOG_START_OFFSETS, |log| {
+            let start = log.log_start_offset();
+            (start > log.first_base_offset()).then_some(start)
+        });
+    }
+
+    /// Writes `replication-offset-checkpoint`, the high watermarks that the logs were told.
+    pub fn checkpoint_high_watermarks(&self) {
+        self.write_all(names::HIGH_WATERMARKS, |log| Some(log.high_watermark()));
+    }
+
+    /// Writes `cleaner-offset-checkpoint`.
+    pub fn checkpoint_cleaner_offsets(&self) {
+        self.write_all(names::CLEANER_OFFSETS, |log| self.cleaner.cleaned_to(log.partition()));
+    }
+
+    /// A directory whose checkpoint cannot be written goes offline, unless it is only full.
+    fn write_all(&self, name: &str, offset: impl Fn(&Log) -> Option<Offset>) {
+        let mut grouped = by_dir(self.logs());
+        for dir in self.dirs.iter().filter(|dir| !dir.home.is_offline()) {
+            let logs = grouped.remove(dir.home.path()).unwrap_or_default();
+            let offsets: OffsetMap = logs
+                .iter()
+                .filter_map(|log| Some((log.partition().clone(), offset(log)?)))
+                .collect();
+            let path = dir.home.path().join(name);
+            let _writing = dir.checkpoints.lock();
+            if let Err(error) = write_offsets(self.options.fs.as_ref(), &path, &offsets) {
+                self.checkpoint_failed(dir, &error);
+            }
+        }
+    }
+
+    fn checkpoint_failed(&self, dir: &Dir, error: &StorageError) {
+        if error.is_full() {
+            tracing::warn!(%error, "checkpoint not written");
+        } else {
+            dir.home.fail(error);
+        }
+    }
+
+    /// The clean stop: flushes and closes every log, writes all checkpoints and, where nothing
+    /// failed, the marker that lets the next start believe the tails without a scan.
+    ///
+    /// `broker_epoch` is kept in the marker for the next registration (KIP-966).
+    pub fn close(&self, broker_epoch: Option<i64>) {
+        let logs = self.logs();
+        let failed: Vec<Arc<Log>> =
+            logs.into_iter().filter(|log| !log.home().is_offline()).filter(close_log).collect();
+        self.checkpoint_recovery_points();
+        self.checkpoint_log_start_offsets();
+        self.checkpoint_high_watermarks();
+        self.checkpoint_cleaner_offsets();
+        for dir in self.dirs.iter().filter(|dir| !dir.home.is_offline()) {
+            if failed.iter().any(|log| Arc::ptr_eq(log.home(), &dir.home)) {
+                continue;
+            }
+            if let Err(error) = self.mark_clean(dir, broker_epoch) {
+                tracing::warn!(%error, "the next start will scan this directory");
+            }
+        }
+        for dir in &self.dirs {
+            dir._lock.lock().take();
+        }
+    }
+
+    fn mark_clean(&self, dir: &Dir, broker_epoch: Option<i64>) -> Result<(), StorageError> {
+        let path = dir.home.path().join(names::CLEAN_SHUTDOWN);
+        let text = format!("{{\"version\":0,\"brokerEpoch\":{}}}", broker_epoch.unwrap_or(-1));
+        let fs = &self.options.fs;
+        let file = fs.open(&path, Open::Truncate).context("create", &path)?;
+        file.write_at(&mut [IoSlice::new(text.as_bytes())], 0).context("write", &path)?;
+        file.sync().context("sync", &path)?;
+        fs.sync_dir(dir.home.path()).context("sync", dir.home.path())
+    }
+}
+
+/// Closes a log; `true` when that failed.
+fn close_log(log: &Arc<Log>) -> bool {
+    let result = log.close();
+    if let Err(error) = &result {
+        tracing::warn!(log = %log.partition(), %error, "log not closed cleanly");
+    }
+    result.is_err()
+}

@@ -1,0 +1,165 @@
+//! What runs in the background, and when. The times are data; [`LogManager::run_due`] acts.
+
+use std::io;
+
+use super::{Doomed, LogManager, ManagerOptions};
+use crate::error::StorageError;
+
+/// One kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Retention,
+    Flush,
+    RecoveryPoints,
+    LogStarts,
+    HighWatermarks,
+    Producers,
+    Clean,
+    Remove,
+}
+
+/// When each task is due next.
+#[derive(Debug)]
+pub(super) struct Schedule(Vec<Slot>);
+
+#[derive(Debug)]
+struct Slot {
+    task: Task,
+    every_ms: i64,
+    due_ms: i64,
+}
+
+impl Schedule {
+    pub(super) fn new(options: &ManagerOptions) -> Self {
+        let first = options.clock.now_ms().saturating_add(options.initial_task_delay_ms);
+        let tasks = [
+            (Task::Retention, options.retention_check_interval_ms),
+            (Task::Flush, options.flush_scheduler_interval_ms),
+            (Task::RecoveryPoints, options.recovery_point_checkpoint_interval_ms),
+            (Task::LogStarts, options.log_start_checkpoint_interval_ms),
+            (Task::HighWatermarks, options.high_watermark_checkpoint_interval_ms),
+            (Task::Producers, options.producer_id_expiration_check_interval_ms),
+            (Task::Clean, options.cleaner.backoff_ms),
+            (Task::Remove, 1000),
+        ];
+        let slots = tasks.map(|(task, every_ms)| {
+            let early = matches!(task, Task::HighWatermarks | Task::Remove | Task::Flush);
+            let due_ms = if early { options.clock.now_ms() } else { first };
+            Slot { task, every_ms: every_ms.max(1), due_ms }
+        });
+        Self(slots.into())
+    }
+
+    /// Time until the next task, in ms; negative when one is overdue.
+    fn next_in(&self, now_ms: i64) -> i64 {
+        self.0.iter().map(|slot| slot.due_ms.saturating_sub(now_ms)).min().unwrap_or(i64::MAX)
+    }
+
+    /// The tasks that are due, with their next time set.
+    fn take_due(&mut self, now_ms: i64) -> Vec<Task> {
+        let mut due = Vec::new();
+        for slot in self.0.iter_mut().filter(|slot| slot.due_ms <= now_ms) {
+            slot.due_ms = now_ms.saturating_add(slot.every_ms);
+            due.push(slot.task);
+        }
+        due
+    }
+}
+
+impl LogManager {
+    /// Time until background work is due, in ms.
+    pub fn next_task_in(&self) -> i64 {
+        self.schedule.lock().next_in(self.options.clock.now_ms())
+    }
+
+    /// Does the background work that is due. Blocks on the disk.
+    pub fn run_due(&self) {
+        let due = self.schedule.lock().take_due(self.options.clock.now_ms());
+        for task in due {
+            match task {
+                Task::Retention => self.apply_retention(),
+                Task::Flush => self.flush_due(),
+                Task::RecoveryPoints => self.checkpoint_recovery_points(),
+                Task::LogStarts => self.checkpoint_log_start_offsets(),
+                Task::HighWatermarks => self.checkpoint_high_watermarks(),
+                Task::Producers => self.expire_producers(),
+                Task::Clean => self.clean_due(),
+                Task::Remove => self.remove_doomed(),
+            }
+        }
+    }
+
+    /// Retention on every log whose policy does not leave it to the cleaner.
+    pub fn apply_retention(&self) {
+        for log in self.logs() {
+            if log.home().is_offline() {
+                continue;
+            }
+            match log.apply_retention() {
+                Ok(report) if report.segments > 0 => {
+                    tracing::debug!(log = %log.partition(), segments = report.segments,
+                        bytes = report.bytes, "old segments deleted");
+                    self.doom(&log, report.files);
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(log = %log.partition(), %error, "retention failed"),
+            }
+        }
+    }
+
+    pub(crate) fn doom(&self, log: &crate::log::Log, paths: Vec<std::path::PathBuf>) {
+        let delay = log.config().file_delete_delay_ms;
+        let due_ms = self.options.clock.now_ms().saturating_add(delay);
+        let home = log.home().clone();
+        self.doomed.lock().push(Doomed { home, paths, is_dir: false, due_ms });
+    }
+
+    fn flush_due(&self) {
+        for log in self.logs() {
+            if !log.home().is_offline() && log.is_flush_due() {
+                log.flush_in_background();
+            }
+        }
+    }
+
+    fn expire_producers(&self) {
+        for log in self.logs() {
+            log.expire_producers(self.options.producer_id_expiration_ms);
+        }
+    }
+
+    /// Cleans the dirtiest logs, one after the other, until none is dirty enough.
+    pub fn clean_due(&self) {
+        self.cleaner.run(&self.logs(), &|log, files| self.doom(log, files));
+        self.checkpoint_cleaner_offsets();
+    }
+
+    /// Removes deleted directories and files whose delay has passed.
+    pub fn remove_doomed(&self) {
+        let now_ms = self.options.clock.now_ms();
+        let due: Vec<Doomed> = {
+            let mut doomed = self.doomed.lock();
+            let (due, later) = doomed.drain(..).partition(|item| item.due_ms <= now_ms);
+            *doomed = later;
+            due
+        };
+        for item in due {
+            if !item.home.is_offline() {
+                self.remove(&item);
+            }
+        }
+    }
+
+    fn remove(&self, item: &Doomed) {
+        let fs = &self.options.fs;
+        for path in &item.paths {
+            let removed = if item.is_dir { fs.remove_dir_all(path) } else { fs.remove_file(path) };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    item.home.fail(&StorageError::io("remove", path, error));
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,604 @@
+//! One segment: a `.log` file of batches and its indexes.
+//!
+//! It knows bytes, positions and offsets, and nothing of producers, epochs or when to roll. One
+//! writer at a time (the log's lock); readers at any time, up to the size that was last published.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use pharos_protocol::batch::BatchHeader;
+
+use crate::files::{CachedFile, FileCache};
+use crate::fs::FsFile;
+use crate::index::{AbortedTxn, Entry, Index, OffsetEntry, Place, TimeEntry};
+use crate::names;
+use crate::scan::{Found, Scan};
+
+/// Batches at the end of an active segment whose places are kept in memory.
+const RECENT_BATCHES: usize = 32;
+/// Timestamp of a segment without records.
+pub(crate) const NO_TIMESTAMP: i64 = -1;
+
+/// A timestamp and where it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimestampAt {
+    pub(crate) timestamp: i64,
+    pub(crate) offset: i64,
+}
+
+/// One segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) base_offset: i64,
+    dir: Arc<PathBuf>,
+    cache: Arc<FileCache>,
+    file: CachedFile,
+    /// Published bytes: readers never look beyond.
+    size: AtomicU64,
+    max_timestamp: AtomicI64,
+    offset_of_max_timestamp: AtomicI64,
+    /// Timestamp of the first batch; rolling by time counts from it.
+    first_timestamp: AtomicI64,
+    created_ms: AtomicI64,
+    indexes: Mutex<Indexes>,
+}
+
+#[derive(Debug)]
+struct Indexes {
+    offset: Index<OffsetEntry>,
+    time: Index<TimeEntry>,
+    aborted: Index<AbortedTxn>,
+    /// Whether a file of aborted transactions lay there when the segment was opened.
+    had_aborted_file: bool,
+    bytes_since_entry: u64,
+    recent: VecDeque<Recent>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    base_offset: i64,
+    last_offset: i64,
+    position: u64,
+    len: u32,
+}
+
+/// Sizes of a segment's files as listed in its directory; `None`: absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FileSizes {
+    pub(crate) log: u64,
+    pub(crate) offset: Option<u64>,
+    pub(crate) time: Option<u64>,
+    pub(crate) aborted: Option<u64>,
+}
+
+impl Segment {
+    /// Makes the files of a new, empty segment.
+    pub(crate) fn create(
+        dir: &Arc<PathBuf>,
+        cache: &Arc<FileCache>,
+        base_offset: i64,
+        now_ms: i64,
+    ) -> io::Result<Self> {
+        let path = |suffix: &'static str| dir.join(names::segment(base_offset, suffix));
+        let place = Place { cache, path: &path };
+        let file = CachedFile::create(cache, &path(names::LOG))?;
+        let indexes = Indexes {
+            offset: Index::create(&place)?,
+            time: Index::create(&place)?,
+            aborted: Index::absent(),
+            had_aborted_file: false,
+            bytes_since_entry: 0,
+            recent: VecDeque::new(),
+        };
+        Ok(Self::with(dir, cache, base_offset, file, 0, now_ms, indexes))
+    }
+
+    fn with(
+        dir: &Arc<PathBuf>,
+        cache: &Arc<FileCache>,
+        base_offset: i64,
+        file: CachedFile,
+        size: u64,
+        now_ms: i64,
+        indexes: Indexes,
+    ) -> Self {
+        Self {
+            base_offset,
+            dir: dir.clone(),
+            cache: cache.clone(),
+            file,
+            size: AtomicU64::new(size),
+            max_timestamp: AtomicI64::new(NO_TIMESTAMP),
+            offset_of_max_timestamp: AtomicI64::new(base_offset),
+            first_timestamp: AtomicI64::new(NO_TIMESTAMP),
+            created_ms: AtomicI64::new(now_ms),
+            indexes: Mutex::new(indexes),
+        }
+    }
+
+    /// Opens the files of a segment and believes their sizes. The flag tells whether the indexes
+    /// are usable; when not, [`Self::rebuild`] must follow.
+    pub(crate) fn open(
+        dir: &Arc<PathBuf>,
+        cache: &Arc<FileCache>,
+        base_offset: i64,
+        sizes: FileSizes,
+        now_ms: i64,
+    ) -> io::Result<(Self, bool)> {
+        let path = |suffix: &'static str| dir.join(names::segment(base_offset, suffix));
+        let place = Place { cache, path: &path };
+        let open_offset = |len| {
+            Index::open(&place, len, |last: &OffsetEntry| u64::from(last.position) < sizes.log)
+        };
+        let offset = sizes.offset.map_or(Ok(None), open_offset)?;
+        let time = sizes.time.map_or(Ok(None), |len| {
+            Index::open(&place, len, |last: &TimeEntry| last.timestamp >= 0)
+        })?;
+        let aborted = match sizes.aborted {
+            Some(len) => Index::open(&place, len, |last: &AbortedTxn| {
+                last.first_offset <= last.last_offset && last.last_offset >= base_offset
+            })?,
+            None => Some(Index::absent()),
+        };
+        let usable = offset.is_some() && time.is_some() && aborted.is_some();
+        let indexes = Indexes {
+            offset: offset.unwrap_or_else(Index::absent),
+            time: time.unwrap_or_else(Index::absent),
+            aborted: aborted.unwrap_or_else(Index::absent),
+            had_aborted_file: sizes.aborted.is_some(),
+            bytes_since_entry: 0,
+            recent: VecDeque::new(),
+        };
+        let file = CachedFile::default();
+        let segment = Self::with(dir, cache, base_offset, file, sizes.log, now_ms, indexes);
+        if let Some(last) = segment.indexes.lock().time.last() {
+            segment.max_timestamp.store(last.timestamp, Ordering::Relaxed);
+            let offset = base_offset + i64::from(last.relative_offset);
+            segment.offset_of_max_timestamp.store(offset, Ordering::Relaxed);
+        }
+        Ok((segment, usable))
+    }
+
+    /// Published bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Published bytes, and the last offset in them if it was appended lately; both of one moment.
+    pub(crate) fn published(&self) -> (u64, Option<i64>) {
+        let indexes = self.indexes.lock();
+        (self.size(), indexes.recent.back().map(|batch| batch.last_offset))
+    }
+
+    /// Largest timestamp and its batch's last offset; −1 without records.
+    pub(crate) fn max_timestamp(&self) -> TimestampAt {
+        TimestampAt {
+            timestamp: self.max_timestamp.load(Ordering::Acquire),
+            offset: self.offset_of_max_timestamp.load(Ordering::Acquire),
+        }
+    }
+
+    /// What retention by time counts from: the largest timestamp, or else the time of creation.
+    pub(crate) fn age_from_ms(&self) -> i64 {
+        match self.max_timestamp.load(Ordering::Acquire) {
+            NO_TIMESTAMP => self.created_ms.load(Ordering::Acquire),
+            timestamp => timestamp,
+        }
+    }
+
+    /// What rolling by time counts from: the first batch's timestamp when it has one.
+    pub(crate) fn roll_from(&self) -> RollFrom {
+        match self.first_timestamp() {
+            Ok(Some(timestamp)) => RollFrom::FirstTimestamp(timestamp),
+            _ => RollFrom::Created(self.created_ms.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Timestamp of the first batch, if it has one.
+    pub(crate) fn first_timestamp(&self) -> io::Result<Option<i64>> {
+        let known = self.first_timestamp.load(Ordering::Acquire);
+        if known != NO_TIMESTAMP {
+            return Ok(Some(known));
+        }
+        if self.size() == 0 {
+            return Ok(None);
+        }
+        let file = self.file()?;
+        let first = Scan::headers(file.as_ref(), 0, self.size()).next()?;
+        let timestamp = first.map_or(NO_TIMESTAMP, |found| found.header.max_timestamp);
+        self.first_timestamp.store(timestamp, Ordering::Release);
+        Ok((timestamp != NO_TIMESTAMP).then_some(timestamp))
+    }
+
+    /// Whether an index has no room for another batch.
+    pub(crate) fn is_index_full(&self, max_bytes: u32) -> bool {
+        let indexes = self.indexes.lock();
+        let max = u64::from(max_bytes);
+        indexes.offset.len() >= max / OffsetEntry::LEN as u64
+            || indexes.time.len() + 1 >= max / TimeEntry::LEN as u64
+    }
+
+    /// The open `.log` file.
+    pub(crate) fn file(&self) -> io::Result<Arc<dyn FsFile>> {
+        self.file.get(&self.cache, || self.path(names::LOG))
+    }
+
+    /// Path of the file with this suffix.
+    pub(crate) fn path(&self, suffix: &str) -> PathBuf {
+        self.dir.join(names::segment(self.base_offset, suffix))
+    }
+
+    /// Writes `parts` at the end, without publishing them.
+    pub(crate) fn write(&self, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+        self.file()?.write_at(parts, self.size())
+    }
+
+    /// Publishes `bytes` more, which hold `batches` with their lengths before them in order.
+    pub(crate) fn publish(
+        &self,
+        batches: impl Iterator<Item = BatchHeader>,
+        index_interval_bytes: u32,
+    ) -> io::Result<()> {
+        let mut indexes = self.indexes.lock();
+        let mut position = self.size();
+        let mut result = Ok(());
+        for header in batches {
+            let noted = self.note(&mut indexes, position, &header, index_interval_bytes);
+            result = result.and(noted);
+            position += header.total_len() as u64;
+        }
+        self.size.store(position, Ordering::Release);
+        result
+    }
+
+    /// Takes one batch up into timestamps, indexes and the memory of recent ones. An index entry is
+    /// due when the bytes since the last one exceed the interval (`LogSegment.append`).
+    fn note(
+        &self,
+        indexes: &mut Indexes,
+        position: u64,
+        header: &BatchHeader,
+        index_interval_bytes: u32,
+    ) -> io::Result<()> {
+        let last_offset = header.last_offset();
+        if header.max_timestamp > self.max_timestamp.load(Ordering::Relaxed) {
+            self.max_timestamp.store(header.max_timestamp, Ordering::Release);
+            self.offset_of_max_timestamp.store(last_offset, Ordering::Release);
+        }
+        if position == 0 {
+            self.first_timestamp.store(header.max_timestamp, Ordering::Release);
+        }
+        if indexes.recent.len() >= RECENT_BATCHES {
+            indexes.recent.pop_front();
+        }
+        let len = u32::try_from(header.total_len()).unwrap_or(u32::MAX);
+        let base_offset = header.base_offset;
+        indexes.recent.push_back(Recent { base_offset, last_offset, position, len });
+        let mut result = Ok(());
+        if indexes.bytes_since_entry > u64::from(index_interval_bytes) {
+            let entry = OffsetEntry {
+                relative_offset: self.relative(last_offset),
+                position: u32::try_from(position).unwrap_or(u32::MAX),
+            };
+            result = self.with_place(|place| indexes.offset.push(place, entry));
+            result = result.and(self.note_time(indexes));
+            indexes.bytes_since_entry = 0;
+        }
+        indexes.bytes_since_entry += header.total_len() as u64;
+        result
+    }
+
+    /// Adds the largest timestamp so far to the time index when it is news.
+    fn note_time(&self, indexes: &mut Indexes) -> io::Result<()> {
+        let TimestampAt { timestamp, offset } = self.max_timestamp();
+        let last = indexes.time.last().map_or(NO_TIMESTAMP, |last| last.timestamp);
+        if timestamp <= last {
+            return Ok(());
+        }
+        let entry = TimeEntry { timestamp, relative_offset: self.relative(offset) };
+        self.with_place(|place| indexes.time.push(place, entry))
+    }
+
+    fn relative(&self, offset: i64) -> u32 {
+        u32::try_from(offset.saturating_sub(self.base_offset)).unwrap_or(0)
+    }
+
+    fn with_place<T>(&self, act: impl FnOnce(&Place<'_>) -> T) -> T {
+        let path = |suffix: &'static str| self.path(suffix);
+        act(&Place { cache: &self.cache, path: &path })
+    }
+
+    /// Adds an aborted transaction.
+    pub(crate) fn note_aborted(&self, entry: AbortedTxn) -> io::Result<()> {
+        let mut indexes = self.indexes.lock();
+        self.with_place(|place| {
+            indexes.aborted.push(place, entry)?;
+            // Never left to memory: a reader of committed records depends on it.
+            indexes.aborted.write(place)
+        })
+    }
+
+    /// The aborted transactions that end in this segment.
+    pub(crate) fn aborted(&self) -> io::Result<Vec<AbortedTxn>> {
+        let indexes = self.indexes.lock();
+        self.with_place(|place| indexes.aborted.all(place))
+    }
+
+    /// The first batch that ends at or after `target`, within the first `size` bytes.
+    pub(crate) fn locate(&self, target: i64, size: u64) -> io::Result<Option<Found>> {
+        let start = {
+            let indexes = self.indexes.lock();
+            if let Some(recent) = recent_at(&indexes.recent, target) {
+                return self.found_at(recent.position, size);
+            }
+            let relative = self.relative(target);
+            let order = |entry: &OffsetEntry| entry.relative_offset.cmp(&relative);
+            let floor = self.with_place(|place| indexes.offset.floor(place, order))?;
+            floor.map_or(0, |entry| u64::from(entry.position))
+        };
+        let file = self.file()?;
+        let mut scan = Scan::headers(file.as_ref(), self.trusted_start(start, target)?, size);
+        while let Some(found) = scan.next()? {
+            if found.header.last_offset() >= target {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn found_at(&self, position: u64, size: u64) -> io::Result<Option<Found>> {
+        let file = self.file()?;
+        Scan::headers(file.as_ref(), position, size).next()
+    }
+
+    /// `position` if an index told the truth about it, or else the start: a batch that begins at or
+    /// before `target` must lie there.
+    fn trusted_start(&self, position: u64, target: i64) -> io::Result<u64> {
+        if position == 0 {
+            return Ok(0);
+        }
+        let sound = self.found_at(position, self.size())?.is_some_and(|found| {
+            let base = found.header.base_offset;
+            base >= self.base_offset && base <= target
+        });
+        if !sound {
+            let path = self.path(names::OFFSET_INDEX);
+            tracing::warn!(path = %path.display(), position, "an index entry is wrong; searching without it");
+        }
+        Ok(if sound { position } else { 0 })
+    }
+
+    /// The largest end of a batch that is not above `limit`, starting from the batch at `start`;
+    /// `start` itself when the first batch does not fit.
+    pub(crate) fn last_end_before(&self, start: &Found, limit: u64) -> io::Result<u64> {
+        let mut from = start.position;
+        {
+            let indexes = self.indexes.lock();
+            if let Some(recent) = recent_ending(&indexes.recent, limit)
+                && recent.position >= start.position
+            {
+                return Ok(recent.position + u64::from(recent.len));
+            }
+            let order = |entry: &OffsetEntry| u64::from(entry.position).cmp(&limit);
+            if let Some(floor) = self.with_place(|place| indexes.offset.floor(place, order))? {
+                from = from.max(u64::from(floor.position));
+            }
+        }
+        // A wrong entry would end the walk at once, or lead to one that ends elsewhere than a batch.
+        if from != start.position {
+            let offset = start.header.base_offset;
+            let sound = self
+                .found_at(from, self.size())?
+                .is_some_and(|found| found.header.base_offset > offset);
+            if !sound {
+                from = start.position;
+            }
+        }
+        let file = self.file()?;
+        let mut scan = Scan::headers(file.as_ref(), from, self.size());
+        let mut end = from;
+        while let Some(found) = scan.next()? {
+            if found.end() > limit {
+                break;
+            }
+            end = found.end();
+        }
+        Ok(end)
+    }
+
+    /// The first batch whose largest timestamp is at least `timestamp`, at or after `from_offset`.
+    pub(crate) fn locate_timestamp(
+        &self,
+        timestamp: i64,
+        from_offset: i64,
+    ) -> io::Result<Option<Found>> {
+        let entry = {
+            let indexes = self.indexes.lock();
+            let order = |entry: &TimeEntry| entry.timestamp.cmp(&timestamp);
+            self.with_place(|place| indexes.time.floor(place, order))?
+        };
+        let size = self.size();
+        let mut start = 0;
+        if let Some(entry) = entry {
+            let offset = self.base_offset + i64::from(entry.relative_offset);
+            // The entry says that this batch has exactly this timestamp; otherwise it is damaged.
+            if let Some(found) = self.locate(offset, size)?
+                && found.header.max_timestamp == entry.timestamp
+            {
+                start = found.position;
+            }
+        }
+        let file = self.file()?;
+        let mut scan = Scan::headers(file.as_ref(), start, size);
+        while let Some(found) = scan.next()? {
+            if found.header.max_timestamp >= timestamp && found.header.last_offset() >= from_offset
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The offset after the last batch, read from the file.
+    pub(crate) fn read_next_offset(&self) -> io::Result<i64> {
+        let size = self.size();
+        let last = self.indexes.lock().offset.last();
+        let start = last.map_or(0, |entry| u64::from(entry.position));
+        let file = self.file()?;
+        for start in [start, 0] {
+            let mut scan = Scan::headers(file.as_ref(), start, size);
+            let mut next = self.base_offset;
+            while let Some(found) = scan.next()? {
+                next = found.header.next_offset();
+            }
+            if !scan.is_torn() {
+                return Ok(next);
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// Cuts the file to `size` bytes and the indexes to the offsets below `offset`.
+    pub(crate) fn truncate(&self, size: u64, offset: i64) -> io::Result<()> {
+        let mut indexes = self.indexes.lock();
+        self.file()?.set_len(size)?;
+        self.size.store(size, Ordering::Release);
+        indexes.recent.clear();
+        let last = offset - 1 - self.base_offset;
+        self.with_place(|place| {
+            indexes.offset.truncate(place, |e| i64::from(e.relative_offset).cmp(&last))?;
+            indexes.time.truncate(place, |e| i64::from(e.relative_offset).cmp(&last))?;
+            indexes.aborted.truncate(place, |e| e.last_offset.cmp(&(offset - 1)))
+        })?;
+        let last = indexes.offset.last().map_or(0, |entry| u64::from(entry.position));
+        indexes.bytes_since_entry = size.saturating_sub(last);
+        drop(indexes);
+        self.first_timestamp.store(NO_TIMESTAMP, Ordering::Release);
+        self.recompute_max_timestamp()
+    }
+
+    /// Finds the largest timestamp again, after a truncation.
+    fn recompute_max_timestamp(&self) -> io::Result<()> {
+        let entry = self.indexes.lock().time.last();
+        let (mut timestamp, mut offset) = (NO_TIMESTAMP, self.base_offset);
+        if let Some(entry) = entry {
+            timestamp = entry.timestamp;
+            offset = self.base_offset + i64::from(entry.relative_offset);
+        }
+        let size = self.size();
+        let start = if entry.is_some() { self.locate(offset, size)? } else { None };
+        let file = self.file()?;
+        let mut scan = Scan::headers(file.as_ref(), start.map_or(0, |found| found.position), size);
+        while let Some(found) = scan.next()? {
+            if found.header.max_timestamp > timestamp {
+                (timestamp, offset) = (found.header.max_timestamp, found.header.last_offset());
+            }
+        }
+        self.max_timestamp.store(timestamp, Ordering::Release);
+        self.offset_of_max_timestamp.store(offset, Ordering::Release);
+        Ok(())
+    }
+
+    /// Empties the indexes and lets `scan` fill them again; see [`Rebuild`].
+    pub(crate) fn rebuild(&self) -> io::Result<Rebuild<'_>> {
+        let mut indexes = self.indexes.lock();
+        self.with_place(|place| {
+            // Made anew, since what is there may not even be a whole number of entries.
+            indexes.offset = Index::create(place)?;
+            indexes.time = Index::create(place)?;
+            let stale = indexes.had_aborted_file || indexes.aborted.len() > 0;
+            indexes.aborted = if stale { Index::create(place)? } else { Index::absent() };
+            io::Result::Ok(())
+        })?;
+        indexes.bytes_since_entry = 0;
+        indexes.recent.clear();
+        drop(indexes);
+        self.max_timestamp.store(NO_TIMESTAMP, Ordering::Release);
+        self.offset_of_max_timestamp.store(self.base_offset, Ordering::Release);
+        self.first_timestamp.store(NO_TIMESTAMP, Ordering::Release);
+        Ok(Rebuild { segment: self })
+    }
+
+    /// Completes the indexes of a segment that will not grow any more: the time index ends with the
+    /// largest timestamp, so that opening needs no scan.
+    pub(crate) fn seal(&self) -> io::Result<()> {
+        let mut indexes = self.indexes.lock();
+        self.note_time(&mut indexes)?;
+        indexes.recent = VecDeque::new();
+        self.with_place(|place| {
+            indexes.offset.write(place)?;
+            indexes.time.write(place)?;
+            indexes.aborted.write(place)
+        })
+    }
+
+    /// Makes the batches durable.
+    pub(crate) fn sync_log(&self) -> io::Result<()> {
+        self.file()?.sync()
+    }
+
+    /// Makes the indexes durable.
+    pub(crate) fn sync_indexes(&self) -> io::Result<()> {
+        let mut indexes = self.indexes.lock();
+        self.with_place(|place| {
+            indexes.offset.sync(place)?;
+            indexes.time.sync(place)?;
+            indexes.aborted.sync(place)
+        })
+    }
+
+    /// Closes the files until they are needed again.
+    pub(crate) fn close_files(&self) {
+        self.file.close();
+        let indexes = self.indexes.lock();
+        indexes.offset.close();
+        indexes.time.close();
+        indexes.aborted.close();
+    }
+}
+
+/// What rolling by time counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RollFrom {
+    /// The first batch's timestamp; compared with the timestamps that come.
+    FirstTimestamp(i64),
+    /// The segment's creation; compared with the clock.
+    Created(i64),
+}
+
+/// Indexes being filled again while the batches of a segment pass by.
+pub(crate) struct Rebuild<'a> {
+    segment: &'a Segment,
+}
+
+impl Rebuild<'_> {
+    /// Takes up the next batch.
+    pub(crate) fn note(&self, found: &Found, index_interval_bytes: u32) -> io::Result<()> {
+        let mut indexes = self.segment.indexes.lock();
+        self.segment.note(&mut indexes, found.position, &found.header, index_interval_bytes)
+    }
+}
+
+fn recent_at(recent: &VecDeque<Recent>, target: i64) -> Option<Recent> {
+    if target < recent.front()?.base_offset {
+        return None;
+    }
+    let index = recent.partition_point(|batch| batch.last_offset < target);
+    recent.get(index).copied()
+}
+
+fn recent_ending(recent: &VecDeque<Recent>, limit: u64) -> Option<Recent> {
+    let above = recent.partition_point(|batch| batch.position + u64::from(batch.len) <= limit);
+    recent.get(above.checked_sub(1)?).copied()
+}
+
+impl Segment {
+    /// Whether the index of aborted transactions holds this one.
+    pub(crate) fn has_aborted(&self, entry: &AbortedTxn) -> io::Result<bool> {
+        Ok(self.aborted()?.iter().any(|known| known.last_offset == entry.last_offset))
+    }
+}
