@@ -1,0 +1,319 @@
+//! Fetching: requests to leaders, answers into buffers, buffers into records.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use pharos_base::{BrokerId, Offset, TopicId, TopicPartition};
+use pharos_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use pharos_protocol::messages::fetch_response::PartitionData;
+use pharos_protocol::messages::{FetchRequest, FetchResponse};
+use pharos_protocol::{ErrorCode, Records};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::config::{ConsumerConfig, OffsetReset};
+use super::positions::Positions;
+use super::record::{ConsumerRecord, Fetched};
+use crate::cluster::{Cluster, Target};
+use crate::error::{ClientError, Result, error_code};
+use crate::metadata::Metadata;
+
+/// First version of Fetch that names topics by id instead of name.
+const TOPIC_IDS_FROM: i16 = 13;
+/// Answers that may wait to be looked at; more than brokers in flight never come.
+const ANSWERS: usize = 1024;
+
+type Wanted = Vec<(TopicPartition, Offset)>;
+
+struct Answer {
+    broker: BrokerId,
+    wanted: Wanted,
+    outcome: Result<FetchResponse>,
+    by_id: bool,
+}
+
+/// Keeps one fetch per leader under way and what came back.
+pub(crate) struct Fetcher {
+    cluster: Cluster,
+    config: Arc<ConsumerConfig>,
+    busy: HashSet<BrokerId>,
+    buffered: VecDeque<Fetched>,
+    answers: mpsc::Receiver<Answer>,
+    answered: mpsc::Sender<Answer>,
+    tasks: tokio::task::JoinSet<()>,
+    /// Set when an answer says that the metadata is out of date.
+    pub stale: bool,
+}
+
+impl Fetcher {
+    pub fn new(cluster: Cluster, config: Arc<ConsumerConfig>) -> Self {
+        let (answered, answers) = mpsc::channel(ANSWERS);
+        Self {
+            cluster,
+            config,
+            busy: HashSet::new(),
+            buffered: VecDeque::new(),
+            answers,
+            answered,
+            tasks: tokio::task::JoinSet::new(),
+            stale: false,
+        }
+    }
+
+    /// Sends fetches to leaders without one under way, for partitions without buffered records.
+    pub fn send(&mut self, positions: &Positions, now: Instant) {
+        while self.tasks.try_join_next().is_some() {}
+        let metadata = self.cluster.metadata();
+        let buffered: HashSet<&TopicPartition> =
+            self.buffered.iter().map(Fetched::partition).collect();
+        let mut requests: HashMap<BrokerId, Wanted> = HashMap::new();
+        for (partition, progress) in positions.iter() {
+            let waiting = progress.paused || progress.not_before.is_some_and(|at| at > now);
+            let Some(position) = progress.position.filter(|_| !waiting) else { continue };
+            if buffered.contains(partition) {
+                continue;
+            }
+            match metadata.leader(partition) {
+                Some(leader) if !self.busy.contains(&leader) => {
+                    requests.entry(leader).or_default().push((partition.clone(), position));
+                }
+                Some(_) => {}
+                None => self.stale = true,
+            }
+        }
+        for (broker, wanted) in requests {
+            self.busy.insert(broker);
+            self.tasks.spawn(fetch(
+                self.cluster.clone(),
+                self.config.clone(),
+                broker,
+                wanted,
+                self.answered.clone(),
+            ));
+        }
+    }
+
+    /// Waits for an answer and takes it in. Safe to cancel.
+    pub async fn wait(&mut self, positions: &mut Positions) -> Result<()> {
+        let Some(answer) = self.answers.recv().await else { return Err(ClientError::Closed) };
+        self.take(answer, positions)?;
+        while let Ok(answer) = self.answers.try_recv() {
+            self.take(answer, positions)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, answer: Answer, positions: &mut Positions) -> Result<()> {
+        self.busy.remove(&answer.broker);
+        let response = answer
+            .outcome
+            .and_then(|response| ClientError::check(response.error_code, None).map(|()| response));
+        let response = match response {
+            Ok(response) => response,
+            Err(error) if error.is_retriable() => {
+                self.stale = true;
+                self.delay(answer.wanted.iter().map(|(partition, _)| partition), positions);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let metadata = self.cluster.metadata();
+        let asked: HashMap<TopicPartition, Offset> = answer.wanted.into_iter().collect();
+        for topic in response.responses {
+            let name = match answer.by_id {
+                true => name_of(&metadata, &asked, topic.topic_id),
+                false => Some(topic.topic.into()),
+            };
+            let Some(name) = name else { continue };
+            for data in topic.partitions {
+                let partition = TopicPartition::new(name.clone(), data.partition_index);
+                if let Some(offset) = asked.get(&partition) {
+                    self.take_partition(partition, *offset, data, positions)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_partition(
+        &mut self,
+        partition: TopicPartition,
+        offset: Offset,
+        data: PartitionData,
+        positions: &mut Positions,
+    ) -> Result<()> {
+        let Some(progress) = positions.get_mut(&partition) else { return Ok(()) };
+        if progress.position != Some(offset) {
+            // Revoked and assigned again, or sought elsewhere meanwhile.
+            return Ok(());
+        }
+        match error_code(data.error_code) {
+            ErrorCode::None => {}
+            ErrorCode::OffsetOutOfRange if self.config.offset_reset == OffsetReset::None => {
+                return Err(ClientError::Usage(format!(
+                    "offset {offset} of {partition} is out of range and auto.offset.reset is none"
+                )));
+            }
+            ErrorCode::OffsetOutOfRange => {
+                positions.reset(&partition);
+                return Ok(());
+            }
+            code if code.retriable() || code == ErrorCode::FencedLeaderEpoch => {
+                self.stale = true;
+                self.delay(std::iter::once(&partition), positions);
+                return Ok(());
+            }
+            code => return Err(ClientError::Broker { code, message: None }),
+        }
+        progress.high_watermark = Some(Offset(data.high_watermark));
+        let Some(Records::Bytes(bytes)) = data.records.filter(|records| !is_empty(records)) else {
+            return Ok(());
+        };
+        let aborted = self.config.read_committed.then(|| {
+            let list = data.aborted_transactions.unwrap_or_default();
+            list.into_iter().map(|aborted| (aborted.producer_id, aborted.first_offset)).collect()
+        });
+        let check = self.config.check_crcs;
+        self.buffered.push_back(Fetched::new(partition, bytes, offset, aborted, check));
+        Ok(())
+    }
+
+    fn delay<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+        positions: &mut Positions,
+    ) {
+        let at = Instant::now() + self.config.client.retry.after(1);
+        for partition in partitions {
+            if let Some(progress) = positions.get_mut(partition) {
+                progress.not_before = Some(at);
+            }
+        }
+    }
+
+    /// Takes at most `limit` records out of the buffers and moves the positions behind them.
+    pub fn drain(
+        &mut self,
+        limit: usize,
+        positions: &mut Positions,
+    ) -> Result<Vec<ConsumerRecord>> {
+        let mut records = Vec::new();
+        while records.len() < limit {
+            let Some(mut fetched) = self.buffered.pop_front() else { break };
+            let current = positions.get(fetched.partition());
+            let usable = current.is_some_and(|p| p.position == Some(fetched.position) && !p.paused);
+            if !usable {
+                continue;
+            }
+            let partition = fetched.partition().clone();
+            let done = loop {
+                if records.len() == limit {
+                    break false;
+                }
+                match fetched.next() {
+                    Ok(Some(record)) => records.push(record),
+                    Ok(None) => break true,
+                    Err(error) => return Err(corrupt(&partition, &error)),
+                }
+            };
+            positions.seek(&partition, fetched.position);
+            if !done {
+                self.buffered.push_front(fetched);
+            }
+        }
+        Ok(records)
+    }
+}
+
+fn corrupt(partition: &TopicPartition, error: &pharos_protocol::batch::BatchError) -> ClientError {
+    let message = format!("records of {partition} cannot be read: {error}");
+    ClientError::Broker { code: ErrorCode::CorruptMessage, message: Some(message) }
+}
+
+fn is_empty(records: &Records) -> bool {
+    match records {
+        Records::Bytes(bytes) => bytes.is_empty(),
+        Records::External { .. } => true,
+    }
+}
+
+/// The name of a topic id, among those that were asked for.
+fn name_of(
+    metadata: &Metadata,
+    asked: &HashMap<TopicPartition, Offset>,
+    id: TopicId,
+) -> Option<Arc<str>> {
+    let known = |topic: &str| metadata.topics.get(topic).is_some_and(|known| known.id == id);
+    asked.keys().map(|partition| &partition.topic).find(|topic| known(topic)).cloned()
+}
+
+async fn fetch(
+    cluster: Cluster,
+    config: Arc<ConsumerConfig>,
+    broker: BrokerId,
+    wanted: Wanted,
+    answered: mpsc::Sender<Answer>,
+) {
+    let metadata = cluster.metadata();
+    let id_of = |partition: &TopicPartition| metadata.topics.get(&*partition.topic).map(|t| t.id);
+    let all_known =
+        wanted.iter().all(|(partition, _)| id_of(partition).is_some_and(|id| id != TopicId::ZERO));
+    let cap = if all_known { i16::MAX } else { TOPIC_IDS_FROM - 1 };
+    let mut by_id = false;
+    let build = |version: i16| {
+        by_id = version >= TOPIC_IDS_FROM;
+        Ok(request(&config, &wanted, &metadata, version))
+    };
+    let outcome = cluster.call_versioned(Target::Broker(broker), cap, build).await;
+    let outcome = outcome.map(|(response, _)| response);
+    // The consumer may be gone.
+    let _ = answered.send(Answer { broker, wanted, outcome, by_id }).await;
+}
+
+fn request(
+    config: &ConsumerConfig,
+    wanted: &Wanted,
+    metadata: &Metadata,
+    version: i16,
+) -> FetchRequest {
+    let mut topics: Vec<FetchTopic> = Vec::new();
+    for (partition, offset) in wanted {
+        let entry = FetchPartition {
+            partition: partition.partition.0,
+            fetch_offset: offset.0,
+            current_leader_epoch: metadata.partition(partition).map_or(-1, |p| p.leader_epoch.0),
+            partition_max_bytes: config.max_partition_fetch_bytes,
+            ..Default::default()
+        };
+        match topics.iter_mut().find(|topic| topic.topic == *partition.topic) {
+            Some(topic) => topic.partitions.push(entry),
+            None => topics.push(FetchTopic {
+                topic: partition.topic.to_string(),
+                topic_id: metadata
+                    .topics
+                    .get(&*partition.topic)
+                    .map_or(TopicId::ZERO, |topic| topic.id),
+                partitions: vec![entry],
+            }),
+        }
+    }
+    FetchRequest {
+        max_wait_ms: config.fetch_max_wait_ms,
+        min_bytes: config.fetch_min_bytes,
+        max_bytes: config.fetch_max_bytes,
+        isolation_level: i8::from(config.read_committed),
+        rack_id: if version >= 11 {
+            config.rack.clone().unwrap_or_default()
+        } else {
+            String::new()
+        },
+        topics,
+        ..Default::default()
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        self.tasks.abort_all();
+    }
+}
