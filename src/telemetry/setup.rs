@@ -1,0 +1,111 @@
+//! Starts logging and tracing for the process, once.
+
+use std::io::IsTerminal as _;
+
+use pharos_base::Clock;
+use thiserror::Error;
+use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+use crate::format::{Line, Time};
+use crate::otlp::{Otlp, OtlpError, Provider};
+
+/// The environment variable that holds the filter, as `info,pharos_storage=debug`.
+const FILTER_VARIABLE: &str = "PHAROS_LOG";
+
+/// What is logged where nothing is said.
+const DEFAULT_FILTER: &str = "info";
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// One short line for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How lines are written.
+    pub format: Format,
+    /// The clock that dates them.
+    pub clock: Clock,
+    /// Where spans go, if anywhere.
+    pub otlp: Option<Otlp>,
+}
+
+/// Why nothing was started.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// A filter that is none.
+    #[error("PHAROS_LOG={text}: expected a level or target=level, separated by commas: {source}")]
+    Filter {
+        /// The filter.
+        text: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// Spans cannot be exported.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
+    /// Somebody started before.
+    #[error("logging is already set up: {0}")]
+    Twice(#[from] TryInitError),
+}
+
+/// Keeps the span export alive. Dropping it sends what is left, within two seconds.
+#[derive(Debug)]
+#[must_use = "spans are lost without it"]
+pub struct Guard {
+    _provider: Option<Provider>,
+}
+
+/// Starts logging to standard error and, where asked for, the export of spans.
+///
+/// # Errors
+/// A malformed filter or endpoint, or a second start in one process.
+pub fn start(options: Options) -> Result<Guard, TelemetryError> {
+    let Options { format, clock, otlp } = options;
+    let filter = filter(std::env::var(FILTER_VARIABLE).ok())?;
+    let terminal = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
+    let lines = match format {
+        Format::Text => lines.event_format(Line { clock, terminal }).boxed(),
+        Format::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_timer(Time(clock))
+            .with_current_span(false)
+            .boxed(),
+    };
+    let provider = otlp.map(Otlp::start).transpose()?;
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(provider.as_ref().map(Provider::layer))
+        .try_init()?;
+    Ok(Guard { _provider: provider })
+}
+
+fn filter(text: Option<String>) -> Result<EnvFilter, TelemetryError> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    let text = text.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
+    EnvFilter::try_new(&text).map_err(|source| TelemetryError::Filter { text, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_levels_or_targets() {
+        for good in [None, Some(""), Some("debug"), Some("info,pharos_storage=trace")] {
+            assert!(filter(good.map(str::to_owned)).is_ok(), "{good:?}");
+        }
+        let error = filter(Some("storage=loud".to_owned())).unwrap_err().to_string();
+        assert!(error.starts_with("PHAROS_LOG=storage=loud: expected a level"), "{error}");
+    }
+}
