@@ -1,1 +1,25 @@
-//! The HTTP listener for metrics, health and beans.
+//! The HTTP listener of a node: metric pages, health, beans, and what other rooms register.
+//!
+//! It owns the door (limits, deadlines, error bodies) and the negotiation of formats. What a page
+//! says belongs to whoever renders it.
+
+mod beans;
+mod bind;
+mod error;
+mod format;
+mod guard;
+mod health;
+mod index;
+mod limits;
+mod pages;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use bind::{AddressError, AdminAddress, BindError};
+pub use error::ErrorBody;
+pub use format::Format;
+pub use health::{Condition, NotReady, Readiness};
+pub use index::Section;
+pub use pages::{PageRequest, PageSource};
+pub use server::{Admin, AdminServer};

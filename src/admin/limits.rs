@@ -1,0 +1,39 @@
+//! Named limits of the listener.
+
+use std::time::Duration;
+
+/// Connections at once; further ones wait in the backlog.
+pub(crate) const MAX_CONNECTIONS: usize = 256;
+
+/// Names and values of a request's headers, in bytes.
+pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// Buffer for a request's head. Larger than what is allowed, so that the answer can say so.
+pub(crate) const HEAD_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Headers of a request.
+pub(crate) const MAX_HEADERS: usize = 100;
+
+/// Time for a request's head, and longest pause between two requests of a connection.
+pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Time in which a peer must take a byte of what is written.
+pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Time for a handler, with the reading of the request's body.
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Body of a request, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Pages that are rendered at the same time.
+pub(crate) const MAX_RENDERINGS: usize = 2;
+
+/// `name[]` parameters of a scrape.
+pub(crate) const MAX_NAMES: usize = 1000;
+
+/// Pages below this size are sent as they are.
+pub(crate) const MIN_GZIP_BYTES: usize = 1024;
+
+/// Beans in one piece of the `/beans` answer.
+pub(crate) const BEANS_PER_PIECE: usize = 200;
