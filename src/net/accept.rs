@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -14,9 +15,9 @@ use crate::connection::{Connection, NewConnection};
 use crate::driver::Driver;
 use crate::handler::Handler;
 use crate::limits::ListenerConfig;
+use crate::metrics::{ListenerMetrics, ProcessorMetrics};
 use crate::quotas::Decision;
 use crate::server::Shared;
-use crate::stats::ListenerStats;
 
 /// Pause after the system refused to accept, for example because no file handle is free.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -25,8 +26,10 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 pub(crate) struct Acceptor<H> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) config: ListenerConfig,
-    pub(crate) stats: Arc<ListenerStats>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) handler: Arc<H>,
+    /// Deals connections to processors; shared by the sockets of a listener.
+    pub(crate) turn: Arc<AtomicUsize>,
 }
 
 impl<H: Handler> Acceptor<H> {
@@ -43,7 +46,8 @@ impl<H: Handler> Acceptor<H> {
             match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    self.stats.accept();
+                    self.metrics.accepted.record(1.0);
+                    self.shared.metrics.accepted.record(1.0);
                     tokio::select! {
                         biased;
                         () = stopping.cancelled() => return,
@@ -76,31 +80,37 @@ impl<H: Handler> Acceptor<H> {
             let blocked = now - *blocked_since.get_or_insert(now);
             match decision {
                 Decision::Open { evict } => {
-                    self.stats.block(blocked);
+                    self.metrics.block(blocked);
                     self.start(stream, peer);
                     if evict {
                         self.shared.evict_one();
                     }
                     return;
                 }
-                Decision::Refuse => {
-                    self.stats.block(blocked);
+                Decision::Refuse { throttle } => {
+                    self.metrics.block(blocked);
+                    if let Some(throttle) = throttle {
+                        self.metrics.address_throttle.record(ms(throttle));
+                    }
                     let reason = CloseReason::AddressLimit;
-                    self.stats.close(&reason);
+                    self.metrics.closed(&reason);
                     tracing::info!(listener = %self.config.name, %peer, %reason, "refused");
                     return;
                 }
                 Decision::WaitForClose => closed.await,
-                Decision::Wait(time) => tokio::time::sleep(time).await,
+                Decision::Wait(time) => {
+                    self.metrics.accept_throttle.record(ms(time));
+                    tokio::time::sleep(time).await;
+                }
             }
         }
     }
 
     fn start(&self, stream: TcpStream, peer: SocketAddr) {
         let id = self.shared.next_id();
-        let processors = self.stats.processors();
-        let turn = self.stats.accepted_total() % processors.len().max(1) as u64;
-        let Some(processor) = processors.get(usize::try_from(turn).unwrap_or(0)).cloned() else {
+        let processors = &self.metrics.processors;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % processors.len().max(1);
+        let Some(processor) = processors.get(turn).cloned() else {
             return;
         };
         let local = stream.local_addr().unwrap_or(peer);
@@ -110,17 +120,18 @@ impl<H: Handler> Acceptor<H> {
             local: SocketAddr::new(local.ip().to_canonical(), local.port()),
             listener: self.config.name.clone(),
             security_protocol: self.config.security_protocol,
-            processor: processor.id(),
+            processor: processor.id,
+            metrics: self.shared.metrics.clone(),
         });
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%connection, %error, "cannot turn off delayed sending");
         }
         processor.open();
         self.shared.add(connection.clone());
-        let (shared, stats, handler) =
-            (self.shared.clone(), self.stats.clone(), self.handler.clone());
+        let (shared, metrics, handler) =
+            (self.shared.clone(), self.metrics.clone(), self.handler.clone());
         self.shared.tasks.spawn(async move {
-            let farewell = Farewell { shared, stats, processor, connection };
+            let farewell = Farewell { shared, metrics, processor, connection };
             let connection = &farewell.connection;
             handler.opened(connection);
             let reason = {
@@ -131,10 +142,11 @@ impl<H: Handler> Acceptor<H> {
                     shared.limits.clone(),
                     shared.budget.clone(),
                     farewell.processor.clone(),
+                    shared.metrics.clone(),
                 );
                 driver.run(&*handler).await
             };
-            farewell.stats.close(&reason);
+            farewell.metrics.closed(&reason);
             log_close(connection, &reason);
             handler.closed(connection, &reason);
         });
@@ -144,16 +156,21 @@ impl<H: Handler> Acceptor<H> {
 /// Takes the connection out of the books, also when its task is dropped or a handler panics.
 struct Farewell {
     shared: Arc<Shared>,
-    stats: Arc<ListenerStats>,
-    processor: Arc<crate::stats::ProcessorStats>,
+    metrics: Arc<ListenerMetrics>,
+    processor: Arc<ProcessorMetrics>,
     connection: Arc<Connection>,
 }
 
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.processor.close();
+        self.connection.leave();
         self.shared.remove(&self.connection);
     }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
 
 fn log_close(connection: &Connection, reason: &CloseReason) {

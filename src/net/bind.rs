@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use crate::limits::{Limits, ListenerConfig};
-use crate::stats::ListenerStats;
+use crate::metrics::ListenerMetrics;
 
 /// Free ports that are tried until one is free in every family that the host name has.
 const FREE_PORT_TRIES: usize = 16;
@@ -40,11 +40,10 @@ pub enum BindError {
 }
 
 /// A listener whose port is open but which accepts nothing yet.
-#[derive(Debug)]
 pub struct BoundListener {
     pub(crate) config: ListenerConfig,
     pub(crate) sockets: Vec<TcpListener>,
-    pub(crate) stats: Arc<ListenerStats>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
     port: u16,
 }
 
@@ -63,10 +62,11 @@ impl BoundListener {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
+}
 
-    /// Counts of this listener.
-    pub fn stats(&self) -> &Arc<ListenerStats> {
-        &self.stats
+impl std::fmt::Debug for BoundListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BoundListener({} on {:?})", self.config.name, self.addresses())
     }
 }
 
@@ -74,7 +74,7 @@ impl BoundListener {
 pub(crate) async fn bind(
     config: ListenerConfig,
     limits: &Limits,
-    stats: Arc<ListenerStats>,
+    metrics: Arc<ListenerMetrics>,
 ) -> Result<BoundListener, BindError> {
     let hosts = addresses(&config).await?;
     let mut tries = FREE_PORT_TRIES;
@@ -84,7 +84,7 @@ pub(crate) async fn bind(
             // A port that is free in one family may be taken in the other.
             Err(_) if config.port == 0 && hosts.len() > 1 && tries > 0 => {}
             Err(error) => return Err(error),
-            Ok((sockets, port)) => return Ok(BoundListener { config, sockets, stats, port }),
+            Ok((sockets, port)) => return Ok(BoundListener { config, sockets, metrics, port }),
         }
     }
 }

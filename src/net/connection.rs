@@ -11,6 +11,8 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::metrics::{ServerMetrics, SoftwareCount};
+
 /// Number of a connection, unique in its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
@@ -57,12 +59,19 @@ pub struct Connection {
     listener: Arc<str>,
     security_protocol: SecurityProtocol,
     processor: u32,
-    client_software: Mutex<Option<(Arc<str>, Arc<str>)>>,
+    client_software: Mutex<ClientSoftware>,
+    metrics: Arc<ServerMetrics>,
     order: AtomicU8,
     waker: AtomicWaker,
     opened: Instant,
     /// Milliseconds between opening and the last request.
     last_request_ms: AtomicU64,
+}
+
+struct ClientSoftware {
+    told: Option<(Arc<str>, Arc<str>)>,
+    /// `None` once the connection is closed.
+    count: Option<SoftwareCount>,
 }
 
 /// How a connection comes to be; addresses are in canonical form (no IPv4 mapped into IPv6).
@@ -73,10 +82,12 @@ pub(crate) struct NewConnection {
     pub(crate) listener: Arc<str>,
     pub(crate) security_protocol: SecurityProtocol,
     pub(crate) processor: u32,
+    pub(crate) metrics: Arc<ServerMetrics>,
 }
 
 impl Connection {
     pub(crate) fn new(new: NewConnection) -> Arc<Self> {
+        let count = Some(new.metrics.software(None, &new.listener, new.processor));
         Arc::new(Self {
             id: new.id,
             peer: new.peer,
@@ -84,7 +95,8 @@ impl Connection {
             listener: new.listener,
             security_protocol: new.security_protocol,
             processor: new.processor,
-            client_software: Mutex::new(None),
+            client_software: Mutex::new(ClientSoftware { told: None, count }),
+            metrics: new.metrics,
             order: AtomicU8::new(RUN),
             waker: AtomicWaker::new(),
             opened: Instant::now(),
@@ -124,12 +136,19 @@ impl Connection {
 
     /// Client software name and version, once ApiVersions has told them.
     pub fn client_software(&self) -> Option<(Arc<str>, Arc<str>)> {
-        self.client_software.lock().clone()
+        self.client_software.lock().told.clone()
     }
 
     /// Remembers what the client said of itself. The caller has checked the text (KIP-511).
     pub fn set_client_software(&self, name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) {
-        *self.client_software.lock() = Some((name.into(), version.into()));
+        let (name, version) = (name.into(), version.into());
+        let mut software = self.client_software.lock();
+        // Taken back first: the connection must not be seen twice.
+        if software.count.take().is_some() {
+            let told = Some((&name, &version));
+            software.count = Some(self.metrics.software(told, &self.listener, self.processor));
+        }
+        software.told = Some((name, version));
     }
 
     /// When the last request came, or the connection was opened.
@@ -145,6 +164,11 @@ impl Connection {
     /// Closes the connection from outside; its waits are cancelled.
     pub fn close(&self) {
         self.order(Order::Close);
+    }
+
+    /// The connection is closed; handlers may know it for longer.
+    pub(crate) fn leave(&self) {
+        self.client_software.lock().count = None;
     }
 
     /// Gives an order; orders only get stronger.

@@ -15,15 +15,16 @@ use crate::deadline::{Alarm, Situation, review};
 use crate::handler::{Completed, Handler, Outcome, Request, Timestamps};
 use crate::input::{Frame, Input};
 use crate::limits::{Limits, MAX_IN_FLIGHT, SLOW_REQUEST_GRACE, TRIM_AFTER};
+use crate::metrics::{ProcessorMetrics, ServerMetrics};
 use crate::output::{Events, Output, Ticket};
-use crate::stats::ProcessorStats;
 
 /// Everything that one connection's task owns.
 pub(crate) struct Driver<T> {
     stream: TcpStream,
     connection: Arc<Connection>,
     limits: Limits,
-    stats: Arc<ProcessorStats>,
+    processor: Arc<ProcessorMetrics>,
+    server: Arc<ServerMetrics>,
     input: Input,
     output: Output<T>,
     alarm: Alarm,
@@ -34,7 +35,15 @@ pub(crate) struct Driver<T> {
     resumed: Instant,
     trimmed: bool,
     counted_in: u64,
-    counted_out: u64,
+    /// What the queue gauges hold of this connection.
+    queued: Queued,
+}
+
+/// What waits on a connection: whole requests in the buffer, ready replies behind others.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Queued {
+    requests: u16,
+    replies: u16,
 }
 
 impl<T: Send + 'static> Driver<T> {
@@ -43,7 +52,8 @@ impl<T: Send + 'static> Driver<T> {
         connection: Arc<Connection>,
         limits: Limits,
         budget: Arc<Budget>,
-        stats: Arc<ProcessorStats>,
+        processor: Arc<ProcessorMetrics>,
+        server: Arc<ServerMetrics>,
     ) -> Self {
         let now = Instant::now();
         let alarm = Alarm::new(now + limits.max_idle);
@@ -53,14 +63,15 @@ impl<T: Send + 'static> Driver<T> {
             stream,
             connection,
             limits,
-            stats,
+            processor,
+            server,
             alarm,
             muted_until: None,
             reading: true,
             resumed: now,
             trimmed: true,
             counted_in: 0,
-            counted_out: 0,
+            queued: Queued::default(),
         }
     }
 
@@ -87,7 +98,8 @@ impl<T: Send + 'static> Driver<T> {
     ) -> Result<(), CloseReason> {
         let Frame { bytes, lease, first_byte, received } = frame;
         let request_bytes = bytes.len();
-        self.stats.request(request_bytes);
+        self.processor.received.record(on_wire(request_bytes as u64));
+        self.processor.network_io.record(1.0);
         let mut timestamps = Timestamps::begin(first_byte, received, Instant::now());
         let connection = self.connection.clone();
         connection.touch(received);
@@ -142,6 +154,7 @@ impl<T: Send + 'static> Driver<T> {
         if let Err(reason) = self.poll_output(cx, handler).and_then(|()| self.poll_alarm(cx)) {
             return Poll::Ready(Err(reason));
         }
+        self.show_queues();
         Poll::Pending
     }
 
@@ -175,7 +188,27 @@ impl<T: Send + 'static> Driver<T> {
         if let Err(reason) = self.poll_alarm(cx) {
             return Poll::Ready(Err(reason));
         }
+        self.show_queues();
         Poll::Pending
+    }
+
+    /// Brings the queue gauges up to date. Called only where the task comes to rest, so a request
+    /// that is answered at once costs nothing here.
+    fn show_queues(&mut self) {
+        let requests = self.input.whole_frames(MAX_IN_FLIGHT);
+        self.set_queues(Queued { requests, replies: self.output.queued() });
+    }
+
+    fn set_queues(&mut self, now: Queued) {
+        if now == self.queued {
+            return;
+        }
+        let requests = f64::from(now.requests) - f64::from(self.queued.requests);
+        let replies = f64::from(now.replies) - f64::from(self.queued.replies);
+        self.server.request_queue.increment(requests);
+        self.server.response_queue.increment(replies);
+        self.processor.response_queue.increment(replies);
+        self.queued = now;
     }
 
     fn ordered_to_close(&self, cx: &Context<'_>) -> Option<CloseReason> {
@@ -194,7 +227,7 @@ impl<T: Send + 'static> Driver<T> {
         if self.output.in_flight() == 0 {
             return Ok(());
         }
-        let mut after = After { handler, stats: &self.stats, throttle: Duration::ZERO };
+        let mut after = After { handler, processor: &self.processor, throttle: Duration::ZERO };
         let done = self
             .output
             .poll_waiting(cx, &mut after)
@@ -202,11 +235,6 @@ impl<T: Send + 'static> Driver<T> {
         let throttle = after.throttle;
         if !throttle.is_zero() {
             self.mute(Instant::now(), throttle);
-        }
-        let sent = self.output.sent_bytes();
-        if sent != self.counted_out {
-            self.stats.outgoing(sent - self.counted_out);
-            self.counted_out = sent;
         }
         done
     }
@@ -245,7 +273,6 @@ impl<T: Send + 'static> Driver<T> {
         if received == self.counted_in {
             return;
         }
-        self.stats.incoming(received - self.counted_in);
         self.counted_in = received;
         if self.trimmed {
             self.trimmed = false;
@@ -290,10 +317,24 @@ impl<T: Send + 'static> Driver<T> {
     }
 }
 
+impl<T> Drop for Driver<T> {
+    fn drop(&mut self) {
+        self.server.request_queue.decrement(f64::from(self.queued.requests));
+        self.server.response_queue.decrement(f64::from(self.queued.replies));
+        self.processor.response_queue.decrement(f64::from(self.queued.replies));
+    }
+}
+
+/// Size of a message with the four bytes of its size.
+#[expect(clippy::cast_precision_loss, reason = "below 2^32")]
+fn on_wire(bytes: u64) -> f64 {
+    (bytes + 4) as f64
+}
+
 /// Gathers what replies ask for while they are polled.
 struct After<'a, H> {
     handler: &'a H,
-    stats: &'a ProcessorStats,
+    processor: &'a ProcessorMetrics,
     throttle: Duration,
 }
 
@@ -303,7 +344,8 @@ impl<H: Handler> Events<H::Tag> for After<'_, H> {
     }
 
     fn sent(&mut self, done: Completed<H::Tag>) {
-        self.stats.response();
+        self.processor.sent.record(on_wire(done.reply_bytes));
+        self.processor.network_io.record(1.0);
         self.handler.sent(done);
     }
 }

@@ -102,6 +102,21 @@ impl Input {
         (!self.buffer.is_empty()).then(|| (self.buffer.len(), self.slow_since))
     }
 
+    /// Whole frames in the buffer, counted up to `most`.
+    pub(crate) fn whole_frames(&self, most: usize) -> u16 {
+        let mut rest = &self.buffer[..];
+        let mut count = 0;
+        while usize::from(count) < most
+            && let Some((size, after)) = rest.split_first_chunk::<SIZE_BYTES>()
+            && let Ok(size) = usize::try_from(i32::from_be_bytes(*size))
+            && let Some(behind) = after.get(size..)
+        {
+            rest = behind;
+            count += 1;
+        }
+        count
+    }
+
     /// Whether reading waits for the process budget.
     pub(crate) fn waits_for_budget(&self) -> bool {
         self.admission.is_waiting()

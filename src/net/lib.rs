@@ -15,12 +15,12 @@ mod driver;
 mod handler;
 mod input;
 mod limits;
+mod metrics;
 mod output;
 mod quotas;
 mod rate;
 mod send;
 mod server;
-mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -34,4 +34,3 @@ pub use handler::{
 pub use limits::{Limits, ListenerConfig};
 pub use quotas::{ConnectionQuotas, ListenerQuota, QuotaLimits};
 pub use server::SocketServer;
-pub use stats::{ListenerStats, ProcessorStats, ServerStats};

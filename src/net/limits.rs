@@ -43,6 +43,9 @@ pub struct Limits {
     pub max_request_bytes: usize,
     /// Bytes of requests and replies in memory that one connection may hold before reading stops.
     pub connection_bytes: usize,
+    /// Whether the process's budget is what queued.max.request.bytes asks for; if not, the beans
+    /// of the memory pool say that it is unbounded, as in Kafka.
+    pub budget_is_memory_pool: bool,
     /// connections.max.idle.ms.
     pub max_idle: Duration,
     /// socket.send.buffer.bytes; `None` leaves it to the system.
@@ -58,6 +61,7 @@ impl Default for Limits {
         Self {
             max_request_bytes: 104_857_600,
             connection_bytes: 16 * 1024 * 1024,
+            budget_is_memory_pool: false,
             max_idle: Duration::from_millis(600_000),
             send_buffer_bytes: None,
             receive_buffer_bytes: None,

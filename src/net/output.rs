@@ -29,7 +29,6 @@ pub(crate) struct Output<T> {
     waiting: usize,
     held_bytes: usize,
     last_write: Instant,
-    sent_bytes: u64,
 }
 
 /// What is known of a request when its reply joins the queue.
@@ -73,13 +72,7 @@ pub(crate) trait Events<T> {
 
 impl<T> Output<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            slots: VecDeque::new(),
-            waiting: 0,
-            held_bytes: 0,
-            last_write: Instant::now(),
-            sent_bytes: 0,
-        }
+        Self { slots: VecDeque::new(), waiting: 0, held_bytes: 0, last_write: Instant::now() }
     }
 
     /// Requests that have no complete answer yet.
@@ -102,9 +95,10 @@ impl<T> Output<T> {
         self.last_write
     }
 
-    /// Bytes sent since the connection was opened.
-    pub(crate) fn sent_bytes(&self) -> u64 {
-        self.sent_bytes
+    /// Replies that are ready and have not begun to leave.
+    pub(crate) fn queued(&self) -> u16 {
+        let waits = |slot: &&Slot<T>| matches!(&slot.stage, Stage::Ready(it) if !it.begun);
+        u16::try_from(self.slots.iter().filter(waits).count()).unwrap_or(u16::MAX)
     }
 
     /// Gives the room of an empty queue back.
@@ -175,7 +169,6 @@ impl<T> Output<T> {
             let Poll::Ready(sent) = self.poll_step(cx, stream) else { return Ok(()) };
             let sent = sent?;
             turn += sent;
-            self.sent_bytes += sent;
             self.last_write = Instant::now();
             self.advance(sent, connection, events)?;
         }

@@ -70,8 +70,8 @@ pub(crate) enum Decision {
     WaitForClose,
     /// Ask again after this time; nothing is accepted meanwhile.
     Wait(Duration),
-    /// Close it at once.
-    Refuse,
+    /// Close it at once; with the time that its address is ahead of its rate.
+    Refuse { throttle: Option<Duration> },
 }
 
 /// Counts open connections against the limits.
@@ -132,7 +132,7 @@ impl ConnectionQuotas {
     pub(crate) fn open(&mut self, now: Instant, listener: &Arc<str>, address: IpAddr) -> Decision {
         let overridden = self.limits.per_ip_overrides.get(&address).copied();
         if self.of_address(address) >= overridden.unwrap_or(self.limits.max_connections_per_ip) {
-            return Decision::Refuse;
+            return Decision::Refuse { throttle: None };
         }
         let quota = self.limits.listeners.get(listener);
         let of_listener = self.by_listener.get(listener).copied().unwrap_or(0);
@@ -172,15 +172,27 @@ impl ConnectionQuotas {
         listener: &Arc<str>,
         address: IpAddr,
     ) -> Result<(), Decision> {
-        if let Some(rate) = self.limits.creation_rate_per_ip {
-            self.forget_rested(now);
-            let door = self.address_doors.entry(address).or_insert_with(|| RateDoor::new(rate));
-            door.pass(now).map_err(|_| Decision::Refuse)?;
+        // Only who passes all doors is charged at any: others come back and ask again.
+        let rate = self.limits.creation_rate_per_ip;
+        let mut of_address = rate.map(|rate| {
+            self.address_doors.get(&address).copied().unwrap_or_else(|| RateDoor::new(rate))
+        });
+        let mut of_listener = self.listener_doors.get(listener).copied();
+        let mut of_all = self.door;
+        if let Some(Err(ahead)) = of_address.as_mut().map(|door| door.pass(now)) {
+            return Err(Decision::Refuse { throttle: Some(ahead) });
         }
-        let doors = self.listener_doors.get_mut(listener).into_iter().chain(self.door.as_mut());
-        for door in doors {
+        for door in [&mut of_listener, &mut of_all].into_iter().flatten() {
             door.pass(now).map_err(Decision::Wait)?;
         }
+        if let Some(door) = of_address {
+            self.forget_rested(now);
+            self.address_doors.insert(address, door);
+        }
+        if let Some(door) = of_listener {
+            self.listener_doors.insert(listener.clone(), door);
+        }
+        self.door = of_all;
         Ok(())
     }
 
@@ -203,6 +215,7 @@ mod tests {
     }
 
     const OPEN: Decision = Decision::Open { evict: false };
+    const REFUSE: Decision = Decision::Refuse { throttle: None };
 
     #[test]
     fn counts_are_limited_in_all_per_listener_and_per_address() {
@@ -221,8 +234,8 @@ mod tests {
         let (a, b, c) = (name("A"), name("B"), name("C"));
         assert_eq!(quotas.open(now, &a, one), OPEN);
         assert_eq!(quotas.open(now, &a, one), OPEN);
-        assert_eq!(quotas.open(now, &a, one), Decision::Refuse, "two per address");
-        assert_eq!(quotas.open(now, &a, three), Decision::Refuse, "override 0");
+        assert_eq!(quotas.open(now, &a, one), REFUSE, "two per address");
+        assert_eq!(quotas.open(now, &a, three), REFUSE, "override 0");
         assert_eq!(quotas.open(now, &c, two), OPEN);
         assert_eq!(quotas.open(now, &c, two), Decision::WaitForClose, "one on C");
         assert_eq!(quotas.open(now, &a, two), OPEN);
@@ -241,16 +254,20 @@ mod tests {
         let address = "::1".parse().unwrap();
         let mut quotas = ConnectionQuotas::new(QuotaLimits {
             creation_rate: Some(2),
-            creation_rate_per_ip: Some(3),
+            creation_rate_per_ip: Some(4),
             ..Default::default()
         });
         let listener = name("A");
         assert_eq!(quotas.open(now, &listener, address), OPEN);
         assert_eq!(quotas.open(now, &listener, address), OPEN);
-        assert_eq!(
-            quotas.open(now, &listener, address),
-            Decision::Wait(Duration::from_millis(500))
-        );
-        assert_eq!(quotas.open(now, &listener, address), Decision::Refuse, "3 per address");
+        for _ in 0..10 {
+            let wait = Decision::Wait(Duration::from_millis(500));
+            assert_eq!(quotas.open(now, &listener, address), wait, "asking costs nothing");
+        }
+        quotas.door = None;
+        assert_eq!(quotas.open(now, &listener, address), OPEN);
+        assert_eq!(quotas.open(now, &listener, address), OPEN);
+        let throttle = Some(Duration::from_millis(250));
+        assert_eq!(quotas.open(now, &listener, address), Decision::Refuse { throttle });
     }
 }

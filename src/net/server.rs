@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use pharos_metrics::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +18,8 @@ use crate::budget::Budget;
 use crate::connection::{Connection, ConnectionId, Order};
 use crate::handler::Handler;
 use crate::limits::{Limits, ListenerConfig};
+use crate::metrics::{ServerMetrics, sample_idle};
 use crate::quotas::{ConnectionQuotas, QuotaLimits};
-use crate::stats::{ListenerStats, ServerStats};
 
 /// Listens and serves. Cloning shares the server.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ pub(crate) struct Shared {
     pub(crate) closed: Notify,
     pub(crate) stopping: CancellationToken,
     pub(crate) tasks: TaskTracker,
-    stats: ServerStats,
+    pub(crate) metrics: Arc<ServerMetrics>,
     connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
     next_id: AtomicU64,
     next_processor: AtomicU32,
@@ -43,7 +44,13 @@ pub(crate) struct Shared {
 
 impl SocketServer {
     /// A server without listeners. `budget` is the process's: two servers of one process share it.
-    pub fn new(limits: Limits, quotas: QuotaLimits, budget: Arc<Budget>) -> Self {
+    pub fn new(
+        limits: Limits,
+        quotas: QuotaLimits,
+        budget: Arc<Budget>,
+        registry: &Registry,
+    ) -> Self {
+        let pool = limits.budget_is_memory_pool.then(|| budget.clone());
         let shared = Arc::new(Shared {
             limits,
             budget,
@@ -51,7 +58,7 @@ impl SocketServer {
             closed: Notify::new(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            stats: ServerStats::default(),
+            metrics: Arc::new(ServerMetrics::new(registry, pool)),
             connections: Mutex::new(HashMap::new()),
             next_id: AtomicU64::new(0),
             next_processor: AtomicU32::new(0),
@@ -67,20 +74,24 @@ impl SocketServer {
     pub async fn bind(&self, config: ListenerConfig) -> Result<BoundListener, BindError> {
         let count = config.processors.max(1);
         let first = self.shared.next_processor.fetch_add(count, Ordering::Relaxed);
-        let stats = Arc::new(ListenerStats::new(config.name.clone(), first, count));
-        let bound = bind(config, &self.shared.limits, stats.clone()).await?;
-        self.shared.stats.add(stats);
-        Ok(bound)
+        let metrics = self.shared.metrics.add_listener(config.name.clone(), first, count);
+        bind(config, &self.shared.limits, metrics).await
     }
 
     /// Accepts connections on `listener` and lets `handler` answer them, on `runtime`.
     pub fn serve<H: Handler>(&self, listener: BoundListener, handler: Arc<H>, runtime: &Handle) {
+        let turn = Arc::new(AtomicUsize::new(0));
+        let idle = sample_idle(listener.metrics.clone(), runtime.clone());
+        let stopping = self.shared.stopping.clone();
+        let sampling = async move { stopping.run_until_cancelled(idle).await };
+        self.shared.tasks.spawn_on(sampling, runtime);
         for socket in listener.sockets {
             let acceptor = Acceptor {
                 shared: self.shared.clone(),
                 config: listener.config.clone(),
-                stats: listener.stats.clone(),
+                metrics: listener.metrics.clone(),
                 handler: handler.clone(),
+                turn: turn.clone(),
             };
             self.shared.tasks.spawn_on(acceptor.run(socket), runtime);
         }
@@ -92,9 +103,17 @@ impl SocketServer {
         self.shared.closed.notify_waiters();
     }
 
-    /// The listeners' counts.
-    pub fn stats(&self) -> &ServerStats {
-        &self.shared.stats
+    /// Connections closed since the start, by listener and label of their
+    /// [`CloseReason`](crate::CloseReason); every label is there, also with 0.
+    pub fn closed_by_reason(&self) -> Vec<(Arc<str>, &'static str, u64)> {
+        let mut counts = Vec::new();
+        for listener in self.shared.metrics.listeners() {
+            let name = &listener.name;
+            counts.extend(
+                listener.closed_by_reason().map(|(label, count)| (name.clone(), label, count)),
+            );
+        }
+        counts
     }
 
     /// The process's budget of bytes in flight.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use pharos_base::Clock;
+use pharos_metrics::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -20,6 +22,7 @@ struct Script {
     sent: Mutex<Vec<Completed<u8>>>,
     closed: Mutex<Vec<&'static str>>,
     changed: Notify,
+    opened: AtomicUsize,
     handled: AtomicUsize,
     gates: Mutex<Vec<oneshot::Sender<()>>>,
     waits_dropped: Arc<AtomicUsize>,
@@ -51,6 +54,12 @@ impl Handler for Script {
                 Outcome::Reply(Reply { throttle, ..Reply::bytes(frame, tag) })
             }
             b'f' => Outcome::Reply(Reply::chunks(self.files.lock().clone(), tag)),
+            b'b' => {
+                let (sender, gate) = oneshot::channel();
+                self.gates.lock().push(sender);
+                gate.await.ok();
+                Outcome::Reply(Reply::bytes(frame, tag))
+            }
             b'w' => {
                 let (sender, gate) = oneshot::channel();
                 self.gates.lock().push(sender);
@@ -67,6 +76,11 @@ impl Handler for Script {
 
     fn sent(&self, done: Completed<u8>) {
         self.sent.lock().push(done);
+        self.changed.notify_waiters();
+    }
+
+    fn opened(&self, _connection: &Arc<Connection>) {
+        self.opened.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
@@ -96,6 +110,7 @@ impl Script {
 }
 
 struct Room {
+    registry: Registry,
     server: SocketServer,
     script: Arc<Script>,
     port: u16,
@@ -103,17 +118,29 @@ struct Room {
 
 impl Room {
     async fn open(limits: Limits, quotas: QuotaLimits, budget: usize) -> Self {
-        let server = SocketServer::new(limits, quotas, Budget::new(budget));
+        let registry = Registry::new(Clock::real());
+        let server = SocketServer::new(limits, quotas, Budget::new(budget), &registry);
         let config = ListenerConfig::plaintext("PLAINTEXT", "", 0);
         let bound = server.bind(config).await.unwrap();
         let port = bound.port();
         let script = Arc::new(Script::default());
         server.serve(bound, script.clone(), &Handle::current());
-        Self { server, script, port }
+        Self { registry, server, script, port }
     }
 
     async fn default() -> Self {
         Self::open(Limits::default(), QuotaLimits::default(), usize::MAX).await
+    }
+
+    fn read(&self, bean: &str, attribute: &str) -> f64 {
+        let value = self.registry.read(bean, attribute);
+        value.and_then(|value| value.as_f64()).unwrap_or_else(|| panic!("{bean} {attribute}"))
+    }
+
+    /// An attribute of all processors.
+    fn processors(&self, attribute: &str) -> Vec<f64> {
+        let bean = "kafka.server:type=socket-server-metrics,listener=PLAINTEXT,networkProcessor=";
+        (0..3).map(|id| self.read(&format!("{bean}{id}"), attribute)).collect()
     }
 
     async fn connect(&self) -> TcpStream {
@@ -195,9 +222,12 @@ async fn hostile_sizes_close_only_their_connection() {
     }
     send(&mut good, b"estill here").await;
     assert_eq!(receive(&mut good).await, b"estill here");
-    let stats = room.server.stats().listeners();
-    let by_reason: std::collections::HashMap<_, _> = stats[0].closed_by_reason().collect();
-    assert_eq!((by_reason["too_large"], by_reason["invalid_size"]), (2, 3));
+    for (_, label, count) in room.server.closed_by_reason() {
+        let expected = reasons.iter().filter(|reason| **reason == label).count();
+        assert_eq!(count, expected as u64, "{label}");
+    }
+    assert_eq!(room.processors("connection-close-total").iter().sum::<f64>(), 5.0);
+    assert_eq!(room.processors("connection-count").iter().sum::<f64>(), 1.0);
 }
 
 #[tokio::test]
@@ -445,14 +475,20 @@ async fn a_thousand_idle_connections_cost_little_and_all_answer() {
     for client in &mut clients {
         assert_eq!(receive(client).await, b"e");
     }
-    let listeners = room.server.stats().listeners();
-    let processors = listeners[0].processors();
-    let open: Vec<_> = processors.iter().map(|processor| processor.connections()).collect();
-    assert_eq!(open.iter().sum::<i64>(), 1000);
-    assert!(open.iter().all(|count| (333..=334).contains(count)), "{open:?}");
-    assert_eq!(processors.iter().map(|it| it.requests_total()).sum::<u64>(), 1000);
-    assert_eq!(processors.iter().map(|it| it.incoming_bytes_total()).sum::<u64>(), 5000);
-    assert_eq!(processors.iter().map(|it| it.outgoing_bytes_total()).sum::<u64>(), 5000);
+    let open = room.processors("connection-count");
+    assert_eq!(open.iter().sum::<f64>(), 1000.0);
+    assert!(open.iter().all(|count| (333.0..=334.0).contains(count)), "{open:?}");
+    for (attribute, expected) in [
+        ("connection-creation-total", 1000.0),
+        ("response-total", 1000.0),
+        ("request-total", 1000.0),
+        ("incoming-byte-total", 5000.0),
+        ("outgoing-byte-total", 5000.0),
+        ("network-io-total", 2000.0),
+        ("connection-close-total", 0.0),
+    ] {
+        assert_eq!(room.processors(attribute).iter().sum::<f64>(), expected, "{attribute}");
+    }
     assert_eq!(room.server.budget().used(), 0);
 }
 
@@ -481,6 +517,80 @@ async fn ports_in_use_and_unknown_hosts_are_named() {
     assert!(error.contains("cannot resolve host \"no-such-host.invalid\""), "{error}");
     let bound = server.bind(ListenerConfig::plaintext("L", "localhost", 0)).await.unwrap();
     assert!(bound.addresses().iter().all(|address| address.port() == bound.port()));
+}
+
+#[tokio::test]
+async fn queues_show_what_waits() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    // A wait, two replies behind it, and two requests behind one that is being handled.
+    client.write_all(&[frame(b"w"), frame(b"e"), frame(b"e")].concat()).await.unwrap();
+    client.write_all(&[frame(b"b"), frame(b"s"), frame(b"s")].concat()).await.unwrap();
+    let requests = "kafka.network:type=RequestChannel,name=RequestQueueSize";
+    let replies = "kafka.network:type=RequestChannel,name=ResponseQueueSize";
+    let of_processor = "kafka.network:type=RequestChannel,name=ResponseQueueSize,processor=0";
+    let until = async |bean: &str, expected: f64| {
+        while room.read(bean, "Value") != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    until(requests, 2.0).await;
+    until(replies, 2.0).await;
+    until(of_processor, 2.0).await;
+    room.script.gates.lock().remove(0).send(()).unwrap();
+    for _ in 0..3 {
+        receive(&mut client).await;
+    }
+    until(replies, 0.0).await;
+    until(requests, 2.0).await;
+    room.script.gates.lock().remove(0).send(()).unwrap();
+    receive(&mut client).await;
+    until(requests, 0.0).await;
+    until(of_processor, 0.0).await;
+}
+
+#[tokio::test]
+async fn connections_count_under_their_client_software() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    send(&mut client, b"e").await;
+    receive(&mut client).await;
+    let bean = |name: &str, version: &str| {
+        format!(
+            "kafka.server:type=socket-server-metrics,clientSoftwareName={name},\
+             clientSoftwareVersion={version},listener=PLAINTEXT,networkProcessor=0"
+        )
+    };
+    let count = |name, version| room.read(&bean(name, version), "connections");
+    assert_eq!(count("unknown", "unknown"), 1.0);
+    room.server.connections()[0].set_client_software("pharos", "1");
+    assert_eq!((count("unknown", "unknown"), count("pharos", "1")), (0.0, 1.0));
+    drop(client);
+    room.script.until_closed(&["peer_closed"]).await;
+    while count("pharos", "1") != 0.0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocked_time_and_rates_of_accepting_are_shown() {
+    let quotas = QuotaLimits { max_connections: 1, ..QuotaLimits::default() };
+    let room = Room::open(Limits::default(), quotas, usize::MAX).await;
+    let first = room.connect().await;
+    let mut second = room.connect().await;
+    send(&mut second, b"e").await;
+    room.script.until(|it| it.opened.load(Ordering::SeqCst) == 1).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    drop(first);
+    receive(&mut second).await;
+    let bean = "kafka.network:type=Acceptor,name=AcceptorBlockedPercent,listener=PLAINTEXT";
+    let blocked = room.read(bean, "Count");
+    assert!((1.9e9..3e9).contains(&blocked), "{blocked}");
+    let rate =
+        room.read("kafka.server:type=socket-server-metrics", "broker-connection-accept-rate");
+    let of_listener = "kafka.server:type=socket-server-metrics,listener=PLAINTEXT";
+    let of_listener = room.read(of_listener, "connection-accept-rate");
+    assert!(rate > 0.0 && (rate - of_listener).abs() < 0.001, "{rate} {of_listener}");
 }
 
 /// Keeps the compiler from growing what every idle connection pays for.
