@@ -1,1 +1,19 @@
-//! Metadata records and image, the quorum, placement, elections and registrations.
+//! What the cluster knows of itself: metadata records, the image they build, the quorum that orders
+//! them, and the controller that decides them (placement, elections, registrations, features).
+//!
+//! It refuses partition data, sockets and configuration files: limits and defaults come in as
+//! [`ControllerSettings`], Kafka's messages go in and out as the generated structs.
+
+#![allow(dead_code)]
+
+mod decide;
+mod election;
+pub mod image;
+pub mod placement;
+pub mod record;
+
+pub use decide::topic_name::{CLUSTER_METADATA_TOPIC, reason_invalid as topic_name_error};
+pub use decide::{
+    ApiError, ConfigRules, ControllerSettings, DIRECTORY_LOST, DIRECTORY_UNASSIGNED,
+    MAX_RECORDS_PER_REQUEST, supported_features,
+};

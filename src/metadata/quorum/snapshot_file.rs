@@ -1,0 +1,225 @@
+//! Snapshots of the image: Kafka's `.checkpoint` files, named by the offset and epoch that they
+//! reach to. Written whole beside the log, synced, then renamed; the older ones go afterwards.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use pharos_base::{LeaderEpoch, Offset};
+use pharos_protocol::batch::{ControlRecord, RecordBatch};
+use pharos_protocol::messages::{SnapshotFooterRecord, SnapshotHeaderRecord};
+use pharos_protocol::{Message as _, encode_to_bytes};
+use pharos_storage::fs::{Fs, Open, read_file};
+use serde::{Deserialize, Serialize};
+
+use super::entry::{control_batch, read_control};
+use super::{EntryError, LogId, QuorumError, StoredMembership};
+use crate::image::{MetadataDelta, MetadataImage, Provenance};
+use crate::record::{decode_batch, encode_batch};
+
+const SUFFIX: &str = ".checkpoint";
+/// Records in one batch of a snapshot.
+const RECORDS_PER_BATCH: usize = 1_000;
+/// Longest snapshot that is read.
+const MAX_SNAPSHOT_BYTES: u64 = 1 << 30;
+const HEADER_KIND: i16 = 3;
+const FOOTER_KIND: i16 = 4;
+
+/// What a snapshot contains, apart from the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SnapshotMeta {
+    pub last_log_id: Option<LogId>,
+    pub membership: StoredMembership,
+    /// Offset behind the last record that it contains.
+    pub next_offset: i64,
+}
+
+/// A snapshot and what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub meta: SnapshotMeta,
+    pub image: MetadataImage,
+    pub bytes: Bytes,
+}
+
+/// The quorum's part of a snapshot's header record.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    last_log_id: Option<LogId>,
+    membership: StoredMembership,
+    next_offset: i64,
+    last_epoch: i32,
+}
+
+/// The snapshots of a directory.
+#[derive(Clone)]
+pub(crate) struct Snapshots {
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+}
+
+impl Snapshots {
+    pub fn new(fs: Arc<dyn Fs>, dir: &Path) -> Self {
+        Self { fs, dir: dir.to_owned() }
+    }
+
+    /// Names of the snapshots, the newest last.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names: Vec<String> =
+            self.fs.list(&self.dir)?.into_iter().map(|entry| entry.name).collect();
+        names.retain(|name| is_name(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Reads the newest snapshot.
+    ///
+    /// # Errors
+    /// [`QuorumError::DamagedFile`] when it is not whole; an older one would lack what the log has
+    /// forgotten since.
+    pub fn newest(&self) -> Result<Option<Snapshot>, QuorumError> {
+        let names = self.names().map_err(QuorumError::io(&self.dir))?;
+        let Some(name) = names.last() else {
+            return Ok(None);
+        };
+        let path = self.dir.join(name);
+        let bytes = read_file(&*self.fs, &path, MAX_SNAPSHOT_BYTES)
+            .map_err(QuorumError::io(path.clone()))?;
+        match read(bytes.into()) {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(reason) => Err(QuorumError::DamagedFile { path, reason }),
+        }
+    }
+
+    /// Writes a snapshot and removes the older ones; durable on return.
+    pub fn save(&self, snapshot: &Snapshot) -> Result<(), QuorumError> {
+        let epoch = snapshot.image.provenance().last_epoch.0.max(0);
+        let name = format!("{:020}-{epoch:010}{SUFFIX}", snapshot.meta.next_offset);
+        let path = self.dir.join(&name);
+        self.write(&path, &snapshot.bytes).map_err(QuorumError::io(&path))?;
+        for older in self.names().map_err(QuorumError::io(&self.dir))? {
+            if older < name {
+                let path = self.dir.join(older);
+                self.fs.remove_file(&path).map_err(QuorumError::io(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let part = path.with_extension("checkpoint.part");
+        let file = self.fs.open(&part, Open::Truncate)?;
+        file.write_at(&mut [IoSlice::new(bytes)], 0)?;
+        file.sync()?;
+        self.fs.rename(&part, path)?;
+        self.fs.sync_dir(&self.dir)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let Some((offset, epoch)) = name.strip_suffix(SUFFIX).and_then(|stem| stem.split_once('-'))
+    else {
+        return false;
+    };
+    let digits = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
+    digits(offset, 20) && digits(epoch, 10)
+}
+
+/// Makes the bytes of a snapshot.
+pub(crate) fn build(image: MetadataImage, meta: SnapshotMeta) -> Result<Snapshot, EntryError> {
+    let provenance = image.provenance();
+    let header = SnapshotHeaderRecord {
+        version: 0,
+        last_contained_log_timestamp: provenance.last_timestamp_ms.max(0),
+    };
+    let quorum = Header {
+        last_log_id: meta.last_log_id,
+        membership: meta.membership.clone(),
+        next_offset: meta.next_offset,
+        last_epoch: provenance.last_epoch.0,
+    };
+    let now_ms = provenance.last_timestamp_ms;
+    let value = encode_to_bytes(&header, 0)?;
+    let mut batches =
+        vec![control_batch(ControlRecord::SnapshotHeader(&value), Some(&quorum), now_ms)?];
+    for records in image.write_snapshot().chunks(RECORDS_PER_BATCH) {
+        batches.push(encode_batch(records, now_ms)?);
+    }
+    let value = encode_to_bytes(&SnapshotFooterRecord { version: 0 }, 0)?;
+    let none: Option<&Header> = None;
+    batches.push(control_batch(ControlRecord::SnapshotFooter(&value), none, now_ms)?);
+    let bytes = joined(&batches)?;
+    Ok(Snapshot { meta, image, bytes })
+}
+
+/// Batches one behind the other, with offsets from 0 on.
+pub(crate) fn joined(batches: &[Bytes]) -> Result<Bytes, EntryError> {
+    let mut bytes = BytesMut::with_capacity(batches.iter().map(Bytes::len).sum());
+    let mut offset = 0;
+    for batch in batches {
+        let (view, _) = RecordBatch::split(batch)?;
+        let mut header = view.header().clone();
+        header.assign(offset, 0);
+        offset = header.next_offset();
+        bytes.extend_from_slice(&header.to_bytes());
+        bytes.extend_from_slice(view.body());
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads a snapshot, every byte of it checked.
+pub(crate) fn read(bytes: Bytes) -> Result<Snapshot, String> {
+    let mut image = MetadataImage::empty();
+    let mut delta = MetadataDelta::default();
+    let mut header: Option<(SnapshotHeaderRecord, Header)> = None;
+    let mut ended = false;
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let position = bytes.len() - rest.len();
+        let at = |error: &dyn std::fmt::Display| format!("at byte {position}: {error}");
+        let (batch, behind) = RecordBatch::split(rest).map_err(|error| at(&error))?;
+        batch.check_crc().map_err(|error| at(&error))?;
+        rest = behind;
+        if ended {
+            return Err(at(&"a batch follows the footer"));
+        }
+        if batch.header().is_control() {
+            let (kind, quorum) = read_control::<Header>(&batch).map_err(|error| at(&error))?;
+            match (kind, quorum) {
+                (HEADER_KIND, Some(quorum)) if header.is_none() => {
+                    header = Some((header_record(&batch).map_err(|error| at(&error))?, quorum));
+                }
+                (FOOTER_KIND, _) if header.is_some() => ended = true,
+                _ => return Err(at(&"an unexpected control record")),
+            }
+            continue;
+        }
+        for record in decode_batch(&batch).map_err(|error| at(&error))? {
+            image.apply(&record, &mut delta).map_err(|error| at(&error))?;
+        }
+    }
+    let (record, quorum) = header.ok_or("it has no header")?;
+    if !ended {
+        return Err("it ends before its footer".to_owned());
+    }
+    image.set_provenance(Provenance {
+        last_offset: Offset(quorum.next_offset - 1),
+        last_epoch: LeaderEpoch(quorum.last_epoch),
+        last_timestamp_ms: record.last_contained_log_timestamp,
+    });
+    let meta = SnapshotMeta {
+        last_log_id: quorum.last_log_id,
+        membership: quorum.membership,
+        next_offset: quorum.next_offset,
+    };
+    Ok(Snapshot { meta, image, bytes })
+}
+
+fn header_record(batch: &RecordBatch<'_>) -> Result<SnapshotHeaderRecord, String> {
+    let open = batch.open(MAX_SNAPSHOT_BYTES).map_err(|error| error.to_string())?;
+    let record = open.records().next().ok_or("the header is empty")?;
+    let record = record.map_err(|error| error.to_string())?;
+    SnapshotHeaderRecord::decode(record.value.unwrap_or_default(), 0)
+        .map_err(|error| error.to_string())
+}
