@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use crate::endpoints::{Endpoints, Given, Roles};
 use crate::error::{ConfigError, Origin, Warning};
-use crate::listener::{ADDRESS, Address, Voter};
+use crate::identity::{admin, cluster_id_text, node_id, roles, twin_ids, voters};
+use crate::listener::{Address, Voter};
 use crate::row::{Default, Effect, Key, Row};
 use crate::rows;
 use crate::rules;
 use crate::sources::{Mode, Setting, Sources};
 use crate::value::{Typed, Value};
+use crate::warnings;
 
 /// Values of dynamic keys, as the metadata holds them.
 pub type Overrides = BTreeMap<String, String>;
@@ -38,10 +40,11 @@ impl BrokerConfig {
     /// # Errors
     /// The first value that its key cannot have, or that asks for something absent.
     pub fn load(sources: Sources) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let warnings = warnings(&sources);
-        let Sources { mode, settings, cluster_id } = sources.with_up_defaults();
+        let mut warnings = warnings::of_keys(&sources);
+        let Sources { mode, mut settings, cluster_id } = sources.with_up_defaults();
         let values = values(&settings)?;
         let node_id = node_id(&settings)?;
+        twin_ids(&mut settings);
         let roles = roles(&settings)?;
         let endpoints = Given {
             mode,
@@ -69,6 +72,8 @@ impl BrokerConfig {
         };
         config.fill_required();
         rules::check(&config)?;
+        // As long as clusters are not available, this node is the only broker.
+        warnings.extend(config.replica_warnings(1));
         Ok((config, warnings))
     }
 
@@ -97,7 +102,7 @@ impl BrokerConfig {
                 continue;
             }
             let value = match text {
-                Some(text) => Value::parse(row.kind, text).filter(|value| row.check.passes(value)),
+                Some(text) => read(row, text),
                 None => default_value(row),
             };
             if let Some(value) = value {
@@ -207,19 +212,27 @@ fn values(
         };
         values.insert(row.name, value);
     }
+    for (key, setting) in settings {
+        if let Some(row) = warnings::per_listener(key).and_then(rows::broker_row) {
+            given_value(row, setting)?;
+        }
+    }
     Ok(values)
+}
+
+/// The value of a text; `None` when the row cannot have it. An empty text for a key that may have
+/// no value is how files say "none".
+fn read(row: &Row, text: &str) -> Option<Value> {
+    let value = Value::parse(row.kind, text).filter(|value| row.check.passes(value))?;
+    Some(match (&value, row.default) {
+        (Value::Text(text), Default::Null) if text.is_empty() => Value::Null,
+        _ => value,
+    })
 }
 
 fn given_value(row: &Row, setting: &Setting) -> Result<Value, ConfigError> {
     let wrong = || ConfigError::row(row, &setting.text, &setting.origin);
-    let value = Value::parse(row.kind, &setting.text)
-        .filter(|value| row.check.passes(value))
-        .ok_or_else(wrong)?;
-    // An empty text for a key that may have no value is how files say "none".
-    let value = match (&value, row.default) {
-        (Value::Text(text), Default::Null) if text.is_empty() => Value::Null,
-        _ => value,
-    };
+    let value = read(row, &setting.text).ok_or_else(wrong)?;
     match absent(row, &value) {
         Some(expected) if setting.origin != Origin::Up => Err(ConfigError::Value {
             key: row.name.to_owned(),
@@ -250,108 +263,4 @@ pub(crate) fn absent(row: &Row, value: &Value) -> Option<String> {
         _ => format!("expected no value: {absent} not available"),
     };
     (!passes && !empty).then_some(expected)
-}
-
-fn warnings(sources: &Sources) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let mut idle: Vec<(&'static str, Vec<String>)> = Vec::new();
-    for (key, setting) in &sources.settings {
-        let why = match rows::broker_row(key).map(|row| row.effect) {
-            Some(Effect::NoMeaning(why)) => Some(why),
-            Some(_) => continue,
-            None => rows::legacy::reason(key),
-        };
-        let Some(why) = why else {
-            let known = rows::broker().iter().filter(|row| !row.internal).map(|row| row.name);
-            warnings.push(Warning::UnknownKey {
-                key: key.clone(),
-                nearest: pharos_base::nearest(key, known),
-                origin: setting.origin.clone(),
-            });
-            continue;
-        };
-        match idle.iter_mut().find(|(reason, _)| *reason == why) {
-            Some((_, keys)) => keys.push(key.clone()),
-            None => idle.push((why, vec![key.clone()])),
-        }
-    }
-    if !idle.is_empty() {
-        warnings.push(Warning::NoMeaning(idle));
-    }
-    warnings
-}
-
-fn node_id(settings: &BTreeMap<String, Setting>) -> Result<i32, ConfigError> {
-    let read = |row: &Row| {
-        let setting = settings.get(row.name)?;
-        let id = setting.text.trim().parse::<i32>().ok().filter(|id| *id >= 0)?;
-        Some((id, setting))
-    };
-    match (read(&rows::NODE_ID.row), read(&rows::BROKER_ID.row)) {
-        (Some((node, _)), Some((broker, given))) if node != broker => {
-            let expected = format!("expected the same number as node.id, {node}");
-            Err(ConfigError::rule(rows::BROKER_ID.row.name, broker, expected, &given.origin))
-        }
-        (Some((id, _)), _) | (None, Some((id, _))) => Ok(id),
-        (None, None) => Ok(0),
-    }
-}
-
-fn roles(settings: &BTreeMap<String, Setting>) -> Result<Roles, ConfigError> {
-    let Some(given) = settings.get(rows::PROCESS_ROLES.row.name) else {
-        return Ok(Roles { broker: true, controller: true });
-    };
-    let has = |role: &str| given.text.split(',').any(|entry| entry.trim() == role);
-    let roles = Roles { broker: has("broker"), controller: has("controller") };
-    // ZooKeeper-era and half-filled files leave the key empty.
-    if !roles.broker && !roles.controller {
-        return Ok(Roles { broker: true, controller: true });
-    }
-    Ok(roles)
-}
-
-fn voters(settings: &BTreeMap<String, Setting>) -> Result<Vec<Voter>, ConfigError> {
-    let key = rows::CONTROLLER_QUORUM_VOTERS.row.name;
-    let Some(given) = settings.get(key) else { return Ok(Vec::new()) };
-    let refused = |entry: &str, expected: &str| {
-        Err(ConfigError::rule(key, entry, expected.to_owned(), &given.origin))
-    };
-    let mut voters: Vec<Voter> = Vec::new();
-    for entry in given.text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        match Voter::parse(entry) {
-            None => return refused(entry, "expected id@host:port"),
-            Some(voter) if voters.iter().any(|known| known.id == voter.id) => {
-                return refused(entry, "expected each id once");
-            }
-            Some(voter) => voters.push(voter),
-        }
-    }
-    Ok(voters)
-}
-
-fn admin(settings: &BTreeMap<String, Setting>) -> Result<Vec<Address>, ConfigError> {
-    let row = &rows::ADMIN_LISTENERS.row;
-    let default = Setting {
-        text: row.default.text().unwrap_or_default().to_owned(),
-        origin: Origin::Default,
-    };
-    let given = settings.get(row.name).unwrap_or(&default);
-    let addresses = crate::endpoints::addresses(row.name, given)?;
-    match addresses.iter().find(|address| address.name != "HTTP") {
-        Some(other) => {
-            let expected = ADDRESS.replace("NAME", "HTTP");
-            Err(ConfigError::rule(row.name, other, expected, &given.origin))
-        }
-        None => Ok(addresses),
-    }
-}
-
-fn cluster_id_text(given: Setting) -> Result<String, ConfigError> {
-    let text = given.text.trim();
-    let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if text.len() == 22 && text.bytes().all(sound) {
-        return Ok(text.to_owned());
-    }
-    let expected = "expected 22 characters of URL-safe base64";
-    Err(ConfigError::rule("CLUSTER_ID", text, expected, &given.origin))
 }

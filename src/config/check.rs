@@ -26,7 +26,7 @@ pub enum Check {
         /// Largest value.
         most: f64,
     },
-    /// One of some words; of a list, each entry, and none twice.
+    /// One of some words; of a list, each entry.
     OneOf {
         /// The words.
         values: &'static [&'static str],
@@ -66,9 +66,7 @@ impl Check {
                 (*least..=*most).contains(value)
             }
             (Self::OneOf { .. }, Value::Text(text)) => self.knows(text),
-            (Self::OneOf { .. }, Value::List(list)) => {
-                list.iter().all(|entry| self.knows(entry)) && !repeats(list)
-            }
+            (Self::OneOf { .. }, Value::List(list)) => list.iter().all(|entry| self.knows(entry)),
             (Self::NonEmpty, Value::Text(text)) => !text.is_empty(),
             (Self::NonEmpty, Value::List(list)) => list.iter().all(|entry| !entry.is_empty()),
             (Self::ThrottledReplicas, Value::List(list)) => throttled_replicas(list),
@@ -84,10 +82,6 @@ impl Check {
             .iter()
             .any(|value| *value == word || (*ignore_case && value.eq_ignore_ascii_case(word)))
     }
-}
-
-fn repeats(list: &[String]) -> bool {
-    list.iter().enumerate().any(|(index, entry)| list.iter().take(index).any(|e| e == entry))
 }
 
 fn throttled_replicas(list: &[String]) -> bool {
@@ -178,7 +172,7 @@ impl fmt::Display for Expected<'_> {
                 write!(f, "expected {article} from {least} to {most}")
             }
             Check::OneOf { values, .. } if row.kind == Kind::List => {
-                write!(f, "expected a list of {} without repeats", values.join(", "))
+                write!(f, "expected a list of {}", values.join(", "))
             }
             Check::OneOf { values, .. } => write!(f, "expected one of {}", values.join(", ")),
             Check::NonEmpty if row.kind == Kind::List => {

@@ -155,6 +155,22 @@ pub enum Warning {
         /// Where it was given.
         origin: Origin,
     },
+    /// A value per listener of a key that has one value for all.
+    PerListener {
+        /// The key, listener prefix included.
+        key: String,
+        /// Where it was given.
+        origin: Origin,
+    },
+    /// More replicas than there are brokers to hold them.
+    Replicas {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        replicas: i32,
+        /// The brokers.
+        brokers: i32,
+    },
     /// All keys that were given and change nothing, grouped by reason.
     NoMeaning(Vec<(&'static str, Vec<String>)>),
 }
@@ -165,6 +181,13 @@ impl fmt::Display for Warning {
             Self::UnknownKey { key, nearest, origin } => {
                 write!(f, "{origin}: unknown key {} is ignored", Shown::text(key))?;
                 nearest.map_or(Ok(()), |nearest| write!(f, ", did you mean {nearest}?"))
+            }
+            Self::PerListener { key, origin } => {
+                let key = Shown::text(key);
+                write!(f, "{origin}: {key} is ignored, values per listener are not available")
+            }
+            Self::Replicas { key, replicas, brokers } => {
+                write!(f, "{key}={replicas} is above the number of brokers, {brokers}")
             }
             Self::NoMeaning(groups) => {
                 f.write_str("accepted without effect:")?;

@@ -3,13 +3,17 @@
 //! A value is read by its row (`config.get(&rows::NUM_PARTITIONS)`), so that a key without a row
 //! cannot be read, and a row fixes the type. Everything is checked before anything starts.
 
+mod alter;
 mod broker;
 mod check;
 mod derived;
+mod describe;
+pub mod docs;
 mod endpoints;
 mod environment;
 mod error;
 mod group;
+mod identity;
 mod listener;
 pub mod properties;
 mod row;
@@ -19,12 +23,15 @@ mod sources;
 mod topic;
 mod up;
 mod value;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
 
+pub use alter::{Altered, Change, Operation, Refusal, Target};
 pub use broker::{BrokerConfig, Overrides};
 pub use check::{CLIENT_MATCH_NAMES, Check, Expected};
+pub use describe::{ConfigSource, Described, Resource, Synonym};
 pub use endpoints::{Advertised, Endpoints, Listener, Roles, SecurityProtocol};
 pub use environment::variable_of;
 pub use error::{ConfigError, Origin, Shown, Warning};
@@ -35,3 +42,4 @@ pub use sources::{Mode, Setting, Sources};
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use up::{UP_DEFAULTS, UpDefault};
 pub use value::{Class, HIDDEN, List, Password, Secret, Text, Typed, Value};
+pub use warnings::nearest_key;

@@ -1,9 +1,11 @@
-//! Keys of older Kafka versions that files still carry: accepted, without any effect.
+//! Keys of older Kafka versions and of its distributions that files still carry: accepted, without
+//! any effect.
 
-use super::reasons::{OLD, ZOOKEEPER};
+use super::reasons::{OLD, OTHER, ZOOKEEPER};
 
 /// Prefixes of such keys and why they mean nothing.
-const PREFIXES: &[(&str, &str)] = &[("zookeeper.", ZOOKEEPER), ("password.encoder.", ZOOKEEPER)];
+const PREFIXES: &[(&str, &str)] =
+    &[("confluent.", OTHER), ("zookeeper.", ZOOKEEPER), ("password.encoder.", ZOOKEEPER)];
 
 /// Such keys and why they mean nothing.
 const NAMES: &[(&str, &str)] = &[

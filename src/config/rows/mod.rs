@@ -54,32 +54,51 @@ mod reasons {
     pub const TOKENS: &str = "delegation tokens are not available";
     pub const TRANSACTIONS: &str = "transactions are not available";
     pub const ZOOKEEPER: &str = "there is no ZooKeeper here";
+    pub const OTHER: &str = "the key belongs to another product";
     pub const OLD: &str = "the key belongs to an older Kafka";
 }
 
-/// The broker's tables, Kafka's keys and then ours.
-fn tables() -> [&'static [&'static Row]; 13] {
+/// A table of rows under one title.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// What the rows are about.
+    pub title: &'static str,
+    /// The rows, by name.
+    pub rows: &'static [&'static Row],
+    /// Whether they are keys of a broker's configuration.
+    pub broker: bool,
+}
+
+/// Every table: the broker's, ours first, then those of other resources.
+pub fn sections() -> [Section; 17] {
+    let broker = |title, rows| Section { title, rows, broker: true };
+    let other = |title, rows| Section { title, rows, broker: false };
     [
-        groups::ALL,
-        log::ALL,
-        network::ALL,
-        node::ALL,
-        quorum::ALL,
-        remote::ALL,
-        replica::ALL,
-        sasl::ALL,
-        share::ALL,
-        ssl::ALL,
-        streams::ALL,
-        transaction::ALL,
-        own::ALL,
+        broker("Pharos' own keys", own::ALL),
+        broker("Node", node::ALL),
+        broker("Listeners, connections, requests", network::ALL),
+        broker("Logs", log::ALL),
+        broker("Replication and leadership", replica::ALL),
+        broker("Groups and offsets", groups::ALL),
+        broker("Metadata quorum", quorum::ALL),
+        broker("Transactions and producer ids", transaction::ALL),
+        broker("Share groups", share::ALL),
+        broker("Streams groups", streams::ALL),
+        broker("Remote storage", remote::ALL),
+        broker("TLS", ssl::ALL),
+        broker("SASL", sasl::ALL),
+        other("Topics", topic::ALL),
+        other("Groups, each by itself", group::ALL),
+        other("Client metrics subscriptions", client_metrics::ALL),
+        other("Replication throttles of a broker", throttle::ALL),
     ]
 }
 
 /// Every broker row, sorted by name.
 pub fn broker() -> &'static [&'static Row] {
     static ALL: LazyLock<Vec<&'static Row>> = LazyLock::new(|| {
-        let mut all: Vec<_> = tables().into_iter().flatten().copied().collect();
+        let tables = sections().into_iter().filter(|section| section.broker);
+        let mut all: Vec<_> = tables.flat_map(|section| section.rows).copied().collect();
         all.sort_by_key(|row| row.name);
         all
     });

@@ -85,7 +85,8 @@ fn kafkas_own_server_properties_is_accepted() {
         controller.listener.names=CONTROLLER\n\
         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,\
         SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL\n\
-        num.network.threads=3\nlog.dirs=/tmp/kraft-combined-logs\nnum.partitions=1\n";
+        num.network.threads=3\nlog.dirs=/tmp/kraft-combined-logs\nnum.partitions=1\n\
+        offsets.topic.replication.factor=1\n";
     let sources = Sources::new(Mode::Server).text("server.properties", text);
     let (config, warnings) = BrokerConfig::load(sources).unwrap();
     assert_eq!(listeners(&config), ["PLAINTEXT://:9092", "CONTROLLER://:9093"]);
@@ -192,6 +193,7 @@ fn unknown_keys_are_named_with_the_nearest_known_one() {
         [
             "f line 2: unknown key num.partition is ignored, did you mean num.partitions?",
             "f line 3: unknown key what.is.this is ignored",
+            "offsets.topic.replication.factor=3 is above the number of brokers, 1",
         ]
     );
 }
@@ -224,4 +226,27 @@ fn dynamic_layers_lie_over_the_static_ones() {
     assert_eq!(both.get(&rows::MESSAGE_MAX_BYTES), 30);
     let none = both.with_dynamic(Overrides::new(), Overrides::new());
     assert_eq!(none.get(&rows::MESSAGE_MAX_BYTES), 10);
+}
+
+#[test]
+fn values_per_listener_are_named_and_those_that_ask_for_something_absent_refused() {
+    let (_, warnings) = environment(&[
+        ("KAFKA_LISTENER_NAME_PLAINTEXT_MAX_CONNECTIONS", "5"),
+        ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1"),
+        ("KAFKA_CONFLUENT_SUPPORT_METRICS_ENABLE", "false"),
+    ])
+    .unwrap();
+    let lines: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "environment variable KAFKA_LISTENER_NAME_PLAINTEXT_MAX_CONNECTIONS: \
+             listener.name.plaintext.max.connections is ignored, values per listener are not \
+             available",
+            "accepted without effect: confluent.support.metrics.enable \
+             (the key belongs to another product)",
+        ]
+    );
+    let error = refused(&["listener.name.x.ssl.keystore.password=hunter2"]);
+    assert!(error.contains("TLS not available") && !error.contains("hunter2"), "{error}");
 }

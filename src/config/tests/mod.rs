@@ -1,4 +1,5 @@
 //! Tests that walk all rows, and whole configurations.
 
+mod golden;
 mod load;
 mod rows;

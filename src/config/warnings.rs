@@ -1,0 +1,71 @@
+//! What does not stop the start and is worth a line: unknown keys, keys that change nothing, more
+//! replicas than brokers.
+
+use crate::broker::BrokerConfig;
+use crate::error::Warning;
+use crate::row::Effect;
+use crate::rows;
+use crate::sources::Sources;
+
+/// Beginning of a key that is meant for one listener: `listener.name.NAME.KEY`.
+pub(crate) const PER_LISTENER: &str = "listener.name.";
+
+/// The broker key behind the prefix of one listener.
+pub(crate) fn per_listener(key: &str) -> Option<&str> {
+    let (_, rest) = key.strip_prefix(PER_LISTENER)?.split_once('.')?;
+    rows::broker_row(rest).map(|row| row.name)
+}
+
+/// Judges the keys that were given.
+pub(crate) fn of_keys(sources: &Sources) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut idle: Vec<(&'static str, Vec<String>)> = Vec::new();
+    for (key, setting) in &sources.settings {
+        let why = match rows::broker_row(key).map(|row| row.effect) {
+            Some(Effect::NoMeaning(why)) => Some(why),
+            Some(_) => continue,
+            None => rows::legacy::reason(key),
+        };
+        let origin = setting.origin.clone();
+        let Some(why) = why else {
+            warnings.push(match per_listener(key) {
+                Some(_) => Warning::PerListener { key: key.clone(), origin },
+                None => Warning::UnknownKey { key: key.clone(), nearest: nearest_key(key), origin },
+            });
+            continue;
+        };
+        match idle.iter_mut().find(|(reason, _)| *reason == why) {
+            Some((_, keys)) => keys.push(key.clone()),
+            None => idle.push((why, vec![key.clone()])),
+        }
+    }
+    if !idle.is_empty() {
+        warnings.push(Warning::NoMeaning(idle));
+    }
+    warnings
+}
+
+/// The known key that an unknown one was most likely meant to be.
+pub fn nearest_key(key: &str) -> Option<&'static str> {
+    let known = rows::broker().iter().filter(|row| !row.internal).map(|row| row.name);
+    pharos_base::nearest(key, known)
+}
+
+impl BrokerConfig {
+    /// Keys that ask for more replicas than `brokers` can hold: topics made with them fail.
+    pub fn replica_warnings(&self, brokers: i32) -> Vec<Warning> {
+        let asked = [
+            (
+                rows::OFFSETS_TOPIC_REPLICATION_FACTOR.row.name,
+                i32::from(self.get(&rows::OFFSETS_TOPIC_REPLICATION_FACTOR)),
+            ),
+            (
+                rows::DEFAULT_REPLICATION_FACTOR.row.name,
+                self.get(&rows::DEFAULT_REPLICATION_FACTOR),
+            ),
+            (rows::MIN_INSYNC_REPLICAS.row.name, self.get(&rows::MIN_INSYNC_REPLICAS)),
+        ];
+        let above = asked.into_iter().filter(|(_, replicas)| *replicas > brokers);
+        above.map(|(key, replicas)| Warning::Replicas { key, replicas, brokers }).collect()
+    }
+}
