@@ -176,9 +176,6 @@ pub enum RecordFault {
     /// The count of headers is negative.
     #[error("the count of headers is negative")]
     HeaderCount,
-    /// A header's key is not UTF-8.
-    #[error("the key of a header is not UTF-8")]
-    HeaderKey,
 }
 
 /// One batch of magic 2 in a slice: its header, and its records as they lie there.

@@ -4,6 +4,7 @@
 //! names. It refuses to allocate by a size that the compressed bytes declare.
 
 mod snappy;
+mod zstandard;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -11,6 +12,7 @@ use std::io::{self, Read, Write};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 
 use self::snappy::SnappyDecoder;
+use self::zstandard::ZstdDecoder;
 
 /// Level that Kafka's producer uses for zstd unless told otherwise (`compression.zstd.level`).
 pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
@@ -119,7 +121,7 @@ pub fn compress(
         Codec::Gzip => compress_gzip(level, input, out),
         Codec::Snappy => snappy::compress(input, out),
         Codec::Lz4 => compress_lz4(input, out),
-        Codec::Zstd => zstd::stream::copy_encode(input, out, level.unwrap_or(DEFAULT_ZSTD_LEVEL)),
+        Codec::Zstd => zstandard::compress(level.unwrap_or(DEFAULT_ZSTD_LEVEL), input, out),
     };
     done.map_err(|source| CompressionError::Compress { codec, source })
 }
@@ -171,7 +173,7 @@ enum Inner<'a> {
     Gzip(Box<flate2::bufread::MultiGzDecoder<&'a [u8]>>),
     Snappy(SnappyDecoder<'a>),
     Lz4(Box<FrameDecoder<&'a [u8]>>),
-    Zstd(zstd::stream::read::Decoder<'static, &'a [u8]>),
+    Zstd(ZstdDecoder<'a>),
 }
 
 /// Decompresses a slice piece by piece, up to a limit on the output.
@@ -194,7 +196,7 @@ impl<'a> Decompressor<'a> {
             Codec::Snappy => Inner::Snappy(SnappyDecoder::new(input)),
             Codec::Lz4 => Inner::Lz4(Box::new(FrameDecoder::new(input))),
             Codec::Zstd => Inner::Zstd(
-                zstd::stream::read::Decoder::with_buffer(input)
+                ZstdDecoder::new(input)
                     .map_err(|source| CompressionError::Malformed { codec, source })?,
             ),
         };

@@ -10,6 +10,7 @@ pub mod error_code;
 pub mod frame;
 pub mod header;
 pub mod messages;
+pub mod stored;
 pub mod varint;
 pub mod wire;
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use pharos_protocol::batch::{
-    BatchBuilder, BatchError, BatchOptions, BuildError, NewRecord, RecordBatch, batches,
+    BatchBuilder, BatchError, BatchOptions, BuildError, RecordBatch, batches,
 };
 use pharos_protocol::compression::Codec;
 
@@ -61,16 +61,8 @@ fn rebuild(
         ..BatchOptions::default()
     });
     let failed = |error: BuildError| AppendError::Recompress(error.to_string());
-    for record in open.records() {
-        let record = record?;
-        let headers: Vec<_> = record.headers.iter().map(|h| (h.key, h.value)).collect();
-        let copy = NewRecord {
-            timestamp: record.timestamp,
-            key: record.key,
-            value: record.value,
-            headers: &headers,
-        };
-        builder.push(&copy).map_err(failed)?;
+    for (offset, record) in (0..).zip(open.records()) {
+        builder.copy_at(offset, &record?).map_err(failed)?;
     }
     builder.build().map_err(failed)
 }

@@ -147,7 +147,7 @@ impl Fetched {
                 continue;
             }
             let headers = record.headers.iter().map(|header| {
-                (header.key.to_owned(), header.value.map(|value| body.slice_ref(value)))
+                (header.key_text().into_owned(), header.value.map(|value| body.slice_ref(value)))
             });
             self.ready.push_back(ConsumerRecord {
                 topic: self.partition.topic.clone(),

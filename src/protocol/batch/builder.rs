@@ -7,6 +7,7 @@ use super::header::{
     self, BatchHeader, HEADER_LEN, LOG_OVERHEAD, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE,
     NO_TIMESTAMP, TimestampType,
 };
+use super::record::Record;
 use crate::compression::{self, Codec, CompressionError};
 use crate::varint;
 
@@ -134,6 +135,16 @@ impl BatchBuilder {
     /// # Errors
     /// [`BuildError::OffsetOrder`], [`BuildError::TooLarge`].
     pub fn push_at(&mut self, offset: i64, record: &NewRecord<'_>) -> Result<(), BuildError> {
+        let headers = HeaderFrames { count: record.headers.len(), raw: &[] };
+        self.push_frame(offset, record, headers)
+    }
+
+    fn push_frame(
+        &mut self,
+        offset: i64,
+        record: &NewRecord<'_>,
+        headers: HeaderFrames<'_>,
+    ) -> Result<(), BuildError> {
         let delta = offset.saturating_sub(self.options.base_offset);
         let last = self.last_delta;
         let delta_32 = i32::try_from(delta).map_err(|_| BuildError::OffsetOrder { delta, last })?;
@@ -144,17 +155,30 @@ impl BatchBuilder {
             self.base_timestamp = record.timestamp;
         }
         let timestamp_delta = record.timestamp.wrapping_sub(self.base_timestamp);
-        let body_len = frame_len(timestamp_delta, delta_32, record);
+        let body_len = frame_len(timestamp_delta, delta_32, record, headers);
         let total = self.total_len() + body_len + varint::MAX_VARINT_LEN;
         let len = match (i32::try_from(body_len), i32::try_from(total)) {
             (Ok(len), Ok(_)) => len,
             _ => return Err(BuildError::TooLarge(total)),
         };
-        write_frame(&mut self.frames, len, timestamp_delta, delta_32, record);
+        varint::write_i32(&mut self.frames, len);
+        write_frame(&mut self.frames, timestamp_delta, delta_32, record, headers);
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
         self.last_delta = delta;
         self.count += 1;
         Ok(())
+    }
+
+    /// Appends a copy of a record at `offset`, which lies above all so far; its headers go over as
+    /// they are, also when a key is not UTF-8.
+    ///
+    /// # Errors
+    /// [`BuildError::OffsetOrder`], [`BuildError::TooLarge`].
+    pub fn copy_at(&mut self, offset: i64, record: &Record<'_>) -> Result<(), BuildError> {
+        let Record { timestamp, key, value, .. } = *record;
+        let new = NewRecord { timestamp, key, value, headers: &[] };
+        let headers = HeaderFrames { count: record.headers.len(), raw: record.headers.raw() };
+        self.push_frame(offset, &new, headers)
     }
 
     /// Bytes that the batch would take without compression.
@@ -174,7 +198,12 @@ impl BatchBuilder {
 
     /// Bytes that `record` would add at most, before compression.
     pub fn upper_bound(record: &NewRecord<'_>) -> usize {
-        frame_len(i64::MIN, i32::MAX, record) + varint::MAX_VARINT_LEN
+        frame_len(
+            i64::MIN,
+            i32::MAX,
+            record,
+            HeaderFrames { count: record.headers.len(), raw: &[] },
+        ) + varint::MAX_VARINT_LEN
     }
 
     /// The finished batch.
@@ -212,7 +241,7 @@ impl BatchBuilder {
                 options.control,
                 options.delete_horizon_ms.is_some(),
             ),
-            // push_at keeps the delta within 32 bits.
+            // push_frame keeps the delta within 32 bits.
             last_offset_delta: options.last_offset_delta.unwrap_or(self.last_delta.max(0) as i32),
             base_timestamp: self.base_timestamp,
             max_timestamp,
@@ -224,8 +253,22 @@ impl BatchBuilder {
     }
 }
 
-fn frame_len(timestamp_delta: i64, offset_delta: i32, record: &NewRecord<'_>) -> usize {
-    let headers: usize = record
+/// The headers of a record besides those that stand in a [`NewRecord`]: frames to be copied.
+#[derive(Clone, Copy)]
+struct HeaderFrames<'a> {
+    /// Headers in all.
+    count: usize,
+    /// Frames of those to be copied.
+    raw: &'a [u8],
+}
+
+fn frame_len(
+    timestamp_delta: i64,
+    offset_delta: i32,
+    record: &NewRecord<'_>,
+    headers: HeaderFrames<'_>,
+) -> usize {
+    let new: usize = record
         .headers
         .iter()
         .map(|(key, value)| bytes_len(Some(key.as_bytes())) + bytes_len(*value))
@@ -234,29 +277,30 @@ fn frame_len(timestamp_delta: i64, offset_delta: i32, record: &NewRecord<'_>) ->
         + varint::len_i32(offset_delta)
         + bytes_len(record.key)
         + bytes_len(record.value)
-        + varint::len_i32(record.headers.len() as i32)
-        + headers
+        + varint::len_i32(headers.count as i32)
+        + headers.raw.len()
+        + new
 }
 
 fn bytes_len(bytes: Option<&[u8]>) -> usize {
-    // A length beyond 32 bits makes the whole frame too large, which push_at refuses.
+    // A length beyond 32 bits makes the whole frame too large, which push_frame refuses.
     bytes.map_or(1, |bytes| varint::len_i32(bytes.len() as i32) + bytes.len())
 }
 
 fn write_frame(
     out: &mut Vec<u8>,
-    len: i32,
     timestamp_delta: i64,
     offset_delta: i32,
     record: &NewRecord<'_>,
+    headers: HeaderFrames<'_>,
 ) {
-    varint::write_i32(out, len);
     out.push(0);
     varint::write_i64(out, timestamp_delta);
     varint::write_i32(out, offset_delta);
     write_bytes(out, record.key);
     write_bytes(out, record.value);
-    varint::write_i32(out, record.headers.len() as i32);
+    varint::write_i32(out, headers.count as i32);
+    out.extend_from_slice(headers.raw);
     for (key, value) in record.headers {
         write_bytes(out, Some(key.as_bytes()));
         write_bytes(out, *value);

@@ -1,5 +1,7 @@
 //! Single records and their headers, borrowed from an uncompressed batch.
 
+use std::borrow::Cow;
+
 use super::header::{BatchHeader, TimestampType};
 use super::{BatchError, RecordFault};
 use crate::varint::{self, VarintError};
@@ -29,10 +31,17 @@ pub struct Headers<'a> {
 /// One header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
-    /// Its key.
-    pub key: &'a str,
+    /// Its key; should be UTF-8, but neither Kafka's broker nor ours looks.
+    pub key: &'a [u8],
     /// Its value.
     pub value: Option<&'a [u8]>,
+}
+
+impl<'a> Header<'a> {
+    /// Its key as text, with U+FFFD for what is not UTF-8, as Kafka's client reads it.
+    pub fn key_text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.key)
+    }
 }
 
 impl<'a> Headers<'a> {
@@ -44,6 +53,11 @@ impl<'a> Headers<'a> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Their frames as they lie in the record.
+    pub(super) fn raw(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The headers in order.
@@ -145,7 +159,6 @@ fn read_bytes<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordFault> 
 
 fn read_header<'a>(rest: &mut &'a [u8]) -> Result<Header<'a>, RecordFault> {
     let key = read_bytes(rest)?.ok_or(RecordFault::NegativeLength)?;
-    let key = std::str::from_utf8(key).map_err(|_| RecordFault::HeaderKey)?;
     Ok(Header { key, value: read_bytes(rest)? })
 }
 

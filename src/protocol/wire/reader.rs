@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         Ok(TopicId(uuid::Uuid::from_bytes(self.fixed()?)))
     }
 
-    fn uvarint(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn uvarint(&mut self) -> Result<u32, DecodeError> {
         let left = self.rest.len();
         varint::read_u32(&mut self.rest).map_err(|error| match error {
             VarintError::Truncated => DecodeError::Truncated { needed: left + 1, left },

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::error::EncodeError;
 use super::message::Encode;
@@ -212,11 +212,11 @@ impl Writer {
         let front = match self.chunks.first_mut() {
             None => self.buffer.get_mut(..bytes.len()),
             Some(Chunk::Bytes(chunk)) => {
-                let mut copy = chunk.to_vec();
+                let mut copy = BytesMut::from(mem::take(chunk));
                 if let Some(front) = copy.get_mut(..bytes.len()) {
                     front.copy_from_slice(bytes);
                 }
-                *chunk = Bytes::from(copy);
+                *chunk = copy.freeze();
                 return;
             }
             Some(Chunk::External { .. }) => None,
