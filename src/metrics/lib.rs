@@ -7,19 +7,30 @@
 #![allow(dead_code)]
 
 mod bean;
+mod beans_json;
 pub mod catalog;
+mod exposition;
+#[cfg(test)]
+mod golden;
 mod instruments;
 mod native;
 mod object_name;
+mod process;
 mod registry;
 mod row;
+pub mod rules;
 mod value;
 
 pub use bean::{Attributes, Bean, Callback, Scratch};
+pub use beans_json::beans_json;
+pub use exposition::{
+    Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip, gzip, label_text, negotiate,
+};
 pub use instruments::{GaugeCell, Histogram, Meter, Rates, Sensor, Snapshot, Text, Timer};
 pub use metrics::{Counter, Gauge, Histogram as NativeHistogram};
 pub use native::{Family, FamilyKind, FamilyRow, OTHER, Owner};
 pub use object_name::{ObjectName, ObjectNameError, push_tag_value};
 pub use registry::{Registered, Registry};
 pub use row::{AttributeInfo, AttributeRow, BeanRow, Origin, RateUnit, Shape, Stat};
+pub use rules::{Generation, RuleError, RuleSet};
 pub use value::{Value, ValueType};

@@ -31,7 +31,7 @@ rows! {
     CLIENT_METRICS = Shape::Attributes(CLIENT_METRICS_ATTRIBUTES), "kafka.server:type=client-metrics", "count; per s", "KIP-714: client instances tracked and requests with an unknown subscription id.", "ClientMetricsManager";
     METADATA_LOADER_AVG_IDLE_RATIO = Shape::Gauge(ValueType::Double), "kafka.server:type=MetadataLoader,name=AvgIdleRatio", "ratio", "Idle share of the metadata loader thread (0..1).", "KafkaRaftServer";
     METADATA_LOADER_FINALIZED_LEVEL = Shape::Gauge(ValueType::Short), "kafka.server:type=MetadataLoader,name=FinalizedLevel,featureName={featureName}", "level", "Finalized level of a feature: metadataVersion, groupVersion, transactionVersion, shareVersion, streamsVersion, eligibleLeaderReplicasVersion (camel case), kraftVersion once set.", "KafkaRaftServer";
-    NODE_METRICS__FEATURE_NAME_ = Shape::Attributes(NODE_METRICS__FEATURE_NAME__ATTRIBUTES), "kafka.server:type=node-metrics,feature-name={feature-name}", "level", "Feature levels this node supports: metadata-version, kraft-version, group-version, transaction-version, share-version, streams-version, eligible-leader-replicas-version (with hyphens).", "KafkaRaftServer";
+    NODE_METRICS = Shape::Attributes(NODE_METRICS_ATTRIBUTES), "kafka.server:type=node-metrics,feature-name={feature-name}", "level", "Feature levels this node supports: metadata-version, kraft-version, group-version, transaction-version, share-version, streams-version, eligible-leader-replicas-version (with hyphens).", "KafkaRaftServer";
     APP_INFO_BY_CLIENT_ID = Shape::Attributes(APP_INFO_ATTRIBUTES), "kafka.server:type=app-info,client-id={client-id}", "string; epoch ms", "The broker version a third time: app-info with the node id as client-id tag.", "KafkaRaftServer";
 }
 
@@ -254,7 +254,7 @@ const CLIENT_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
 ];
 
-const NODE_METRICS__FEATURE_NAME__ATTRIBUTES: &[AttributeRow] = &[
+const NODE_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow {
         name: "maximum-supported-level",
         from: Origin::Gauge(ValueType::Short),

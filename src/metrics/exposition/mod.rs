@@ -1,0 +1,15 @@
+//! Pages: what a scrape reads. A rule set's series have their text before the number cached, so
+//! that a scrape copies it and prints numbers.
+
+mod collector;
+mod format;
+mod group;
+mod native;
+mod page;
+mod text;
+
+pub(crate) use collector::{Collector, Origin};
+pub use format::{Format, accepts_gzip, gzip, negotiate};
+pub(crate) use page::render_rules;
+pub use page::{Pages, PagesOptions};
+pub use text::{MAX_LABEL_VALUE, label_text};

@@ -1,0 +1,73 @@
+//! Escaping and the two text formats.
+
+/// Longest label value; longer ones end in `~` and 8 hexadecimal digits of their hash.
+pub const MAX_LABEL_VALUE: usize = 256;
+
+/// Appends a label value, escaped and cut.
+pub(super) fn push_label_value(out: &mut Vec<u8>, value: &str) {
+    if value.len() <= MAX_LABEL_VALUE {
+        escape(out, value, true);
+        return;
+    }
+    // FNV-1a: short, and the same in every version of this program.
+    let step = |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    let hash = value.bytes().fold(0x811c_9dc5_u32, step);
+    let mut end = MAX_LABEL_VALUE - 9;
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    escape(out, value.get(..end).unwrap_or_default(), true);
+    out.extend_from_slice(format!("~{hash:08x}").as_bytes());
+}
+
+/// Appends a HELP line. OpenMetrics escapes quotes as well.
+pub(super) fn push_help(out: &mut Vec<u8>, name: &str, help: &str, open_metrics: bool) {
+    out.extend_from_slice(b"# HELP ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b' ');
+    escape(out, help, open_metrics);
+    out.push(b'\n');
+}
+
+fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
+    for byte in text.bytes() {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'"' if quotes => out.extend_from_slice(b"\\\""),
+            byte => out.push(byte),
+        }
+    }
+}
+
+/// Bytes as a label value: what is not UTF-8 is written as the text `\xNN`.
+pub fn label_text(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_values_are_escaped_and_cut() {
+        let text = |value: &str| {
+            let mut out = Vec::new();
+            push_label_value(&mut out, value);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text("a\"b\\c\nd\te"), "a\\\"b\\\\c\\nd\te");
+        let long = "é".repeat(200);
+        let cut = text(&long);
+        assert!(cut.len() <= MAX_LABEL_VALUE && cut.contains('~'));
+        assert_ne!(cut, text(&format!("{long}x")));
+        assert_eq!(label_text(b"a\xffb"), "a\\xffb");
+    }
+}

@@ -1,0 +1,457 @@
+//! A rule file of jmx_exporter: its keys, their types and what is refused.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::names::java_double;
+use super::pattern::Pattern;
+use super::select::NamePattern;
+use super::template::Template;
+use super::yaml::{self, Yaml};
+use crate::object_name::ObjectName;
+
+/// Most rules in a file.
+const MAX_RULES: usize = 10_000;
+
+/// Whose names and texts a rule set makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// jmx_exporter 0.x, as 0.20.0 does.
+    V0,
+    /// jmx_exporter 1.x, as 1.0.1 does.
+    V1,
+}
+
+/// The type that a rule gives its samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Unknown,
+    Gauge,
+    Counter,
+    /// 0.x only, as is the next.
+    Histogram,
+    Summary,
+    /// `type:` without a value: every sample of the rule is dropped.
+    Missing,
+}
+
+/// Why a rule file is refused: one line that names the file, the place and the thing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {message}")]
+pub struct RuleError {
+    /// The file.
+    pub file: String,
+    /// The rest of the line.
+    pub message: String,
+}
+
+/// A rule file, checked and compiled.
+#[derive(Debug)]
+pub struct RuleSet {
+    pub(crate) generation: Generation,
+    pub(crate) lowercase_name: bool,
+    pub(crate) lowercase_labels: bool,
+    include: Option<Vec<NamePattern>>,
+    exclude: Vec<NamePattern>,
+    exclude_attributes: Vec<(ObjectName, Vec<String>)>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) prefilter: Prefilter,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) name: Option<Template>,
+    pub(crate) value: Option<Template>,
+    pub(crate) factor: f64,
+    /// In order of the raw label name; a value that is null spoils every sample of the rule.
+    pub(crate) labels: Vec<(Template, Option<Template>)>,
+    pub(crate) help: Option<Template>,
+    pub(crate) kind: Kind,
+    pub(crate) cache: bool,
+    pub(crate) snake_case: bool,
+}
+
+type Result<T> = std::result::Result<T, String>;
+
+impl RuleSet {
+    /// Reads a rule file. `file` names it in errors.
+    ///
+    /// # Errors
+    /// Whatever makes jmx_exporter of that generation refuse to start, but for `hostPort` and
+    /// `jmxUrl`: rules run beside the beans here, so one of them is ignored with a warning.
+    pub fn parse(
+        text: &str,
+        file: &str,
+        generation: Generation,
+    ) -> std::result::Result<Self, RuleError> {
+        Self::build(text, generation)
+            .map_err(|message| RuleError { file: file.to_owned(), message })
+    }
+
+    fn build(text: &str, generation: Generation) -> Result<Self> {
+        let yaml = yaml::read(text)?;
+        if !matches!(yaml, Yaml::Map(_)) {
+            return Err(format!("expected a map of keys, found {}", yaml.kind()));
+        }
+        let mut warnings = Vec::new();
+        known_keys(&yaml, &TOP_KEYS, "", &mut warnings);
+        remote(&yaml, &mut warnings)?;
+        if let Some(delay) = yaml.get("startDelaySeconds")
+            && !matches!(delay, Yaml::Int(_) | Yaml::Null)
+        {
+            return Err(expected("startDelaySeconds", "a whole number", delay));
+        }
+        let rules = match yaml.get("rules") {
+            None => vec![Rule::everything()],
+            Some(Yaml::List(list)) if list.len() <= MAX_RULES => {
+                let numbered = list.iter().zip(1..);
+                numbered
+                    .map(|(rule, n)| {
+                        Rule::build(rule, generation, n, &mut warnings)
+                            .map_err(|error| format!("rule {n}: {error}"))
+                    })
+                    .collect::<Result<_>>()?
+            }
+            Some(Yaml::List(_)) => return Err(format!("rules: more than {MAX_RULES}")),
+            Some(other) => return Err(expected("rules", "a list", other)),
+        };
+        Ok(Self {
+            generation,
+            lowercase_name: flag(&yaml, "lowercaseOutputName")?,
+            lowercase_labels: flag(&yaml, "lowercaseOutputLabelNames")?,
+            include: patterns(&yaml, "includeObjectNames", "whitelistObjectNames")?,
+            exclude: patterns(&yaml, "excludeObjectNames", "blacklistObjectNames")?
+                .unwrap_or_default(),
+            exclude_attributes: attributes(&yaml)?,
+            prefilter: Prefilter::new(&rules)?,
+            rules,
+            warnings,
+        })
+    }
+
+    /// What is ignored in the file: unknown keys and the like, a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The generation that it was read for.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// True when the file looks at this bean at all; exclusion beats inclusion.
+    pub(crate) fn selects(&self, name: &ObjectName) -> bool {
+        let matches = |list: &[NamePattern]| list.iter().any(|pattern| pattern.matches(name));
+        self.include.as_deref().is_none_or(matches) && !matches(&self.exclude)
+    }
+
+    /// True when the file leaves this attribute of a selected bean out.
+    pub(crate) fn skips(&self, name: &ObjectName, attribute: &str) -> bool {
+        self.exclude_attributes
+            .iter()
+            .any(|(bean, list)| bean.same(name) && list.iter().any(|have| have == attribute))
+    }
+}
+
+impl Rule {
+    fn everything() -> Self {
+        Self {
+            pattern: None,
+            name: None,
+            value: None,
+            factor: 1.0,
+            labels: Vec::new(),
+            help: None,
+            kind: Kind::Unknown,
+            cache: false,
+            snake_case: false,
+        }
+    }
+
+    fn build(
+        yaml: &Yaml,
+        generation: Generation,
+        n: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self> {
+        if !matches!(yaml, Yaml::Map(_)) {
+            return Err(format!("expected a map of keys, found {}", yaml.kind()));
+        }
+        known_keys(yaml, &RULE_KEYS, &format!("rule {n}: "), warnings);
+        let scalar = |key: &str| match yaml.get(key) {
+            None => Ok(None),
+            Some(node) => node.scalar().map(Some).ok_or_else(|| expected(key, "a text", node)),
+        };
+        let pattern = match scalar("pattern")? {
+            None => None,
+            Some(text) => {
+                let pattern = Pattern::new(&text);
+                Some(pattern.map_err(|error| format!("pattern {text:?} {error}"))?)
+            }
+        };
+        let template = |text: &str| Template::new(text, pattern.as_ref());
+        let text = |key: &str| match yaml.get(key) {
+            None | Some(Yaml::Null) => Ok(None),
+            Some(Yaml::Text(text)) => Ok(Some(template(text))),
+            Some(other) => Err(expected(key, "a text", other)),
+        };
+        let (name, help) = (text("name")?, text("help")?);
+        let value = scalar("value")?.filter(|text| !text.is_empty());
+        let value = value.map(|text| template(&text));
+        let labels = labels(yaml, &template)?;
+        if name.is_none() && (help.is_some() || yaml.get("labels").is_some()) {
+            return Err("help and labels need a name".into());
+        }
+        if name.is_some() && pattern.is_none() {
+            return Err("a name needs a pattern".into());
+        }
+        let factor = match yaml.get("valueFactor") {
+            None | Some(Yaml::Null) => 1.0,
+            Some(_) => scalar("valueFactor")?.and_then(|text| java_double(&text)).unwrap_or(1.0),
+        };
+        Ok(Self {
+            name,
+            value,
+            factor,
+            labels,
+            help,
+            kind: kind(yaml.get("type"), generation)?,
+            cache: flag(yaml, "cache")?,
+            snake_case: flag(yaml, "attrNameSnakeCase")?,
+            pattern,
+        })
+    }
+}
+
+fn labels(
+    yaml: &Yaml,
+    template: &impl Fn(&str) -> Template,
+) -> Result<Vec<(Template, Option<Template>)>> {
+    let entries = match yaml.get("labels") {
+        None => return Ok(Vec::new()),
+        Some(Yaml::Map(entries)) => entries,
+        Some(other) => return Err(expected("labels", "a map", other)),
+    };
+    let mut labels: Vec<(Template, Option<Template>)> = Vec::new();
+    for (key, value) in entries {
+        let Yaml::Text(key) = key else { return Err(expected("a label's name", "a text", key)) };
+        let value = match value {
+            Yaml::Text(text) => Some(template(text)),
+            Yaml::Null => None,
+            other => return Err(expected(&format!("label {key}"), "a text", other)),
+        };
+        labels.retain(|(have, _)| have.raw() != key);
+        labels.push((template(key), value));
+    }
+    labels.sort_by(|(a, _), (b, _)| utf16(a.raw(), b.raw()));
+    Ok(labels)
+}
+
+fn kind(yaml: Option<&Yaml>, generation: Generation) -> Result<Kind> {
+    let text = match yaml {
+        None => return Ok(Kind::Unknown),
+        Some(Yaml::Null) if generation == Generation::V1 => return Ok(Kind::Missing),
+        Some(Yaml::Text(text)) => text,
+        Some(other) => return Err(expected("type", "a text", other)),
+    };
+    Ok(match (text.as_str(), generation) {
+        ("GAUGE", _) => Kind::Gauge,
+        ("COUNTER", _) => Kind::Counter,
+        ("HISTOGRAM", Generation::V0) => Kind::Histogram,
+        ("SUMMARY", Generation::V0) => Kind::Summary,
+        ("UNTYPED" | "UNKNOWN", _) | (_, Generation::V1) => Kind::Unknown,
+        (other, Generation::V0) => {
+            return Err(format!(
+                "type: expected COUNTER, GAUGE, UNTYPED, HISTOGRAM or SUMMARY, found {other:?}"
+            ));
+        }
+    })
+}
+
+fn flag(yaml: &Yaml, key: &str) -> Result<bool> {
+    match yaml.get(key) {
+        None => Ok(false),
+        Some(Yaml::Bool(flag)) => Ok(*flag),
+        Some(other) => Err(expected(key, "a boolean", other)),
+    }
+}
+
+/// The list of the new key, of the old one only when the new one is absent.
+fn patterns(yaml: &Yaml, key: &str, old_key: &str) -> Result<Option<Vec<NamePattern>>> {
+    let (key, list) = match (yaml.get(key), yaml.get(old_key)) {
+        (Some(list), _) => (key, list),
+        (None, Some(list)) => (old_key, list),
+        (None, None) => return Ok(None),
+    };
+    let Yaml::List(list) = list else { return Err(expected(key, "a list", list)) };
+    let read = |node: &Yaml| match node {
+        Yaml::Text(text) => {
+            NamePattern::parse(text).map_err(|reason| format!("{key}: {text:?} {reason}"))
+        }
+        other => Err(expected(key, "object names", other)),
+    };
+    list.iter().map(read).collect::<Result<_>>().map(Some)
+}
+
+fn attributes(yaml: &Yaml) -> Result<Vec<(ObjectName, Vec<String>)>> {
+    const KEY: &str = "excludeObjectNameAttributes";
+    let map = match yaml.get(KEY) {
+        None => return Ok(Vec::new()),
+        Some(map @ Yaml::Map(_)) => map,
+        Some(other) => return Err(expected(KEY, "a map", other)),
+    };
+    let mut all = Vec::new();
+    for (name, list) in map.entries() {
+        let (Yaml::Text(name), Yaml::List(list)) = (name, list) else {
+            return Err(expected(KEY, "object names and lists of attributes", list));
+        };
+        // A pattern is legal here, and equals no bean.
+        NamePattern::parse(name).map_err(|reason| format!("{KEY}: {name:?} {reason}"))?;
+        let Ok(name) = ObjectName::parse(name) else { continue };
+        let text = |node: &Yaml| match node {
+            Yaml::Text(text) => Ok(text.clone()),
+            other => Err(expected(KEY, "names of attributes", other)),
+        };
+        all.push((name, list.iter().map(text).collect::<Result<_>>()?));
+    }
+    Ok(all)
+}
+
+fn remote(yaml: &Yaml, warnings: &mut Vec<String>) -> Result<()> {
+    let given: Vec<_> =
+        ["hostPort", "jmxUrl"].into_iter().filter(|key| yaml.get(key).is_some()).collect();
+    match given.as_slice() {
+        [] => Ok(()),
+        [key] => {
+            warnings.push(format!("{key} is ignored: rules read this process's own beans"));
+            Ok(())
+        }
+        _ => Err("hostPort and jmxUrl exclude each other".into()),
+    }
+}
+
+const TOP_KEYS: [&str; 26] = [
+    "startDelaySeconds",
+    "scrapeTimeoutSeconds",
+    "hostPort",
+    "jmxUrl",
+    "username",
+    "password",
+    "ssl",
+    "lowercaseOutputName",
+    "lowercaseOutputLabelNames",
+    "inferCounterTypeFromName",
+    "includeObjectNames",
+    "whitelistObjectNames",
+    "excludeObjectNames",
+    "blacklistObjectNames",
+    "excludeJvmMetrics",
+    "excludeObjectNameAttributes",
+    "includeObjectNameAttributes",
+    "autoExcludeObjectNameAttributes",
+    "metricCustomizers",
+    "rules",
+    "httpServer",
+    "openTelemetry",
+    "hostname",
+    "port",
+    "metrics",
+    "collectors",
+];
+
+const RULE_KEYS: [&str; 9] = [
+    "pattern",
+    "name",
+    "value",
+    "valueFactor",
+    "labels",
+    "help",
+    "type",
+    "cache",
+    "attrNameSnakeCase",
+];
+
+fn known_keys(yaml: &Yaml, known: &[&str], place: &str, warnings: &mut Vec<String>) {
+    for (key, _) in yaml.entries() {
+        let key = key.scalar().unwrap_or_default();
+        if !known.contains(&key.as_str()) {
+            warnings.push(format!("{place}the key {key:?} is unknown and ignored"));
+        }
+    }
+}
+
+fn expected(key: &str, what: &str, found: &Yaml) -> String {
+    let found = match found.scalar().filter(|_| !matches!(found, Yaml::Null)) {
+        Some(text) => format!("{} ({:?})", found.kind(), text.chars().take(60).collect::<String>()),
+        None => found.kind().to_owned(),
+    };
+    format!("{key}: expected {what}, found {found}")
+}
+
+/// Java's order of strings: by UTF-16 units.
+pub(crate) fn utf16(a: &str, b: &str) -> std::cmp::Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
+
+/// Finds the rules that a text could match, by the literal that each pattern must contain.
+#[derive(Debug)]
+pub(crate) struct Prefilter {
+    literals: Option<AhoCorasick>,
+    /// For each literal the rules that need it.
+    rules: Vec<Vec<usize>>,
+    always: Vec<usize>,
+    count: usize,
+}
+
+impl Prefilter {
+    fn new(rules: &[Rule]) -> Result<Self> {
+        let mut always = Vec::new();
+        let mut literals: Vec<&str> = Vec::new();
+        let mut needing: Vec<Vec<usize>> = Vec::new();
+        for (at, rule) in rules.iter().enumerate() {
+            match rule.pattern.as_ref().and_then(Pattern::literal) {
+                // A cached rule sees a text of its own.
+                Some(literal) if !rule.cache => {
+                    match literals.iter().position(|have| *have == literal) {
+                        Some(known) => needing.get_mut(known).into_iter().for_each(|n| n.push(at)),
+                        None => {
+                            literals.push(literal);
+                            needing.push(vec![at]);
+                        }
+                    }
+                }
+                _ => always.push(at),
+            }
+        }
+        let automaton = if literals.is_empty() {
+            None
+        } else {
+            let built = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&literals);
+            Some(built.map_err(|error| format!("rules: {error}"))?)
+        };
+        Ok(Self { literals: automaton, rules: needing, always, count: rules.len() })
+    }
+
+    /// The rules worth trying, in file order, into `out`. Both texts count: the second is the
+    /// one with the attribute in snake case.
+    pub(crate) fn candidates(&self, texts: [&str; 2], out: &mut Vec<usize>) {
+        out.clear();
+        out.extend_from_slice(&self.always);
+        if let Some(literals) = &self.literals {
+            let mut seen = vec![false; self.count];
+            for text in texts {
+                for found in literals.find_overlapping_iter(text) {
+                    for rule in self.rules.get(found.pattern().as_usize()).into_iter().flatten() {
+                        if let Some(seen) = seen.get_mut(*rule)
+                            && !std::mem::replace(seen, true)
+                        {
+                            out.push(*rule);
+                        }
+                    }
+                }
+            }
+        }
+        out.sort_unstable();
+    }
+}

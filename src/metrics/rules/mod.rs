@@ -1,0 +1,93 @@
+//! The language of jmx_exporter's rule files: patterns over beans that make names and labels.
+//!
+//! A rule runs when a bean appears, not when it is scraped, unless its pattern looks at a value.
+
+mod config;
+pub(crate) mod dump;
+pub(crate) mod evaluate;
+pub(crate) mod names;
+mod pattern;
+mod select;
+mod template;
+mod yaml;
+
+pub use config::{Generation, RuleError, RuleSet};
+pub(crate) use config::{Kind, utf16};
+pub use dump::DumpError;
+pub(crate) use pattern::Stop;
+
+use std::sync::Arc;
+
+use crate::exposition::{Collector, Format, Origin, render_rules};
+
+/// The rule sets that are compiled in, by file name.
+pub const BUILT_IN: [(&str, &str); 2] = [
+    ("default.yml", include_str!("../../../prometheus/jmx/default.yml")),
+    ("confluent.yml", include_str!("../../../prometheus/jmx/confluent.yml")),
+];
+
+/// What [`eval`] makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The exposition, as on the first scrape.
+    pub text: String,
+    /// Samples dropped, `reason: count` each.
+    pub dropped: Vec<String>,
+    /// What the rule file says in vain.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is nothing to print.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// The rule file is refused.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// The bean dump is refused.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
+}
+
+/// The exposition that a rule file makes of a bean dump: `pharos rules eval`.
+///
+/// # Errors
+/// When the rule file or the dump is refused.
+pub fn eval(
+    yaml: &str,
+    file: &str,
+    dump: &str,
+    generation: Generation,
+    format: Format,
+) -> Result<Evaluation, EvalError> {
+    let mut collector = collect(yaml, file, dump, generation)?;
+    let warnings = collector.rules().warnings().to_vec();
+    let (text, dropped) = render_rules(&mut collector, format, false);
+    Ok(Evaluation { text, dropped, warnings })
+}
+
+/// [`eval`] as on the second scrape, which in 1.x tells of the first.
+#[cfg(test)]
+pub(crate) fn eval_second(
+    yaml: &str,
+    file: &str,
+    dump: &str,
+    generation: Generation,
+) -> Result<Evaluation, EvalError> {
+    let mut collector = collect(yaml, file, dump, generation)?;
+    let (text, dropped) = render_rules(&mut collector, Format::Text, true);
+    Ok(Evaluation { text, dropped, warnings: Vec::new() })
+}
+
+fn collect(
+    yaml: &str,
+    file: &str,
+    dump: &str,
+    generation: Generation,
+) -> Result<Collector, EvalError> {
+    let rules = RuleSet::parse(yaml, file, generation)?;
+    let mut collector = Collector::new(Arc::new(rules));
+    for (bean, id) in dump::read(dump)?.into_iter().zip(0_u64..) {
+        collector.add(id, Origin::Dump(Arc::new(bean)));
+    }
+    Ok(collector)
+}
