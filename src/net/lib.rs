@@ -9,6 +9,7 @@ mod accept;
 mod bind;
 mod budget;
 mod close;
+mod cold;
 mod connection;
 mod deadline;
 mod driver;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::budget::Lease;
 use crate::close::CloseReason;
+use crate::cold::ColdReads;
 use crate::connection::Connection;
 use crate::handler::{Completed, Later, Reply, ReplyChunk, Timestamps};
 use crate::limits::WRITE_TURN_BYTES;
@@ -29,6 +30,7 @@ pub(crate) struct Output<T> {
     waiting: usize,
     held_bytes: usize,
     last_write: Instant,
+    cold_reads: ColdReads,
 }
 
 /// What is known of a request when its reply joins the queue.
@@ -71,8 +73,9 @@ pub(crate) trait Events<T> {
 }
 
 impl<T> Output<T> {
-    pub(crate) fn new() -> Self {
-        Self { slots: VecDeque::new(), waiting: 0, held_bytes: 0, last_write: Instant::now() }
+    pub(crate) fn new(cold_reads: ColdReads) -> Self {
+        let last_write = Instant::now();
+        Self { slots: VecDeque::new(), waiting: 0, held_bytes: 0, last_write, cold_reads }
     }
 
     /// Requests that have no complete answer yet.
@@ -185,15 +188,16 @@ impl<T> Output<T> {
     }
 
     fn poll_step(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         stream: &TcpStream,
     ) -> Poll<Result<u64, CloseReason>> {
         if let Some(Slot { stage: Stage::Ready(front), .. }) = self.slots.front()
             && let Some((ReplyChunk::File { file, offset, len }, done)) = front.next_piece()
         {
-            let rest = len - done;
-            return poll_send_file(cx, stream, file, offset + done, rest).map(|sent| match sent {
+            let (offset, rest) = (offset + done, len - done);
+            ready!(self.cold_reads.poll(cx, file, offset, rest));
+            return poll_send_file(cx, stream, file, offset, rest).map(|sent| match sent {
                 Ok(0) => Err(CloseReason::FileTooShort { missing: rest }),
                 Ok(sent) => Ok(sent as u64),
                 Err(error) => Err(file_or_socket(error)),

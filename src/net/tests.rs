@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use pharos_base::Clock;
+use pharos_base::{Clock, DiskPool};
 use pharos_metrics::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -272,11 +272,22 @@ async fn a_closed_connection_cancels_its_waits() {
 
 #[tokio::test]
 async fn files_arrive_whole() {
-    let room = Room::default().await;
+    let pool = DiskPool::new(Handle::current(), 1, 10);
+    for cold_reads in [None, Some(pool)] {
+        let limits = Limits { cold_reads, ..Limits::default() };
+        let room = Room::open(limits, QuotaLimits::default(), usize::MAX).await;
+        check_files(&room).await;
+    }
+}
+
+async fn check_files(room: &Room) {
     let mut file = tempfile::tempfile().unwrap();
     let content: Vec<u8> =
         (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     file.write_all(&content).unwrap();
+    // What is on disk and not in memory is read by the pool, where the file system can tell.
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     let file = Arc::new(file);
     let piece = |offset, len| ReplyChunk::File { file: file.clone(), offset, len };
     *room.script.files.lock() = vec![
