@@ -1,6 +1,6 @@
 //! Maps environment variables to keys: `KAFKA_NUM_PARTITIONS` and Bitnami's
 //! `KAFKA_CFG_NUM_PARTITIONS` are `num.partitions`; `__` is an underscore, `___` a hyphen.
-//! What containers and their orchestrators set for other purposes is skipped.
+//! OpenTelemetry's variables keep their names. What containers and their orchestrators set for other purposes is skipped.
 
 /// What a variable stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,10 @@ pub(crate) enum Variable {
     /// The id of the cluster.
     ClusterId,
 }
+
+/// OpenTelemetry's own variables: they are our keys without a prefix.
+const OPENTELEMETRY: &[&str] =
+    &["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER_ARG"];
 
 /// Variables that images of Kafka use for their own scripts.
 const CONTAINER: &[&str] = &[
@@ -60,6 +64,9 @@ pub(crate) fn variable(name: &str, value: &str) -> Option<Variable> {
             return Some(Variable::ClusterId);
         }
         _ => {}
+    }
+    if OPENTELEMETRY.contains(&name) {
+        return key_of(name).map(Variable::Key);
     }
     if let Some(rest) = name.strip_prefix("KAFKA_CFG_") {
         return key_of(rest).map(Variable::Key);
@@ -154,6 +161,14 @@ mod tests {
         assert_eq!(variable("KAFKA_CFG_LOG_DIRS", ""), key("log.dirs"));
         assert_eq!(variable("CLUSTER_ID", ""), Some(Variable::ClusterId));
         assert_eq!(variable("KAFKA_PORT", "9092"), key("port"));
+    }
+
+    #[test]
+    fn variables_of_opentelemetry_need_no_prefix() {
+        for name in OPENTELEMETRY {
+            let Some(Variable::Key(key)) = variable(name, "x") else { panic!("{name}") };
+            assert!(rows::broker_row(&key).is_some(), "{key}");
+        }
     }
 
     #[test]

@@ -155,6 +155,8 @@ pub enum Warning {
         /// Where it was given.
         origin: Origin,
     },
+    /// More keys without a row than are named.
+    MoreUnknownKeys(usize),
     /// A value per listener of a key that has one value for all.
     PerListener {
         /// The key, listener prefix included.
@@ -182,6 +184,7 @@ impl fmt::Display for Warning {
                 write!(f, "{origin}: unknown key {} is ignored", Shown::text(key))?;
                 nearest.map_or(Ok(()), |nearest| write!(f, ", did you mean {nearest}?"))
             }
+            Self::MoreUnknownKeys(count) => write!(f, "{count} more unknown keys are ignored"),
             Self::PerListener { key, origin } => {
                 let key = Shown::text(key);
                 write!(f, "{origin}: {key} is ignored, values per listener are not available")

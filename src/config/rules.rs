@@ -161,6 +161,12 @@ fn single_keys(config: &BrokerConfig) -> Result<(), ConfigError> {
             return Err(refuse(config, &key.row, "expected -1 or at least 1"));
         }
     }
+    let endpoint = config.get(&rows::OTEL_EXPORTER_OTLP_ENDPOINT).unwrap_or("http://host");
+    let authority = endpoint.strip_prefix("http://").unwrap_or_default();
+    if authority.is_empty() || authority.starts_with('/') {
+        let row = &rows::OTEL_EXPORTER_OTLP_ENDPOINT.row;
+        return Err(refuse(config, row, "expected http://host:port"));
+    }
     if !matches!(config.get(&rows::METRICS_RECORDING_LEVEL), "INFO" | "DEBUG" | "TRACE") {
         let expected = "expected INFO, DEBUG or TRACE";
         return Err(refuse(config, &rows::METRICS_RECORDING_LEVEL.row, expected));

@@ -1,6 +1,7 @@
 //! Gathers what was given: a file, then the environment, then `--override`; the later wins.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -22,13 +23,19 @@ pub enum Mode {
     Server,
 }
 
-/// A value as it was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A value as it was given. It may be a secret: its text does not print.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Setting {
     /// Its text.
     pub text: String,
     /// Where it was given.
     pub origin: Origin,
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({})", self.origin)
+    }
 }
 
 /// What a configuration is loaded from.

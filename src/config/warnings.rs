@@ -2,7 +2,7 @@
 //! replicas than brokers.
 
 use crate::broker::BrokerConfig;
-use crate::error::Warning;
+use crate::error::{Origin, Warning};
 use crate::row::Effect;
 use crate::rows;
 use crate::sources::Sources;
@@ -16,9 +16,13 @@ pub(crate) fn per_listener(key: &str) -> Option<&str> {
     rows::broker_row(rest).map(|row| row.name)
 }
 
+/// Unknown keys that are named, since looking for the nearest known one takes a while.
+const UNKNOWN_KEYS_NAMED: usize = 100;
+
 /// Judges the keys that were given.
 pub(crate) fn of_keys(sources: &Sources) -> Vec<Warning> {
     let mut warnings = Vec::new();
+    let mut more = 0;
     let mut idle: Vec<(&'static str, Vec<String>)> = Vec::new();
     for (key, setting) in &sources.settings {
         let why = match rows::broker_row(key).map(|row| row.effect) {
@@ -28,10 +32,11 @@ pub(crate) fn of_keys(sources: &Sources) -> Vec<Warning> {
         };
         let origin = setting.origin.clone();
         let Some(why) = why else {
-            warnings.push(match per_listener(key) {
-                Some(_) => Warning::PerListener { key: key.clone(), origin },
-                None => Warning::UnknownKey { key: key.clone(), nearest: nearest_key(key), origin },
-            });
+            if warnings.len() < UNKNOWN_KEYS_NAMED {
+                warnings.push(of_unknown(key, origin));
+            } else {
+                more += 1;
+            }
             continue;
         };
         match idle.iter_mut().find(|(reason, _)| *reason == why) {
@@ -39,10 +44,20 @@ pub(crate) fn of_keys(sources: &Sources) -> Vec<Warning> {
             None => idle.push((why, vec![key.clone()])),
         }
     }
+    if more > 0 {
+        warnings.push(Warning::MoreUnknownKeys(more));
+    }
     if !idle.is_empty() {
         warnings.push(Warning::NoMeaning(idle));
     }
     warnings
+}
+
+fn of_unknown(key: &str, origin: Origin) -> Warning {
+    match per_listener(key) {
+        Some(_) => Warning::PerListener { key: key.to_owned(), origin },
+        None => Warning::UnknownKey { key: key.to_owned(), nearest: nearest_key(key), origin },
+    }
 }
 
 /// The known key that an unknown one was most likely meant to be.

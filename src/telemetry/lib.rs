@@ -4,9 +4,11 @@
 //! Rooms use `tracing` alone; only the front door and tests know this crate.
 
 pub mod capture;
+mod exemplar;
 mod format;
 mod otlp;
 mod setup;
 
+pub use exemplar::Exemplar;
 pub use otlp::{Otlp, OtlpError};
 pub use setup::{Format, Guard, Options, TelemetryError, start};

@@ -1,5 +1,7 @@
 //! Whole configurations, from files and environments as people write them.
 
+use proptest::prelude::*;
+
 use crate::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Result<(BrokerConfig, Vec<Warning>), ConfigError> {
@@ -249,4 +251,53 @@ fn values_per_listener_are_named_and_those_that_ask_for_something_absent_refused
     );
     let error = refused(&["listener.name.x.ssl.keystore.password=hunter2"]);
     assert!(error.contains("TLS not available") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_flood_of_unknown_keys_is_named_up_to_a_limit() {
+    let text: String = (0..5000).map(|n| format!("k{n}=1\n")).collect();
+    let (_, warnings) = BrokerConfig::load(Sources::new(Mode::Up).text("f", &text)).unwrap();
+    assert_eq!(warnings.len(), 101);
+    assert_eq!(warnings.last().unwrap().to_string(), "4900 more unknown keys are ignored");
+}
+
+#[test]
+fn opentelemetrys_variables_are_read_and_checked() {
+    let (config, _) = environment(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")]).unwrap();
+    assert_eq!(config.get(&rows::OTEL_EXPORTER_OTLP_ENDPOINT), Some("http://c:4318"));
+    let error = refused(&["otel.exporter.otlp.endpoint=https://c:4318"]);
+    assert!(error.contains("expected http://host:port"), "{error}");
+}
+
+#[test]
+fn what_was_given_does_not_print() {
+    let sources = Sources::new(Mode::Server).overrides(["some.password=hunter2"]).unwrap();
+    assert!(!format!("{sources:?}").contains("hunter2"));
+    let (config, _) = BrokerConfig::load(sources).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Any value of any key is accepted, or refused in one line that names the key.
+    #[test]
+    fn no_value_of_any_key_breaks_loading(
+        index in 0..rows::broker().len(),
+        text in prop_oneof![
+            "\\PC{0,30}",
+            "[0-9-]{0,22}",
+            "[A-Z]{0,5}[:/@,]{0,4}[a-z0-9.]{0,8}[:]?[0-9]{0,6}",
+            Just("\n\r\u{0}".to_owned()),
+        ],
+    ) {
+        let name = rows::broker()[index].name;
+        let argument = format!("{name}={text}");
+        let sources = Sources::new(Mode::Server).overrides([argument.as_str()]).unwrap();
+        if let Err(error) = BrokerConfig::load(sources) {
+            let line = error.to_string();
+            prop_assert!(!line.contains(['\n', '\r']), "{line}");
+            prop_assert!(line.contains("expected "), "{line}");
+        }
+    }
 }
