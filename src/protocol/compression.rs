@@ -4,6 +4,7 @@
 //! names. It refuses to allocate by a size that the compressed bytes declare.
 
 mod snappy;
+mod snappy_stream;
 mod zstandard;
 
 use std::fmt;

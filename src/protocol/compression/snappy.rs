@@ -5,11 +5,16 @@
 
 use std::io;
 
+use super::snappy_stream::BlockStream;
+use crate::varint;
+
 /// What a stream of snappy-java starts with, before two versions of 4 bytes each.
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const HEADER_LEN: usize = 16;
 /// Uncompressed bytes in one block that we write; the default of `SnappyOutputStream`.
 const BLOCK_LEN: usize = 32 * 1024;
+/// A block that declares more than this, in bytes, is decoded piece by piece.
+const MAX_WHOLE_BLOCK_LEN: u64 = 256 * 1024;
 /// The densest element of a block is a copy: 3 bytes stand for at most 64.
 const MAX_EXPANSION: u64 = 22;
 
@@ -35,18 +40,28 @@ pub(super) struct SnappyDecoder<'a> {
     framed: bool,
     block: Vec<u8>,
     taken: usize,
+    stream: Option<BlockStream<'a>>,
 }
 
 impl<'a> SnappyDecoder<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
         let framed = input.starts_with(&MAGIC) && input.len() >= HEADER_LEN;
         let input = if framed { input.get(HEADER_LEN..).unwrap_or_default() } else { input };
-        Self { input, framed, block: Vec::new(), taken: 0 }
+        Self { input, framed, block: Vec::new(), taken: 0, stream: None }
     }
 
     /// Bytes put into `buffer`, 0 at the end; `None` when the next block is longer than `left`.
     pub(super) fn read(&mut self, buffer: &mut [u8], left: u64) -> io::Result<Option<usize>> {
+        if buffer.is_empty() {
+            return Ok(Some(0));
+        }
         while self.taken == self.block.len() {
+            if let Some(stream) = &mut self.stream {
+                match stream.read(buffer)? {
+                    0 => self.stream = None,
+                    len => return Ok(Some(len)),
+                }
+            }
             let Some(block) = self.next_block()? else { return Ok(Some(0)) };
             if !self.decode_block(block, left)? {
                 return Ok(None);
@@ -85,7 +100,7 @@ impl<'a> SnappyDecoder<'a> {
         Ok(Some(block))
     }
 
-    fn decode_block(&mut self, block: &[u8], left: u64) -> io::Result<bool> {
+    fn decode_block(&mut self, block: &'a [u8], left: u64) -> io::Result<bool> {
         let len = snap::raw::decompress_len(block).map_err(io::Error::other)? as u64;
         if len > MAX_EXPANSION * block.len() as u64 {
             return Err(malformed("a block declares more than it can hold"));
@@ -95,12 +110,18 @@ impl<'a> SnappyDecoder<'a> {
         }
         self.taken = 0;
         self.block.clear();
+        if len > MAX_WHOLE_BLOCK_LEN {
+            let mut elements = block;
+            varint::read_u32(&mut elements).map_err(io::Error::other)?;
+            self.stream = Some(BlockStream::new(elements, len));
+            return Ok(true);
+        }
         self.block.resize(len as usize, 0);
         snap::raw::Decoder::new().decompress(block, &mut self.block).map_err(io::Error::other)?;
         Ok(true)
     }
 }
 
-fn malformed(what: &'static str) -> io::Error {
+pub(super) fn malformed(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }

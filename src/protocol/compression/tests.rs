@@ -101,6 +101,77 @@ fn snappy_reads_bare_blocks_and_joined_streams() {
     assert_eq!(decompress(Codec::Snappy, &joined, LIMIT).unwrap(), b"one two");
 }
 
+/// Text with repeats near and far, as long as `len`.
+fn repetitive(len: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut out: Vec<u8> = Vec::with_capacity(len);
+    while out.len() < len {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let back = (state >> 8) as usize % 90_000;
+        let run = (state >> 24) as usize + 1;
+        match out.len().checked_sub(back) {
+            Some(start) if state & 3 > 0 && back > 0 => {
+                for at in start..start + run {
+                    out.push(out[at]);
+                }
+            }
+            _ => out.extend((0..run).map(|at| (state >> (at % 24)) as u8)),
+        }
+    }
+    out.truncate(len);
+    out
+}
+
+#[test]
+fn large_snappy_blocks_are_decoded_piece_by_piece() {
+    for (len, seed) in [(262_144, 1), (262_145, 2), (400_000, 3), (1_500_000, 4)] {
+        let data = repetitive(len, seed);
+        let bare = snap::raw::Encoder::new().compress_vec(&data).unwrap();
+        assert!(decompress(Codec::Snappy, &bare, 2 * LIMIT).unwrap() == data, "{len}");
+        let limited = decompress(Codec::Snappy, &bare, len as u64 - 1);
+        assert!(matches!(limited, Err(CompressionError::OutputLimit { .. })));
+        for cut in [1, 2, 100, bare.len() / 2, bare.len() - 6] {
+            assert!(decompress(Codec::Snappy, &bare[..bare.len() - cut], 2 * LIMIT).is_err());
+        }
+        let more = [&bare[..], &[0, b'x']].concat();
+        assert!(decompress(Codec::Snappy, &more, 2 * LIMIT).is_err());
+    }
+}
+
+#[test]
+fn a_large_snappy_block_takes_constant_memory() {
+    let bare = snap::raw::Encoder::new().compress_vec(&vec![0; 8 << 20]).unwrap();
+    let mut buffer = vec![0; 16 * 1024];
+    let used = allocation_counter::measure(|| {
+        let mut decoder = Decompressor::new(Codec::Snappy, &bare, u64::MAX).unwrap();
+        while decoder.read(&mut buffer).unwrap() > 0 {}
+        assert_eq!(decoder.produced(), 8 << 20);
+    });
+    assert!(used.bytes_max < 512 * 1024, "{}", used.bytes_max);
+}
+
+proptest! {
+    #[test]
+    fn damaged_large_snappy_blocks_are_refused_or_read(
+        seed: u32,
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..5),
+    ) {
+        let mut bare = snap::raw::Encoder::new().compress_vec(&repetitive(270_000, seed)).unwrap();
+        for (at, byte) in damage {
+            // Behind the length.
+            let at = 5 + at.index(bare.len() - 5);
+            bare[at] = byte;
+        }
+        let whole = snap::raw::Decoder::new().decompress_vec(&bare);
+        match (decompress(Codec::Snappy, &bare, LIMIT), whole) {
+            (Ok(found), Ok(expected)) => prop_assert!(found == expected),
+            (Ok(_), Err(error)) => prop_assert!(false, "snap says {error}"),
+            // A copy that reaches too far back is ours to refuse.
+            (Err(_), _) => {}
+        }
+    }
+}
+
 #[test]
 fn snappy_lengths_that_lie_allocate_nothing() {
     // A block of 5 bytes that declares 2^32 - 1.
