@@ -46,15 +46,17 @@ impl BrokerConfig {
         let node_id = node_id(&settings)?;
         twin_ids(&mut settings);
         let roles = roles(&settings)?;
+        let given = |row: &Row| settings.get(row.name);
+        let filled = |row| given(row).filter(|setting| !setting.text.trim().is_empty());
         let endpoints = Given {
             mode,
             roles,
-            roles_given: settings.contains_key(rows::PROCESS_ROLES.row.name),
-            listeners: settings.get(rows::LISTENERS.row.name),
-            advertised: settings.get(rows::ADVERTISED_LISTENERS.row.name),
-            protocol_map: settings.get(rows::LISTENER_SECURITY_PROTOCOL_MAP.row.name),
-            inter_broker: settings.get(rows::INTER_BROKER_LISTENER_NAME.row.name),
-            controller_names: settings.get(rows::CONTROLLER_LISTENER_NAMES.row.name),
+            roles_given: filled(&rows::PROCESS_ROLES.row).is_some(),
+            listeners: given(&rows::LISTENERS.row),
+            advertised: filled(&rows::ADVERTISED_LISTENERS.row),
+            protocol_map: filled(&rows::LISTENER_SECURITY_PROTOCOL_MAP.row),
+            inter_broker: filled(&rows::INTER_BROKER_LISTENER_NAME.row),
+            controller_names: given(&rows::CONTROLLER_LISTENER_NAMES.row),
         }
         .resolve()?;
         let mut config = Self {

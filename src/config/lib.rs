@@ -22,6 +22,7 @@ mod rules;
 mod sources;
 mod topic;
 mod up;
+mod validation;
 mod value;
 mod warnings;
 

@@ -10,6 +10,7 @@ use crate::rows;
 pub(crate) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
     directories(config)?;
     quorum(config)?;
+    admin_ports(config)?;
     timing(config)?;
     group_limits(config)?;
     single_keys(config)
@@ -64,6 +65,18 @@ fn quorum(config: &BrokerConfig) -> Result<(), ConfigError> {
             Err(refuse(config, &rows::CONTROLLER_QUORUM_VOTERS.row, expected))
         }
     }
+}
+
+/// The admin listeners keep off the ports of the others.
+fn admin_ports(config: &BrokerConfig) -> Result<(), ConfigError> {
+    for admin in config.admin_listeners().iter().filter(|admin| admin.port != 0) {
+        let listeners = &config.endpoints().listeners;
+        if let Some(other) = listeners.iter().find(|other| other.address.port == admin.port) {
+            let expected = format!("expected a port other than that of {}", other.address);
+            return Err(refuse(config, &rows::ADMIN_LISTENERS.row, expected));
+        }
+    }
+    Ok(())
 }
 
 fn timing(config: &BrokerConfig) -> Result<(), ConfigError> {

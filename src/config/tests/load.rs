@@ -127,6 +127,7 @@ fn endpoints_are_checked_as_a_whole() {
         (&["controller.quorum.voters=1@a"], "expected id@host:port"),
         (&["controller.quorum.voters=7@a:1"], "expected node.id 0 instead of 7"),
         (&["admin.listeners=HTTPS://:1"], "expected HTTP://host:port"),
+        (&["admin.listeners=HTTP://:9092"], "expected a port other than that of PLAINTEXT://:9092"),
         (&["node.id=1", "broker.id=2"], "expected the same number as node.id, 1"),
     ];
     for (overrides, expected) in cases {
@@ -300,4 +301,46 @@ proptest! {
             prop_assert!(line.contains("expected "), "{line}");
         }
     }
+}
+
+#[test]
+fn empty_values_of_optional_listener_keys_count_as_not_given() {
+    let (config, _) = environment(&[
+        ("KAFKA_ADVERTISED_LISTENERS", ""),
+        ("KAFKA_INTER_BROKER_LISTENER_NAME", " "),
+        ("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", ""),
+        ("KAFKA_BROKER_RACK", ""),
+    ])
+    .unwrap();
+    assert_eq!(advertised(&config), ["PLAINTEXT://:9092", "CONTROLLER://localhost:9093"]);
+    assert_eq!(config.get(&rows::BROKER_RACK), None);
+}
+
+/// The listeners of a node of three are sound; what is refused is the quorum of three.
+#[test]
+fn a_node_of_three_is_refused_by_the_name_of_its_voters() {
+    let pairs = [
+        ("KAFKA_NODE_ID", "1"),
+        (
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+            "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT",
+        ),
+        ("KAFKA_LISTENERS", "INTERNAL://:29092,CONTROLLER://kafka1:29093,EXTERNAL://0.0.0.0:9092"),
+        ("KAFKA_ADVERTISED_LISTENERS", "INTERNAL://:29092,EXTERNAL://127.0.0.1:9097"),
+        ("KAFKA_PROCESS_ROLES", "broker,controller"),
+        ("KAFKA_INTER_BROKER_LISTENER_NAME", "INTERNAL"),
+        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER"),
+        ("CLUSTER_ID", "MkU3OEVBNTcwNTJENDM2Qk"),
+        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@kafka1:29093"),
+    ];
+    let (config, _) = environment(&pairs).unwrap();
+    assert_eq!(
+        advertised(&config),
+        ["INTERNAL://:29092", "EXTERNAL://127.0.0.1:9097", "CONTROLLER://kafka1:29093"]
+    );
+    let mut three = pairs;
+    three[8].1 = "1@kafka1:29093,2@kafka2:29093,3@kafka3:29093";
+    let error = environment(&three).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("controller.quorum.voters=1@kafka1:29093,2@"), "{error}");
+    assert!(error.contains("expected one voter"), "{error}");
 }
