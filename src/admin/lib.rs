@@ -6,7 +6,7 @@
 mod beans;
 mod bind;
 mod error;
-mod format;
+mod filter;
 mod guard;
 mod health;
 mod index;
@@ -18,7 +18,6 @@ mod tests;
 
 pub use bind::{AddressError, AdminAddress, BindError};
 pub use error::ErrorBody;
-pub use format::Format;
 pub use health::{Condition, NotReady, Readiness};
 pub use index::Section;
 pub use pages::{PageRequest, PageSource};

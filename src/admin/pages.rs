@@ -2,7 +2,6 @@
 //! scraper's deadline passes first.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +10,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use parking_lot::Mutex;
+use pharos_metrics::{Format, accepts_gzip, gzip, negotiate};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::error::ErrorBody;
-use crate::format::{Format, accepts_gzip};
+use crate::filter::only;
 use crate::limits::{MAX_NAMES, MAX_RENDERINGS, MIN_GZIP_BYTES, REQUEST_DEADLINE};
 
 /// The header by which Prometheus tells how long it waits.
@@ -40,14 +38,30 @@ pub trait PageSource: Send + Sync + 'static {
     /// Names of the pages below `/metrics/`.
     fn names(&self) -> Vec<String>;
 
-    /// Whether pages come in this format.
-    fn offers(&self, format: Format) -> bool;
-
-    /// Renders a page on a thread that may block; `None` when there is no such page.
-    fn render(&self, request: &PageRequest) -> Option<Bytes>;
+    /// Renders a whole page, `None` standing for `/metrics`, on a thread that may block; `None`
+    /// when there is no such page.
+    fn render(&self, page: Option<&str>, format: Format) -> Option<Bytes>;
 
     /// Counts a scrape whose deadline passed before its page was there.
     fn timed_out(&self, request: &PageRequest);
+}
+
+impl PageSource for pharos_metrics::Pages {
+    fn names(&self) -> Vec<String> {
+        Self::names(self)
+    }
+
+    fn render(&self, page: Option<&str>, format: Format) -> Option<Bytes> {
+        match page {
+            None => Some(self.render_main(format)),
+            Some(name) => Self::render(self, name, format),
+        }
+    }
+
+    fn timed_out(&self, request: &PageRequest) {
+        let page = request.page.as_deref().unwrap_or("metrics");
+        tracing::warn!(page, "a page was not ready within its scrape's timeout");
+    }
 }
 
 /// Renders and shares pages.
@@ -88,7 +102,11 @@ impl Pages {
     async fn render(&self, request: &PageRequest) -> Result<Option<Bytes>, Failed> {
         let _turn = self.0.turns.acquire().await.map_err(|_| Failed)?;
         let (source, request) = (self.0.source.clone(), request.clone());
-        spawn_blocking(move || source.render(&request)).await.map_err(|error| {
+        let rendering = spawn_blocking(move || {
+            let page = source.render(request.page.as_deref(), request.format)?;
+            Some(only(page, &request.names))
+        });
+        rendering.await.map_err(|error| {
             tracing::error!(%error, "rendering a metric page failed");
             Failed
         })
@@ -96,16 +114,10 @@ impl Pages {
 
     async fn compress(&self, plain: Bytes) -> Result<Bytes, Failed> {
         let _turn = self.0.turns.acquire().await.map_err(|_| Failed)?;
-        let compressed = spawn_blocking(move || {
-            let mut encoder =
-                GzEncoder::new(Vec::with_capacity(plain.len() / 8), Compression::fast());
-            encoder.write_all(&plain)?;
-            encoder.finish()
-        });
-        match compressed.await {
-            Ok(Ok(bytes)) => Ok(bytes.into()),
-            _ => Err(Failed),
-        }
+        spawn_blocking(move || gzip(&plain)).await.map_err(|error| {
+            tracing::error!(%error, "compressing a metric page failed");
+            Failed
+        })
     }
 
     async fn respond(
@@ -120,10 +132,11 @@ impl Pages {
             let message = format!("more than {MAX_NAMES} name[] parameters");
             return ErrorBody::new(StatusCode::BAD_REQUEST, message).into_response();
         }
-        let format = Format::negotiate(headers, |format| self.0.source.offers(format));
+        let format = negotiate(joined(headers, header::ACCEPT).as_deref());
+        let zipped = accepts_gzip(joined(headers, header::ACCEPT_ENCODING).as_deref());
         let request = PageRequest { page, format, names };
         let patience = scrape_deadline(headers);
-        let page = tokio::time::timeout(patience, self.get(&request, accepts_gzip(headers))).await;
+        let page = tokio::time::timeout(patience, self.get(&request, zipped)).await;
         match page {
             Ok(Ok(Some(page))) => page.respond(format),
             Ok(Ok(None)) => {
@@ -181,6 +194,13 @@ impl Drop for Done<'_> {
             running.remove(self.request);
         }
     }
+}
+
+/// A list header, which may come in several lines.
+fn joined(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let lines: Vec<_> =
+        headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
 }
 
 /// How long the scraper waits; without its word, as long as any request.

@@ -10,8 +10,8 @@ use axum::routing::post;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use pharos_base::Clock;
-use pharos_metrics::Registry;
 use pharos_metrics::catalog::{network, sockets};
+use pharos_metrics::{Format, Generation, PagesOptions, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -39,18 +39,14 @@ impl PageSource for Source {
         vec!["default".into(), "native".into()]
     }
 
-    fn offers(&self, format: Format) -> bool {
-        format != Format::Protobuf
-    }
-
-    fn render(&self, request: &PageRequest) -> Option<Bytes> {
+    fn render(&self, page: Option<&str>, format: Format) -> Option<Bytes> {
         self.renderings.fetch_add(1, Ordering::SeqCst);
         let mut closed = self.closed.lock();
         while *closed {
             self.opened.wait(&mut closed);
         }
-        match request.page.as_deref() {
-            None => Some(format!("main {:?} {:?}\n", request.format, request.names).into()),
+        match page {
+            None => Some(format!("main_{format:?} 1\nother 2\n").into()),
             Some("native") => Some("native_series 1\n".repeat(1000).into()),
             Some("default") => Some(vec![b'#'; 64 << 20].into()),
             Some(_) => None,
@@ -172,17 +168,17 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
 async fn pages_come_in_the_format_that_is_asked_for() {
     let room = Room::open().await;
     let plain = room.get("/metrics", "").await;
-    assert_eq!((plain.status, plain.text()), (200, "main Text []\n"));
+    assert_eq!((plain.status, plain.text()), (200, "main_Text 1\nother 2\n"));
     assert!(plain.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     let open = room.get("/metrics", "accept: application/openmetrics-text\r\n").await;
-    assert_eq!(open.text(), "main OpenMetrics []\n");
+    assert_eq!(open.text(), "main_OpenMetrics 1\nother 2\n");
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
     assert!(open.head.contains(content_type));
-    let some = room.get("/metrics?name%5B%5D=a_b&x=1&name[]=c%20d", "").await;
-    assert_eq!(some.text(), "main Text [\"a_b\", \"c d\"]\n");
+    let some = room.get("/metrics?name%5B%5D=other&x=1&name[]=c%20d", "").await;
+    assert_eq!(some.text(), "other 2\n");
     let head = room.raw(request("HEAD", "/metrics", "").as_bytes()).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
-    assert!(head.head.contains("content-length: 13\r\n"), "{}", head.head);
+    assert!(head.head.contains("content-length: 20\r\n"), "{}", head.head);
     room.get("/metrics/other", "").await.is_error(404);
     let many = "name[]=x&".repeat(1001);
     room.get(&format!("/metrics?{many}"), "").await.is_error(400);
@@ -198,7 +194,7 @@ async fn large_pages_are_compressed_when_asked() {
     assert_eq!(text, "native_series 1\n".repeat(1000));
     assert!(zipped.body.len() < 1000);
     let small = room.get("/metrics", "accept-encoding: gzip\r\n").await;
-    assert_eq!(small.text(), "main Text []\n");
+    assert_eq!(small.text(), "main_Text 1\nother 2\n");
     assert!(!room.get("/metrics/native", "").await.head.contains("content-encoding"));
 }
 
@@ -234,6 +230,35 @@ async fn a_page_that_is_not_ready_in_time_is_refused_and_counted() {
     assert_eq!(room.source.timed_out.load(Ordering::SeqCst), 1);
     room.source.set_closed(false);
     assert_eq!(room.get("/metrics", timeout).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_nodes_own_pages_are_served() {
+    let registry = Registry::new(Clock::real());
+    let options = PagesOptions {
+        rule_sets: Vec::new(),
+        generation: Generation::V1,
+        revision: "abc".to_owned(),
+    };
+    let pages = pharos_metrics::Pages::new(&registry, options).unwrap();
+    let mut server = AdminServer::bind(&AdminAddress::any(0)).await.unwrap();
+    let admin = Admin {
+        pages: Arc::new(pages),
+        registry: registry.clone(),
+        readiness: Readiness::default(),
+        sections: Vec::new(),
+    };
+    server.serve(admin, &Handle::current());
+    let room = Room { server, source: Arc::default(), readiness: Readiness::default(), registry };
+    let main = room.get("/metrics", "accept: application/openmetrics-text\r\n").await;
+    assert!(main.text().ends_with("# EOF\n"));
+    let native = room.get("/metrics/native?name[]=pharos_build_info", "").await;
+    assert!(native.text().contains("\npharos_build_info{version="), "{}", native.text());
+    assert_eq!(native.text().lines().count(), 3);
+    for name in ["default", "confluent"] {
+        assert_eq!(room.get(&format!("/metrics/{name}"), "").await.status, 200, "{name}");
+    }
+    room.get("/metrics/nothing", "").await.is_error(404);
 }
 
 #[tokio::test]

@@ -1,0 +1,59 @@
+//! `?name[]=`: keeps only the samples of those names, as jmx_exporter does.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+/// The lines of `page` whose sample name is in `names`, with the HELP, TYPE and UNIT lines before
+/// them; the page itself when no name is given. Both text formats have one sample per line.
+pub(crate) fn only(page: Bytes, names: &[String]) -> Bytes {
+    if names.is_empty() {
+        return page;
+    }
+    let wanted: HashSet<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    let mut kept = Vec::new();
+    let mut heads: Vec<&[u8]> = Vec::new();
+    let mut after_sample = false;
+    for line in page.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b"# EOF") {
+            kept.extend_from_slice(line);
+        } else if line.starts_with(b"#") {
+            if std::mem::take(&mut after_sample) {
+                heads.clear();
+            }
+            heads.push(line);
+        } else {
+            after_sample = true;
+            let name = line.split(|byte| matches!(byte, b'{' | b' ' | b'\n')).next();
+            if name.is_some_and(|name| wanted.contains(name)) {
+                heads.drain(..).for_each(|head| kept.extend_from_slice(head));
+                kept.extend_from_slice(line);
+            }
+        }
+    }
+    kept.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "# HELP a first\n# TYPE a gauge\na{x=\"b \"} 1\na{x=\"c\"} 2\n\
+        # HELP b second\n# TYPE b histogram\nb_bucket{le=\"1.0\"} 1\nb_count 1\n\
+        # TYPE empty gauge\n# TYPE c gauge\nc 3\n# EOF\n";
+
+    #[test]
+    fn samples_are_kept_by_name_with_their_heads() {
+        let check = |names: &[&str], expected: &str| {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            assert_eq!(only(PAGE.into(), &names), expected.as_bytes(), "{names:?}");
+        };
+        check(&[], PAGE);
+        check(&["none"], "# EOF\n");
+        check(&["a"], "# HELP a first\n# TYPE a gauge\na{x=\"b \"} 1\na{x=\"c\"} 2\n# EOF\n");
+        check(
+            &["b_count", "c"],
+            "# HELP b second\n# TYPE b histogram\nb_count 1\n# TYPE empty gauge\n# TYPE c gauge\nc 3\n# EOF\n",
+        );
+    }
+}
