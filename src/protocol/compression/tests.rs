@@ -209,3 +209,17 @@ fn zstd_decoders_are_used_again_after_an_error_and_read_several_frames() {
     assert_eq!(decompress(Codec::Zstd, &two, LIMIT).unwrap().len(), 20_000);
     assert!(compress(Codec::Zstd, Some(23), b"x", &mut Vec::new()).is_err());
 }
+
+#[test]
+fn lz4_windows_are_bounded_by_the_format() {
+    for (size, most) in [(BlockSize::Max64KB, 300_000), (BlockSize::Max4MB, 13 << 20)] {
+        let info = FrameInfo::new().block_size(size).block_mode(BlockMode::Linked);
+        let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(b"tiny").unwrap();
+        let packed = encoder.finish().unwrap();
+        let used = allocation_counter::measure(|| {
+            assert_eq!(decompress(Codec::Lz4, &packed, LIMIT).unwrap(), b"tiny");
+        });
+        assert!(used.bytes_max < most, "{}", used.bytes_max);
+    }
+}
