@@ -163,6 +163,11 @@ struct Farewell {
 
 impl Drop for Farewell {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let reason = CloseReason::Panicked;
+            self.metrics.closed(&reason);
+            tracing::error!(connection = %self.connection, %reason, "connection closed");
+        }
         self.processor.close();
         self.connection.leave();
         self.shared.remove(&self.connection);

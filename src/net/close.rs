@@ -78,6 +78,9 @@ pub enum CloseReason {
     /// Someone in this process asked for it.
     #[error("closed on request")]
     Asked,
+    /// The handler panicked.
+    #[error("the handler panicked")]
+    Panicked,
     /// The server stops.
     #[error("server stops")]
     Stopped,
@@ -102,6 +105,7 @@ impl CloseReason {
         "address_limit",
         "evicted",
         "asked",
+        "panicked",
         "stopped",
     ];
 
@@ -129,7 +133,8 @@ impl CloseReason {
             Self::AddressLimit => 13,
             Self::Evicted => 14,
             Self::Asked => 15,
-            Self::Stopped => 16,
+            Self::Panicked => 16,
+            Self::Stopped => 17,
         }
     }
 }

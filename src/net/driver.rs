@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -185,6 +186,9 @@ impl<T: Send + 'static> Driver<T> {
             }
         } else {
             self.reading = false;
+            if self.peer_has_left(cx) {
+                return Poll::Ready(Err(CloseReason::PeerClosed));
+            }
         }
         if let Err(reason) = self.poll_alarm(cx) {
             return Poll::Ready(Err(reason));
@@ -210,6 +214,15 @@ impl<T: Send + 'static> Driver<T> {
         self.server.response_queue.increment(replies);
         self.processor.response_queue.increment(replies);
         self.queued = now;
+    }
+
+    /// Whether the peer closed its end while nothing is read from it: its waits are then pointless.
+    /// Requests that have arrived still take effect, so they hide the end until they are read.
+    fn peer_has_left(&self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        self.input.unfinished().is_none()
+            && matches!(self.stream.poll_peek(cx, &mut buffer), Poll::Ready(Ok(0)))
     }
 
     fn ordered_to_close(&self, cx: &Context<'_>) -> Option<CloseReason> {

@@ -48,6 +48,7 @@ impl Handler for Script {
         match tag {
             b'e' => Outcome::Reply(Reply::bytes(frame, tag)),
             b's' => Outcome::Silent { tag, throttle: Duration::ZERO },
+            b'p' => panic!("asked to"),
             b'x' => Outcome::Close(CloseReason::InvalidRequest("x".into())),
             b't' => {
                 let throttle = Duration::from_secs(3);
@@ -348,6 +349,47 @@ async fn at_most_sixteen_requests_are_in_flight() {
     room.script.gates.lock().remove(0).send(()).unwrap();
     receive(&mut client).await;
     room.script.until(|it| it.gates.lock().len() == 16).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_leaves_is_noticed_while_nothing_is_read() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    client.write_all(&frame(b"w").repeat(16)).await.unwrap();
+    room.script.until(|it| it.gates.lock().len() == 16).await;
+    drop(client);
+    room.script.until_closed(&["peer_closed"]).await;
+    assert_eq!(room.script.waits_dropped.load(Ordering::SeqCst), 16);
+}
+
+#[tokio::test]
+async fn a_panic_ends_only_its_connection() {
+    let room = Room::default().await;
+    let mut good = room.connect().await;
+    let mut bad = room.connect().await;
+    send(&mut bad, b"p").await;
+    at_end(&mut bad).await;
+    send(&mut good, b"e").await;
+    assert_eq!(receive(&mut good).await, b"e");
+    let closed = room.server.closed_by_reason();
+    assert!(closed.contains(&("PLAINTEXT".into(), "panicked", 1)), "{closed:?}");
+    assert_eq!(room.server.connections().len(), 1);
+}
+
+#[tokio::test]
+async fn announced_sizes_cost_nothing() {
+    let room = Room::default().await;
+    let mut clients = Vec::new();
+    for _ in 0..500 {
+        let mut client = room.connect().await;
+        client.write_all(&104_857_600_i32.to_be_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    let mut good = room.connect().await;
+    send(&mut good, b"e").await;
+    assert_eq!(receive(&mut good).await, b"e");
+    assert_eq!(room.server.budget().used(), 0);
+    assert_eq!(room.server.connections().len(), 501);
 }
 
 #[tokio::test]
