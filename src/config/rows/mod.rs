@@ -54,6 +54,7 @@ mod reasons {
     pub const TOKENS: &str = "delegation tokens are not available";
     pub const TRANSACTIONS: &str = "transactions are not available";
     pub const ZOOKEEPER: &str = "there is no ZooKeeper here";
+    pub const ONE_BROKER: &str = "there is no other broker to connect to";
     pub const OTHER: &str = "the key belongs to another product";
     pub const OLD: &str = "the key belongs to an older Kafka";
 }

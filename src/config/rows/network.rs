@@ -1,6 +1,6 @@
 //! Rows of listeners, connections and requests.
 
-use super::reasons::{JVM, SASL, START, THREADS};
+use super::reasons::{JVM, ONE_BROKER, SASL, START, THREADS};
 use crate::row::broker_rows;
 use crate::value::{List, Text};
 
@@ -54,10 +54,12 @@ broker_rows! {
     SECURITY_PROVIDERS: Option<Text> = key("security.providers").low().no_meaning(JVM);
     /// Longest time to open a connection to another node.
     SOCKET_CONNECTION_SETUP_TIMEOUT_MAX_MS: i64 = key("socket.connection.setup.timeout.max.ms")
-        .default("30000");
+        .default("30000")
+        .no_meaning(ONE_BROKER);
     /// Milliseconds to open a connection to another node, at first.
     SOCKET_CONNECTION_SETUP_TIMEOUT_MS: i64 = key("socket.connection.setup.timeout.ms")
-        .default("10000");
+        .default("10000")
+        .no_meaning(ONE_BROKER);
     /// Connections that may wait to be accepted.
     SOCKET_LISTEN_BACKLOG_SIZE: i32 = key("socket.listen.backlog.size").default("50").at_least(1);
     /// Socket receive buffer; -1 leaves the system's default.

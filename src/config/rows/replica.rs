@@ -1,6 +1,6 @@
 //! Rows of replication and leadership.
 
-use super::reasons::{LOG_DIR_MOVES, QUOTAS};
+use super::reasons::{LOG_DIR_MOVES, ONE_BROKER, QUOTAS};
 use crate::row::broker_rows;
 use crate::value::Text;
 
@@ -26,18 +26,24 @@ broker_rows! {
         .high().no_meaning(LOG_DIR_MOVES);
     /// Connections per source broker over which replicas are fetched.
     NUM_REPLICA_FETCHERS: i32 = key("num.replica.fetchers")
-        .default("1").at_least(1).high().cluster_wide();
+        .default("1").at_least(1).high().cluster_wide()
+        .no_meaning(ONE_BROKER);
     /// Pause of a replica fetcher after an error.
-    REPLICA_FETCH_BACKOFF_MS: i32 = key("replica.fetch.backoff.ms").default("1000").at_least(0);
+    REPLICA_FETCH_BACKOFF_MS: i32 = key("replica.fetch.backoff.ms").default("1000").at_least(0)
+        .no_meaning(ONE_BROKER);
     /// Bytes that a replica asks for per partition; one batch always passes.
-    REPLICA_FETCH_MAX_BYTES: i32 = key("replica.fetch.max.bytes").default("1048576").at_least(0);
+    REPLICA_FETCH_MAX_BYTES: i32 = key("replica.fetch.max.bytes").default("1048576").at_least(0)
+        .no_meaning(ONE_BROKER);
     /// Bytes for which a replica's fetch waits.
-    REPLICA_FETCH_MIN_BYTES: i32 = key("replica.fetch.min.bytes").default("1").high();
+    REPLICA_FETCH_MIN_BYTES: i32 = key("replica.fetch.min.bytes").default("1").high()
+        .no_meaning(ONE_BROKER);
     /// Most bytes in the answer to a replica's fetch.
     REPLICA_FETCH_RESPONSE_MAX_BYTES: i32 = key("replica.fetch.response.max.bytes")
-        .default("10485760").at_least(0);
+        .default("10485760").at_least(0)
+        .no_meaning(ONE_BROKER);
     /// Longest wait of a replica's fetch.
-    REPLICA_FETCH_WAIT_MAX_MS: i32 = key("replica.fetch.wait.max.ms").default("500").high();
+    REPLICA_FETCH_WAIT_MAX_MS: i32 = key("replica.fetch.wait.max.ms").default("500").high()
+        .no_meaning(ONE_BROKER);
     /// Milliseconds between two writes of the high watermarks.
     REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS: i64 = key("replica.high.watermark.checkpoint.interval.ms")
         .default("5000").high();
@@ -48,9 +54,11 @@ broker_rows! {
         .refused("reading from followers", &[]);
     /// Socket receive buffer of replica fetchers.
     REPLICA_SOCKET_RECEIVE_BUFFER_BYTES: i32 = key("replica.socket.receive.buffer.bytes")
-        .default("65536").high();
+        .default("65536").high()
+        .no_meaning(ONE_BROKER);
     /// Milliseconds that a replica's request may take.
-    REPLICA_SOCKET_TIMEOUT_MS: i32 = key("replica.socket.timeout.ms").default("30000").high();
+    REPLICA_SOCKET_TIMEOUT_MS: i32 = key("replica.socket.timeout.ms").default("30000").high()
+        .no_meaning(ONE_BROKER);
     /// Samples kept for replication quotas.
     REPLICATION_QUOTA_WINDOW_NUM: i32 = key("replication.quota.window.num")
         .default("11").at_least(1).low().no_meaning(QUOTAS);
