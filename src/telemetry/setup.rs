@@ -57,7 +57,9 @@ pub enum TelemetryError {
     Twice(#[from] TryInitError),
 }
 
-/// Keeps the span export alive. Dropping it sends what is left, within two seconds.
+/// Keeps the span export alive. Dropping it sends what is left and blocks for up to two seconds; the
+/// runtime that carries the requests must still run, and the drop must not happen on one of its
+/// threads.
 #[derive(Debug)]
 #[must_use = "spans are lost without it"]
 pub struct Guard {
