@@ -9,6 +9,8 @@
 
 mod append;
 mod flush;
+#[cfg(test)]
+mod golden;
 mod load;
 mod lookup;
 mod read;

@@ -163,8 +163,10 @@ impl Log {
         self.log_start.store(start, std::sync::atomic::Ordering::Release);
         self.log_end.store(end, std::sync::atomic::Ordering::Release);
         self.set_high_watermark(options.high_watermark);
-        let durable = if recovered.scanned { end } else { options.recovery_point.0.min(end) };
-        self.flusher.reset(Offset(if options.clean { end } else { durable.min(end) }));
+        // What was scanned is whole, but it may lie in the page cache only.
+        let untouched = options.clean && recovered.report.recovered_segments == 0;
+        let durable = if untouched { end } else { options.recovery_point.0.min(end) };
+        self.flusher.reset(Offset(durable));
         let mut epochs_changed = writer.epochs.truncate_from_end(Offset(end));
         epochs_changed |= writer.epochs.truncate_from_start(Offset(start));
         if epochs_changed || recovered.epochs_changed {

@@ -31,7 +31,6 @@ const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
 pub(super) struct Recovered {
     pub(super) report: LoadReport,
     pub(super) log_end: i64,
-    pub(super) scanned: bool,
     pub(super) epochs_changed: bool,
 }
 
@@ -48,12 +47,8 @@ impl Log {
         let segments = self.segments.load_full();
         let from = segments.partition_point(|s| s.base_offset <= recovery_point.0);
         let from = from.saturating_sub(1);
-        let mut done = Recovered {
-            report: LoadReport::default(),
-            log_end: 0,
-            scanned: !clean,
-            epochs_changed: epochs_damaged,
-        };
+        let mut done =
+            Recovered { report: LoadReport::default(), log_end: 0, epochs_changed: epochs_damaged };
         for (index, segment) in segments.iter().enumerate() {
             let last = index + 1 == segments.len();
             let mut scan = !clean && index >= from;
@@ -94,6 +89,9 @@ impl Log {
         done.report.recovered_bytes += size;
         done.log_end = end;
         if position == size {
+            if !last {
+                segment.seal().context("complete the indexes of", &path)?;
+            }
             return Ok(false);
         }
         done.report.truncated_bytes += size - position;
