@@ -1,16 +1,30 @@
 //! Compaction: keeping the last value of each key.
+//!
+//! [`Cleaner`] picks the dirtiest log and remembers how far each one is clean. Planning and
+//! filtering are pure; only `rewrite` and `swap` touch files.
 
+mod filter;
+mod keys;
+mod plan;
+mod rewrite;
 pub(crate) mod swap;
+#[cfg(test)]
+mod tests;
+mod transactions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pharos_base::{Offset, TopicPartition};
+use pharos_base::{Clock, Offset, TopicPartition};
 
 use crate::checkpoint::OffsetMap;
+use crate::error::StorageError;
 use crate::log::Log;
+pub(crate) use plan::SegmentFacts;
+use plan::{Dirty, LogFacts};
+use rewrite::Cleaned;
 
 /// The cleaner's settings; the names in comments are broker keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,22 +45,76 @@ impl Default for CleanerOptions {
     }
 }
 
+/// Why a log was not cleaned.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CleanError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the batch at offset {offset} cannot be cleaned: {what}")]
+    Batch { offset: i64, what: String },
+    #[error(
+        "the keys of the batch at offset {offset} do not fit into log.cleaner.dedupe.buffer.size"
+    )]
+    NoProgress { offset: i64 },
+}
+
+/// The cleaner's figures, as its beans show them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CleanerStats {
+    /// Bytes written over bytes read in the last cleaning, in percent.
+    pub recopy_percent: f64,
+    /// Used part of the room for keys in the last cleaning, in percent.
+    pub buffer_utilization_percent: f64,
+    /// Length of the last cleaning, in seconds; `None` before the first.
+    pub last_clean_seconds: Option<f64>,
+    /// The dirtiest log at the last look, in percent.
+    pub max_dirty_percent: f64,
+    /// How long `max.compaction.lag.ms` was overdue at most at the last look, in seconds.
+    pub max_compaction_delay_seconds: f64,
+    /// When the cleaner last looked, in ms since 1970; `None` before the first time.
+    pub last_run_ms: Option<i64>,
+    /// Bytes read and written in all.
+    pub io_bytes: u64,
+    /// Cleanings in all.
+    pub cleanings: u64,
+}
+
 /// How far each log is cleaned, and the cleaner's figures.
 #[derive(Debug)]
 pub struct Cleaner {
     options: CleanerOptions,
+    clock: Clock,
     cleaned_to: Mutex<HashMap<TopicPartition, Offset>>,
-    started_ms: i64,
+    uncleanable: Mutex<HashSet<TopicPartition>>,
+    stats: Mutex<CleanerStats>,
+    running: Mutex<()>,
 }
 
 impl Cleaner {
-    pub(crate) fn new(options: CleanerOptions, started_ms: i64) -> Self {
-        Self { options, cleaned_to: Mutex::default(), started_ms }
+    pub(crate) fn new(options: CleanerOptions, clock: Clock) -> Self {
+        Self {
+            options,
+            clock,
+            cleaned_to: Mutex::default(),
+            uncleanable: Mutex::default(),
+            stats: Mutex::default(),
+            running: Mutex::default(),
+        }
     }
 
     /// Offset up to which a log is cleaned.
     pub fn cleaned_to(&self, partition: &TopicPartition) -> Option<Offset> {
         self.cleaned_to.lock().get(partition).copied()
+    }
+
+    /// Logs that could not be cleaned and are left alone until the next start.
+    pub fn uncleanable(&self) -> Vec<TopicPartition> {
+        self.uncleanable.lock().iter().cloned().collect()
+    }
+
+    /// The figures.
+    pub fn stats(&self) -> CleanerStats {
+        *self.stats.lock()
     }
 
     pub(crate) fn restore(&self, offsets: OffsetMap) {
@@ -55,9 +123,89 @@ impl Cleaner {
 
     pub(crate) fn forget(&self, partition: &TopicPartition) {
         self.cleaned_to.lock().remove(partition);
+        self.uncleanable.lock().remove(partition);
     }
 
-    pub(crate) fn run(&self, _logs: &[Arc<Log>], _doom: &dyn Fn(&Log, Vec<PathBuf>)) {
-        let _ = (&self.options, self.started_ms);
+    /// Cleans the logs that are due, the dirtiest first, each once. `done` is told the log and the
+    /// files to remove later, after each cleaning.
+    pub(crate) fn run(&self, logs: &[Arc<Log>], done: &dyn Fn(&Log, Vec<PathBuf>)) {
+        if !self.options.enabled {
+            return;
+        }
+        let _running = self.running.lock();
+        let now_ms = self.clock.now_ms();
+        let mut due: Vec<(Dirty, &Arc<Log>)> = Vec::new();
+        let mut look = CleanerStats::default();
+        for log in logs {
+            let Some(dirty) = self.assess(log, now_ms) else { continue };
+            look.max_dirty_percent = look.max_dirty_percent.max(dirty.ratio() * 100.0);
+            let delay = dirty.overdue_ms as f64 / 1000.0;
+            look.max_compaction_delay_seconds = look.max_compaction_delay_seconds.max(delay);
+            if dirty.is_due(&log.config()) {
+                due.push((dirty, log));
+            }
+        }
+        {
+            let mut stats = self.stats.lock();
+            stats.max_dirty_percent = look.max_dirty_percent;
+            stats.max_compaction_delay_seconds = look.max_compaction_delay_seconds;
+            stats.last_run_ms = Some(now_ms);
+        }
+        due.sort_by(|(a, _), (b, _)| b.ratio().total_cmp(&a.ratio()));
+        for (dirty, log) in due {
+            self.clean(log, &dirty, done);
+        }
+    }
+
+    /// What could be cleaned; `None` for logs that are not the cleaner's.
+    fn assess(&self, log: &Arc<Log>, now_ms: i64) -> Option<Dirty> {
+        let config = log.config();
+        let mine = config.cleanup_policy.compact
+            && !log.home().is_offline()
+            && !self.uncleanable.lock().contains(log.partition());
+        if !mine {
+            return None;
+        }
+        let facts = LogFacts {
+            segments: log.segments_snapshot().iter().map(|segment| segment.facts()).collect(),
+            log_start: log.log_start_offset().0,
+            log_end: log.log_end_offset().0,
+            last_stable: log.last_stable_offset().0,
+            cleaned_to: self.cleaned_to(log.partition()).map(|offset| offset.0),
+        };
+        Some(plan::assess(&facts, &config, now_ms))
+    }
+
+    fn clean(&self, log: &Arc<Log>, dirty: &Dirty, done: &dyn Fn(&Log, Vec<PathBuf>)) {
+        let began = self.clock.monotonic();
+        match rewrite::clean(log, dirty, &self.options, self.clock.now_ms()) {
+            Ok(mut cleaned) => {
+                cleaned.elapsed = self.clock.monotonic().saturating_sub(began);
+                let files = std::mem::take(&mut cleaned.files);
+                self.note(log, &cleaned);
+                done(log, files);
+            }
+            Err(CleanError::Storage(
+                error @ (StorageError::Offline { .. } | StorageError::Closed { .. }),
+            )) => tracing::debug!(log = %log.partition(), %error, "not cleaned"),
+            Err(CleanError::Storage(error)) if error.is_full() => {
+                tracing::warn!(log = %log.partition(), %error, "not cleaned");
+            }
+            Err(error) => {
+                tracing::error!(log = %log.partition(), %error, "log cannot be cleaned");
+                self.uncleanable.lock().insert(log.partition().clone());
+            }
+        }
+    }
+
+    fn note(&self, log: &Log, cleaned: &Cleaned) {
+        self.cleaned_to.lock().insert(log.partition().clone(), Offset(cleaned.cleaned_to));
+        let mut stats = self.stats.lock();
+        let read = cleaned.bytes_read.max(1) as f64;
+        stats.recopy_percent = cleaned.bytes_written as f64 * 100.0 / read;
+        stats.buffer_utilization_percent = cleaned.buffer_utilization_percent;
+        stats.last_clean_seconds = Some(cleaned.elapsed.as_secs_f64());
+        stats.io_bytes += cleaned.bytes_read + cleaned.bytes_written;
+        stats.cleanings += 1;
     }
 }

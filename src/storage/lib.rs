@@ -25,7 +25,7 @@ mod segment;
 mod stamp;
 
 pub use checkpoint::{EpochEntry, OffsetMap};
-pub use clean::{Cleaner, CleanerOptions};
+pub use clean::{Cleaner, CleanerOptions, CleanerStats};
 pub use config::{CleanupPolicy, LogConfig, StoredCompression, TimestampType};
 pub use disk::{DEFAULT_DISK_THREADS, DiskPool, LogDir};
 pub use epochs::EpochEnd;

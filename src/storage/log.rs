@@ -15,9 +15,10 @@ mod load;
 mod lookup;
 mod read;
 mod recover;
+mod replace;
 mod retain;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pharos_base::{Clock, LeaderEpoch, Offset, TopicId, TopicPartition};
 
+pub(crate) use append::read_marker;
 pub use append::{AppendError, AppendInfo, AppendOptions};
 pub use load::{LoadReport, LogOptions};
 pub use lookup::OffsetAtTimestamp;

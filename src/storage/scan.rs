@@ -47,6 +47,11 @@ impl<'a> Scan<'a> {
         Self::new(file, position, end, LOOKUP_WINDOW, false)
     }
 
+    /// Walks batches whose bytes will be read.
+    pub(crate) fn batches(file: &'a dyn FsFile, position: u64, end: u64) -> Self {
+        Self::new(file, position, end, VERIFY_WINDOW, false)
+    }
+
     /// Walks and checks each checksum.
     pub(crate) fn verify(file: &'a dyn FsFile, position: u64, end: u64) -> Self {
         Self::new(file, position, end, VERIFY_WINDOW, true)

@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use pharos_protocol::batch::BatchHeader;
 
+use crate::clean::SegmentFacts;
 use crate::files::{CachedFile, FileCache};
 use crate::fs::FsFile;
 use crate::index::{AbortedTxn, Entry, Index, OffsetEntry, Place, TimeEntry};
@@ -35,8 +36,12 @@ pub(crate) struct TimestampAt {
 pub(crate) struct Segment {
     pub(crate) base_offset: i64,
     dir: Arc<PathBuf>,
+    /// What follows the names of its files: nothing, or `.cleaned`.
+    ending: &'static str,
     cache: Arc<FileCache>,
     file: CachedFile,
+    /// Its files were renamed or removed: what now has their names is something else.
+    retired: AtomicBool,
     /// Published bytes: readers never look beyond.
     size: AtomicU64,
     max_timestamp: AtomicI64,
@@ -83,7 +88,18 @@ impl Segment {
         base_offset: i64,
         now_ms: i64,
     ) -> io::Result<Self> {
-        let path = |suffix: &'static str| dir.join(names::segment(base_offset, suffix));
+        Self::create_as(dir, cache, base_offset, "", now_ms)
+    }
+
+    /// As [`Self::create`], with `ending` behind the names of the files.
+    pub(crate) fn create_as(
+        dir: &Arc<PathBuf>,
+        cache: &Arc<FileCache>,
+        base_offset: i64,
+        ending: &'static str,
+        now_ms: i64,
+    ) -> io::Result<Self> {
+        let path = |suffix: &'static str| dir.join(names::segment(base_offset, suffix) + ending);
         let place = Place { cache, path: &path };
         let file = CachedFile::create(cache, &path(names::LOG))?;
         let indexes = Indexes {
@@ -94,7 +110,8 @@ impl Segment {
             bytes_since_entry: 0,
             recent: VecDeque::new(),
         };
-        Ok(Self::with(dir, cache, base_offset, file, 0, now_ms, indexes))
+        let segment = Self::with(dir, cache, base_offset, file, 0, now_ms, indexes);
+        Ok(Self { ending, ..segment })
     }
 
     fn with(
@@ -109,8 +126,10 @@ impl Segment {
         Self {
             base_offset,
             dir: dir.clone(),
+            ending: "",
             cache: cache.clone(),
             file,
+            retired: AtomicBool::new(false),
             size: AtomicU64::new(size),
             max_timestamp: AtomicI64::new(NO_TIMESTAMP),
             offset_of_max_timestamp: AtomicI64::new(base_offset),
@@ -224,12 +243,58 @@ impl Segment {
 
     /// The open `.log` file.
     pub(crate) fn file(&self) -> io::Result<Arc<dyn FsFile>> {
-        self.file.get(&self.cache, || self.path(names::LOG))
+        let file = self.file.get(&self.cache, || self.path(names::LOG))?;
+        if self.is_retired() {
+            // It may have been opened just now, and be the file that took the place of this one.
+            self.file.close();
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(file)
+    }
+
+    /// Whether its files are no longer its own. Readers look for the log's segments again.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Says that its files are about to be renamed or removed.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.close_files();
     }
 
     /// Path of the file with this suffix.
     pub(crate) fn path(&self, suffix: &str) -> PathBuf {
-        self.dir.join(names::segment(self.base_offset, suffix))
+        self.dir.join(names::segment(self.base_offset, suffix) + self.ending)
+    }
+
+    /// What planning a cleaning must know.
+    pub(crate) fn facts(&self) -> SegmentFacts {
+        SegmentFacts {
+            base_offset: self.base_offset,
+            size: self.size(),
+            newest_ms: self.age_from_ms(),
+            first_ms: self.first_timestamp().ok().flatten(),
+        }
+    }
+
+    /// The same segment after its files were given their final names.
+    pub(crate) fn reopen(
+        &self,
+        dir: &Arc<PathBuf>,
+        cache: &Arc<FileCache>,
+        now_ms: i64,
+    ) -> io::Result<Self> {
+        let sizes = {
+            let indexes = self.indexes.lock();
+            FileSizes {
+                log: self.size(),
+                offset: Some(indexes.offset.file_len()),
+                time: Some(indexes.time.file_len()),
+                aborted: (indexes.aborted.len() > 0).then(|| indexes.aborted.file_len()),
+            }
+        };
+        Ok(Self::open(dir, cache, self.base_offset, sizes, now_ms)?.0)
     }
 
     /// Writes `parts` at the end, without publishing them.

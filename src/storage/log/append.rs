@@ -441,7 +441,7 @@ fn trusted_header(batch: &RecordBatch<'_>, walk: Option<&Walk>, config: &LogConf
 }
 
 /// The transaction marker in a control batch, if it holds one.
-pub(super) fn read_marker(batch: &RecordBatch<'_>) -> Result<Option<Marker>, BatchError> {
+pub(crate) fn read_marker(batch: &RecordBatch<'_>) -> Result<Option<Marker>, BatchError> {
     if !batch.header().is_control() || !batch.header().has_producer_id() {
         return Ok(None);
     }

@@ -110,21 +110,36 @@ impl Log {
             return Ok(LogSlice::empty());
         }
         let want = Want { from: from.0, max_bytes: max_bytes as u64, upto: upto.0, min_one };
-        let segments = self.segments.load();
-        let first = segments.partition_point(|segment| segment.base_offset <= from.0);
-        for index in first.saturating_sub(1)..segments.len() {
-            let Some(segment) = segments.get(index) else { break };
-            if segment.base_offset >= upto.0 {
-                break;
+        loop {
+            let segments = self.segments.load();
+            let first = segments.partition_point(|segment| segment.base_offset <= from.0);
+            let mut stale = false;
+            for index in first.saturating_sub(1)..segments.len() {
+                let Some(segment) = segments.get(index) else { break };
+                if segment.base_offset >= upto.0 {
+                    break;
+                }
+                let found = self.read_segment(&segments, index, &want);
+                // The segment was deleted or cleaned meanwhile: look at those of now.
+                stale = segment.is_retired();
+                if stale {
+                    break;
+                }
+                let path = segment.path(names::LOG);
+                let found = found.map_err(|error| StorageError::io("read", &path, error));
+                if let Some(slice) = self.guard(found)? {
+                    return Ok(slice);
+                }
             }
-            let found = self.read_segment(&segments, index, &want);
-            let path = segment.path(names::LOG);
-            let found = found.map_err(|error| StorageError::io("read", &path, error));
-            if let Some(slice) = self.guard(found)? {
-                return Ok(slice);
+            if !stale {
+                return Ok(LogSlice::empty());
+            }
+            self.check_usable()?;
+            let start = self.log_start_offset();
+            if from < start {
+                return Err(ReadError::OutOfRange { offset: from, start, end });
             }
         }
-        Ok(LogSlice::empty())
     }
 
     /// `None`: nothing at or after `from` in this segment, look into the next.

@@ -166,7 +166,7 @@ impl Log {
         segment: &Segment,
         with_snapshot: bool,
     ) -> Result<Vec<PathBuf>, StorageError> {
-        segment.close_files();
+        segment.retire();
         let suffixes = [names::LOG, names::OFFSET_INDEX, names::TIME_INDEX, names::TXN_INDEX];
         let snapshot = with_snapshot.then_some(names::SNAPSHOT);
         let mut files = Vec::new();

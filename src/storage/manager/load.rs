@@ -68,7 +68,7 @@ impl LogManager {
         let cache = FileCache::new(options.fs.clone(), options.max_open_files);
         let schedule = super::tasks::Schedule::new(&options);
         let mut manager = Self {
-            cleaner: crate::clean::Cleaner::new(options.cleaner.clone(), options.clock.now_ms()),
+            cleaner: crate::clean::Cleaner::new(options.cleaner.clone(), options.clock.clone()),
             cache,
             dirs: Vec::new(),
             logs: RwLock::default(),
