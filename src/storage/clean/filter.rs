@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use pharos_protocol::batch::{
-    BatchBuilder, BatchError, BatchHeader, BatchOptions, BuildError, NewRecord, Record,
-    RecordBatch, TimestampType,
+    BatchBuilder, BatchError, BatchHeader, BatchOptions, BuildError, Record, RecordBatch,
+    TimestampType,
 };
 
 use super::keys::KeyOffsets;
@@ -159,17 +159,9 @@ fn rewrite(
     let open = batch.open(MAX_BATCH_OUTPUT_BYTES)?;
     for record in open.records() {
         let record = record?;
-        if !stays(&record) {
-            continue;
+        if stays(&record) {
+            builder.copy_at(record.offset, &record)?;
         }
-        let headers: Vec<_> = record.headers.iter().map(|h| (h.key, h.value)).collect();
-        let copy = NewRecord {
-            timestamp: record.timestamp,
-            key: record.key,
-            value: record.value,
-            headers: &headers,
-        };
-        builder.push_at(record.offset, &copy)?;
     }
     Ok(Kept::Rewritten(builder.build()?))
 }
@@ -177,6 +169,7 @@ fn rewrite(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pharos_protocol::batch::NewRecord;
 
     type Pair<'a> = (&'a str, Option<&'a str>);
 
