@@ -87,6 +87,7 @@ pub struct Cleaner {
     cleaned_to: Mutex<HashMap<TopicPartition, Offset>>,
     uncleanable: Mutex<HashSet<TopicPartition>>,
     stats: Mutex<CleanerStats>,
+    started_ms: i64,
     running: Mutex<()>,
 }
 
@@ -94,12 +95,22 @@ impl Cleaner {
     pub(crate) fn new(options: CleanerOptions, clock: Clock) -> Self {
         Self {
             options,
+            started_ms: clock.now_ms(),
             clock,
             cleaned_to: Mutex::default(),
             uncleanable: Mutex::default(),
             stats: Mutex::default(),
             running: Mutex::default(),
         }
+    }
+
+    /// When it was made, in ms since 1970.
+    pub fn started_ms(&self) -> i64 {
+        self.started_ms
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// Offset up to which a log is cleaned.

@@ -16,6 +16,7 @@ mod index;
 mod log;
 mod manager;
 mod meta;
+mod metrics;
 mod names;
 mod partition_metadata;
 mod producer;
@@ -38,5 +39,6 @@ pub use log::{
 };
 pub use manager::{ConfigOf, DirStatus, LogManager, ManagerOptions, OpenReport};
 pub use meta::MetaProperties;
+pub use metrics::{LogBeans, StorageMetrics};
 pub use pharos_protocol::batch::Origin;
 pub use producer::{ProducerEntry, ProducerError, RememberedBatch};

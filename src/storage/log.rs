@@ -43,6 +43,7 @@ use crate::epochs::{EpochCache, EpochEnd};
 use crate::error::StorageError;
 use crate::files::FileCache;
 use crate::index::AbortedTxn;
+use crate::metrics::StorageMetrics;
 use crate::names;
 use crate::producer::{ProducerEntry, Producers};
 use crate::segment::Segment;
@@ -69,6 +70,7 @@ pub struct Log {
     append_times: Mutex<AppendTimes>,
     opened_ms: i64,
     flusher: flush::Flusher,
+    metrics: Option<Arc<StorageMetrics>>,
     closed: AtomicBool,
 }
 

@@ -13,11 +13,12 @@ mod tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use pharos_base::{Clock, Offset, TopicId, TopicPartition};
+use pharos_metrics::Registry;
 use uuid::Uuid;
 
 pub use load::OpenReport;
@@ -29,6 +30,7 @@ use crate::error::{Context, StorageError};
 use crate::files::FileCache;
 use crate::fs::{Fs, LockGuard, Space};
 use crate::log::{Log, LogOptions};
+use crate::metrics::{LogBeans, ManagerBeans, StorageMetrics};
 use crate::names;
 
 /// Gives the settings of a topic by name.
@@ -65,6 +67,8 @@ pub struct ManagerOptions {
     pub high_watermark_checkpoint_interval_ms: i64,
     /// `log.initial.task.delay.ms`
     pub initial_task_delay_ms: i64,
+    /// Where beans are registered.
+    pub registry: Registry,
     /// The cleaner's settings.
     pub cleaner: CleanerOptions,
 }
@@ -91,6 +95,9 @@ pub struct LogManager {
     doomed: Mutex<Vec<Doomed>>,
     schedule: Mutex<tasks::Schedule>,
     cleaner: crate::clean::Cleaner,
+    metrics: Arc<StorageMetrics>,
+    log_beans: Mutex<HashMap<TopicPartition, LogBeans>>,
+    beans: OnceLock<ManagerBeans>,
 }
 
 struct Dir {
@@ -114,7 +121,6 @@ impl ManagerOptions {
     pub fn new(fs: Arc<dyn Fs>, clock: Clock) -> Self {
         Self {
             fs,
-            clock,
             config_of: Arc::new(|_| LogConfig::default()),
             recovery_threads: 2,
             disk_threads: DEFAULT_DISK_THREADS,
@@ -127,6 +133,8 @@ impl ManagerOptions {
             log_start_checkpoint_interval_ms: 60_000,
             high_watermark_checkpoint_interval_ms: 5_000,
             initial_task_delay_ms: 30_000,
+            registry: Registry::new(clock.clone()),
+            clock,
             cleaner: CleanerOptions::default(),
         }
     }
@@ -205,8 +213,14 @@ impl LogManager {
                 home.fail(error);
             }
         })?;
-        self.logs.write().insert(partition.clone(), log.clone());
+        self.add(&log);
         Ok(log)
+    }
+
+    fn add(&self, log: &Arc<Log>) {
+        let beans = LogBeans::new(&self.options.registry, log);
+        self.log_beans.lock().insert(log.partition().clone(), beans);
+        self.logs.write().insert(log.partition().clone(), log.clone());
     }
 
     fn log_options(
@@ -228,6 +242,8 @@ impl LogManager {
             recovery_point: Offset(0),
             log_start_offset: Offset(0),
             high_watermark: Offset(0),
+            metrics: Some(self.metrics.clone()),
+            progress: None,
         }
     }
 
@@ -262,6 +278,7 @@ impl LogManager {
     pub fn delete(&self, partition: &TopicPartition) -> Result<(), StorageError> {
         let _changing = self.changing.lock();
         let Some(log) = self.logs.write().remove(partition) else { return Ok(()) };
+        self.log_beans.lock().remove(partition);
         log.shut();
         let home = log.home();
         home.check()?;
@@ -289,6 +306,19 @@ impl LogManager {
             DirStatus { home, space, logs: count }
         };
         self.dirs.iter().map(status).collect()
+    }
+
+    /// Number and bytes of the logs of a directory that cannot be cleaned.
+    pub(crate) fn uncleanable_in(&self, home: &Arc<LogDir>) -> (usize, u64) {
+        let logs = self.cleaner.uncleanable().into_iter().filter_map(|p| self.get(&p));
+        let here = logs.filter(|log| Arc::ptr_eq(log.home(), home));
+        here.fold((0, 0), |(count, bytes), log| (count + 1, bytes + log.size_bytes()))
+    }
+
+    /// Bytes of all logs of a directory.
+    pub(crate) fn bytes_in(&self, home: &Arc<LogDir>) -> u64 {
+        let logs = self.logs.read();
+        logs.values().filter(|log| Arc::ptr_eq(log.home(), home)).map(|log| log.size_bytes()).sum()
     }
 
     /// Number of directories that are offline.

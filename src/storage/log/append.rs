@@ -123,18 +123,31 @@ impl Log {
         options: &AppendOptions,
     ) -> Result<AppendInfo, AppendError> {
         self.check_usable()?;
-        let config = self.config();
+        let began = self.clock.monotonic();
+        let done = self.append_with(records, options, &self.config());
+        if let Some(metrics) = &self.metrics {
+            metrics.appended(self.clock.monotonic().saturating_sub(began));
+        }
+        done
+    }
+
+    fn append_with(
+        &self,
+        records: &[u8],
+        options: &AppendOptions,
+        config: &LogConfig,
+    ) -> Result<AppendInfo, AppendError> {
         if options.origin == Origin::Client
             && let Some(stored) = recompress::recompress(records, config.compression, |batch| {
-                check_batch(batch, &check_options(&config, options.origin, self.clock.now_ms()))
+                check_batch(batch, &check_options(config, options.origin, self.clock.now_ms()))
                     .map(drop)
             })?
         {
-            let ready = check(&stored, &trusting(&config), options, self.clock.now_ms())?;
-            return self.append_checked(ready, options, &config);
+            let ready = check(&stored, &trusting(config), options, self.clock.now_ms())?;
+            return self.append_checked(ready, options, config);
         }
-        let ready = check(records, &config, options, self.clock.now_ms())?;
-        self.append_checked(ready, options, &config)
+        let ready = check(records, config, options, self.clock.now_ms())?;
+        self.append_checked(ready, options, config)
     }
 
     fn append_checked(

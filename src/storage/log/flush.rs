@@ -167,12 +167,16 @@ impl Log {
             self.lasting(synced)?;
         }
         for (index, segment) in segments.iter().enumerate().skip(first.saturating_sub(1)) {
+            let began = self.clock.monotonic();
             let synced = segment.sync_log().and_then(|()| {
                 let sealed = index + 1 < segments.len();
                 if sealed { segment.sync_indexes() } else { Ok(()) }
             });
             let path = segment.path(names::LOG);
             self.lasting(synced.map_err(|error| StorageError::io("sync", &path, error)))?;
+            if let Some(metrics) = &self.metrics {
+                metrics.flushed(self.clock.monotonic().saturating_sub(began));
+            }
         }
         Ok(upto)
     }

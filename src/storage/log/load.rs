@@ -21,6 +21,7 @@ use crate::epochs::EpochCache;
 use crate::error::{Context, StorageError};
 use crate::files::FileCache;
 use crate::fs::{Entry, Fs};
+use crate::metrics::StorageMetrics;
 use crate::names;
 use crate::partition_metadata;
 use crate::producer::Producers;
@@ -52,6 +53,10 @@ pub struct LogOptions {
     pub log_start_offset: Offset,
     /// High watermark of the checkpoint.
     pub high_watermark: Offset,
+    /// What appends and flushes move.
+    pub metrics: Option<Arc<StorageMetrics>>,
+    /// Told how many segments are left to scan.
+    pub progress: Option<Arc<AtomicI64>>,
 }
 
 /// What opening a log found and did.
@@ -88,6 +93,8 @@ impl LogOptions {
             recovery_point: Offset(0),
             log_start_offset: Offset(0),
             high_watermark: Offset(0),
+            metrics: None,
+            progress: None,
             dir,
         }
     }
@@ -131,6 +138,7 @@ impl Log {
             append_times: Mutex::new(AppendTimes::default()),
             opened_ms: now_ms,
             flusher: Flusher::new(Offset(0), now_ms),
+            metrics: options.metrics.clone(),
             closed: AtomicBool::new(false),
         };
         let report = log.settle(&options, &unusable, epochs_damaged)?;
@@ -146,8 +154,7 @@ impl Log {
     ) -> Result<LoadReport, StorageError> {
         let mut guard = self.writer.lock();
         let writer = &mut *guard;
-        let recovered: Recovered =
-            self.recover(writer, options.clean, options.recovery_point, unusable, epochs_damaged)?;
+        let recovered: Recovered = self.recover(writer, options, unusable, epochs_damaged)?;
         let mut end = recovered.log_end;
         let first = self.segments.load().first().map_or(0, |segment| segment.base_offset);
         let mut start = options.log_start_offset.0.max(first);

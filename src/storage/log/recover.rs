@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pharos_base::{LeaderEpoch, Offset};
 use pharos_protocol::batch::RecordBatch;
 
 use super::append::read_marker;
-use super::{LoadReport, Log, Segments, Writer};
+use super::{LoadReport, Log, LogOptions, Segments, Writer};
 use crate::error::{Context, StorageError};
 use crate::fs::read_file;
 use crate::names;
@@ -39,18 +40,22 @@ impl Log {
     pub(super) fn recover(
         &self,
         writer: &mut Writer,
-        clean: bool,
-        recovery_point: Offset,
+        options: &LogOptions,
         unusable: &BTreeSet<i64>,
         epochs_damaged: bool,
     ) -> Result<Recovered, StorageError> {
         let segments = self.segments.load_full();
-        let from = segments.partition_point(|s| s.base_offset <= recovery_point.0);
+        let clean = options.clean;
+        let from = segments.partition_point(|s| s.base_offset <= options.recovery_point.0);
         let from = from.saturating_sub(1);
         let mut done =
             Recovered { report: LoadReport::default(), log_end: 0, epochs_changed: epochs_damaged };
         for (index, segment) in segments.iter().enumerate() {
             let last = index + 1 == segments.len();
+            if let Some(progress) = &options.progress {
+                let left = segments.len() - index.max(from);
+                progress.store(i64::try_from(left).unwrap_or(0), Ordering::Relaxed);
+            }
             let mut scan = !clean && index >= from;
             scan |= unusable.contains(&segment.base_offset) || epochs_damaged;
             if !scan && last {

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use parking_lot::{Mutex, RwLock};
@@ -14,6 +15,7 @@ use crate::disk::LogDir;
 use crate::error::{Context, StorageError};
 use crate::files::FileCache;
 use crate::log::{LoadReport, Log, LogOptions};
+use crate::metrics::{ManagerBeans, RecoveryBeans, StorageMetrics};
 use crate::names;
 
 /// What starting found and did, over all directories.
@@ -75,6 +77,9 @@ impl LogManager {
             changing: Mutex::default(),
             doomed: Mutex::default(),
             schedule: Mutex::new(schedule),
+            metrics: StorageMetrics::new(&options.registry),
+            log_beans: Mutex::default(),
+            beans: OnceLock::new(),
             options,
         };
         let mut report = OpenReport::default();
@@ -108,7 +113,10 @@ impl LogManager {
                 "recovered logs after an unclean stop"
             );
         }
-        Ok((Arc::new(manager), report))
+        let manager = Arc::new(manager);
+        let beans = ManagerBeans::new(&manager.options.registry, &manager);
+        let _ = manager.beans.set(beans);
+        Ok((manager, report))
     }
 
     fn lock(&self, dir: &Path) -> Result<crate::fs::LockGuard, StorageError> {
@@ -141,14 +149,13 @@ impl LogManager {
             report.unclean_dirs += 1;
         }
         let opened = self.open_all(home, &checkpoints, found)?;
-        let mut logs = self.logs.write();
         for (log, loaded) in opened {
             report.add(&loaded);
-            if let Some(other) = logs.get(log.partition()) {
+            if let Some(other) = self.get(log.partition()) {
                 let what = format!("{} lies in {} too", log.partition(), other.dir().display());
                 return Err(StorageError::damaged(log.dir(), what));
             }
-            logs.insert(log.partition().clone(), log);
+            self.add(&log);
         }
         self.cleaner.restore(checkpoints.cleaner);
         Ok(())
@@ -162,13 +169,18 @@ impl LogManager {
         mut found: Vec<TopicPartition>,
     ) -> Result<Vec<(Arc<Log>, LoadReport)>, StorageError> {
         let threads = self.options.recovery_threads.clamp(1, 64).min(found.len().max(1));
+        let count = found.len();
         found.reverse();
         let queue = Mutex::new(found);
         let opened = Mutex::new(Ok(Vec::new()));
-        let work = || {
+        let beans = RecoveryBeans::new(&self.options.registry, home, count, threads);
+        let work = |thread: usize| {
+            let progress = beans.segments.get(thread);
             loop {
                 let Some(partition) = queue.lock().pop() else { break };
-                let result = Log::open(self.found_options(home, checkpoints, &partition));
+                let options = self.found_options(home, checkpoints, &partition);
+                let result = Log::open(LogOptions { progress: progress.cloned(), ..options });
+                beans.logs.fetch_sub(1, Ordering::Relaxed);
                 let mut all = opened.lock();
                 match (all.as_mut(), result) {
                     (Ok(logs), Ok(log)) => logs.push(log),
@@ -178,11 +190,11 @@ impl LogManager {
             }
         };
         thread::scope(|scope| {
-            for _ in 1..threads {
+            for thread in 1..threads {
                 // Fewer threads only mean more time.
-                let _ = thread::Builder::new().spawn_scoped(scope, work);
+                let _ = thread::Builder::new().spawn_scoped(scope, move || work(thread));
             }
-            work();
+            work(0);
         });
         opened.into_inner()
     }

@@ -130,7 +130,11 @@ impl LogManager {
 
     /// Cleans the dirtiest logs, one after the other, until none is dirty enough.
     pub fn clean_due(&self) {
+        let before = self.cleaner.stats().io_bytes;
         self.cleaner.run(&self.logs(), &|log, files| self.doom(log, files));
+        if let Some(beans) = self.beans.get() {
+            beans.cleaner_io.mark(self.cleaner.stats().io_bytes.saturating_sub(before));
+        }
         self.checkpoint_cleaner_offsets();
     }
 

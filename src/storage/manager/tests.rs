@@ -1,1 +1,261 @@
+//! Directories, checkpoints, deletion, background work and beans, on the simulated file system.
 
+use std::time::Duration;
+
+use pharos_base::ClockHand;
+use pharos_base::LeaderEpoch;
+
+use super::*;
+use crate::config::CleanupPolicy;
+use crate::fs::{Fault, Op, RealFs, SimFs};
+use crate::log::tests::{batch, contents, leader, producer_batch};
+use crate::log::{AppendError, AppendOptions};
+
+const NOW: i64 = 1_700_000_000_000;
+
+struct House {
+    fs: SimFs,
+    clock: Clock,
+    hand: ClockHand,
+}
+
+impl House {
+    fn new() -> Self {
+        let (clock, hand) = Clock::simulated(NOW);
+        Self { fs: SimFs::new(), clock, hand }
+    }
+
+    fn options(&self) -> ManagerOptions {
+        ManagerOptions::new(Arc::new(self.fs.clone()), self.clock.clone())
+    }
+
+    fn open(&self) -> (Arc<LogManager>, OpenReport) {
+        LogManager::open(&["/a".into(), "/b".into()], self.options()).unwrap()
+    }
+}
+
+fn tp(topic: &str, partition: i32) -> TopicPartition {
+    TopicPartition::new(topic, partition)
+}
+
+fn create(manager: &LogManager, partition: &TopicPartition) -> Arc<Log> {
+    let config = (manager.options().config_of)(&partition.topic);
+    manager.get_or_create(partition, Some(TopicId::random()), config).unwrap()
+}
+
+fn read(manager: &LogManager, bean: &str) -> f64 {
+    let value = manager.options().registry.read(bean, "Value");
+    value.and_then(|value| value.as_f64()).unwrap_or_else(|| panic!("no bean {bean}"))
+}
+
+#[test]
+fn logs_spread_over_directories_and_come_back() {
+    let house = House::new();
+    let (manager, report) = house.open();
+    assert_eq!(report.logs, 0);
+    for partition in 0..4 {
+        let log = create(&manager, &tp("t", partition));
+        for n in 0..=partition {
+            log.append(&batch(NOW, &[&format!("{n}")]), &leader(0)).unwrap();
+        }
+        log.set_high_watermark(log.log_end_offset());
+    }
+    assert_eq!(manager.dirs().iter().map(|dir| dir.logs).collect::<Vec<_>>(), [2, 2]);
+    let locked = LogManager::open(&["/a".into()], house.options()).unwrap_err();
+    assert!(matches!(locked, StorageError::Locked { .. }), "{locked}");
+    manager.get(&tp("t", 3)).unwrap().delete_records_to(Offset(2));
+    manager.close(Some(17));
+    drop(manager);
+    house.fs.restart();
+    let (manager, report) = house.open();
+    assert_eq!((report.logs, report.unclean_dirs, report.recovered_segments), (4, 0, 0));
+    let log = manager.get(&tp("t", 3)).unwrap();
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(2), Offset(4)));
+    assert_eq!(log.high_watermark(), Offset(4));
+    // Not closed this time: everything that may be undurable is scanned.
+    drop((log, manager));
+    house.fs.restart();
+    let (manager, report) = house.open();
+    assert_eq!((report.unclean_dirs, report.recovered_segments), (2, 4));
+    assert_eq!(contents(&manager.get(&tp("t", 2)).unwrap(), 0).len(), 3);
+}
+
+#[test]
+fn a_deleted_log_can_be_made_again_at_once() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let partition = tp("t", 0);
+    let log = create(&manager, &partition);
+    log.append(&batch(NOW, &["old"]), &leader(0)).unwrap();
+    assert_eq!(read(&manager, "kafka.log:type=Log,name=LogEndOffset,topic=t,partition=0"), 1.0);
+    manager.delete(&partition).unwrap();
+    assert!(manager.options().registry.beans("kafka.log:type=Log,").is_empty());
+    let refused = log.append(&batch(NOW, &["late"]), &leader(0)).unwrap_err();
+    assert!(matches!(refused, AppendError::Storage(StorageError::Closed { .. })), "{refused}");
+    assert_eq!(create(&manager, &partition).log_end_offset(), Offset(0));
+    let doomed = |dir: &str| {
+        let entries = house.fs.list(Path::new(dir)).unwrap_or_default();
+        entries.iter().filter(|entry| entry.name.ends_with("-delete")).count()
+    };
+    assert_eq!(doomed("/a") + doomed("/b"), 1);
+    house.hand.advance(Duration::from_secs(61));
+    manager.run_due();
+    assert_eq!(doomed("/a") + doomed("/b"), 0);
+}
+
+#[test]
+fn a_failed_sync_takes_one_directory_offline() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let logs = [create(&manager, &tp("t", 0)), create(&manager, &tp("t", 1))];
+    assert_ne!(logs[0].home().path(), logs[1].home().path());
+    for log in &logs {
+        log.append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+    }
+    let path = logs[0].dir().to_string_lossy().into_owned();
+    let error = std::io::ErrorKind::Other;
+    house.fs.fail(Fault { op: Op::Sync, path, error, after: 0, times: 1 });
+    logs[0].flush().unwrap_err();
+    // It would succeed now, but what the first one lost is gone.
+    logs[0].flush().unwrap_err();
+    let refused = logs[0].append(&batch(NOW, &["y"]), &leader(0)).unwrap_err();
+    assert!(matches!(refused, AppendError::Storage(StorageError::Offline { .. })), "{refused}");
+    logs[1].append(&batch(NOW, &["y"]), &leader(0)).unwrap();
+    logs[1].flush().unwrap();
+    assert_eq!(manager.offline_dirs(), 1);
+    assert_eq!(read(&manager, "kafka.log:type=LogManager,name=OfflineLogDirectoryCount"), 1.0);
+    // New logs go to the other one.
+    let log = create(&manager, &tp("t", 2));
+    assert_eq!(log.home().path(), logs[1].home().path());
+    manager.close(None);
+    house.fs.restart();
+    let (manager, report) = house.open();
+    assert_eq!((report.unclean_dirs, report.logs), (1, 3));
+    assert_eq!(manager.offline_dirs(), 0);
+}
+
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_room() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let log = create(&manager, &tp("t", 0));
+    log.append(&batch(NOW, &["before"]), &leader(0)).unwrap();
+    house.fs.set_free_bytes(Some(30));
+    for _ in 0..3 {
+        let refused = log.append(&batch(NOW, &["too much"]), &leader(0)).unwrap_err();
+        let AppendError::Storage(error) = refused else { panic!("{refused}") };
+        assert!(error.is_full(), "{error}");
+        assert_eq!(contents(&log, 0).len(), 1, "reads go on");
+    }
+    house.fs.set_free_bytes(None);
+    let info = log.append(&batch(NOW, &["after"]), &leader(0)).unwrap();
+    assert_eq!(info.first_offset, Offset(1));
+    assert_eq!(manager.offline_dirs(), 0);
+    drop((log, manager));
+    house.fs.restart();
+    let (manager, report) = house.open();
+    assert_eq!(report.truncated_bytes, 0);
+    let values: Vec<_> = contents(&manager.get(&tp("t", 0)).unwrap(), 0);
+    assert_eq!(values, [(0, "before".to_owned()), (1, "after".to_owned())]);
+}
+
+#[test]
+fn damaged_checkpoints_cost_a_scan_and_no_record() {
+    let names = [
+        names::RECOVERY_POINTS,
+        names::LOG_START_OFFSETS,
+        names::HIGH_WATERMARKS,
+        names::CLEANER_OFFSETS,
+    ];
+    for (name, clean) in names.into_iter().flat_map(|name| [(name, true), (name, false)]) {
+        for byte in 0..14 {
+            let house = House::new();
+            let (manager, _) = LogManager::open(&["/a".into()], house.options()).unwrap();
+            let log = create(&manager, &tp("t", 0));
+            for n in 0..10 {
+                log.append(&batch(NOW, &[&format!("{n}")]), &leader(0)).unwrap();
+            }
+            manager.close(None);
+            house.fs.restart();
+            if !clean {
+                let _ = house.fs.remove_file(Path::new("/a/.kafka_cleanshutdown"));
+            }
+            house.fs.flip(&Path::new("/a").join(name), byte, (byte % 7) as u8).unwrap();
+            let (manager, _) = LogManager::open(&["/a".into()], house.options()).unwrap();
+            let log = manager.get(&tp("t", 0)).unwrap();
+            assert_eq!(log.log_end_offset(), Offset(10), "{name} byte {byte}");
+            assert_eq!(contents(&log, 0).len(), 10, "{name} byte {byte}");
+        }
+    }
+}
+
+#[test]
+fn the_cleaner_runs_by_schedule_and_its_beans_tell() {
+    let house = House::new();
+    let compact = LogConfig {
+        cleanup_policy: CleanupPolicy { delete: false, compact: true },
+        segment_bytes: 500,
+        ..LogConfig::default()
+    };
+    let config = compact.clone();
+    let options =
+        ManagerOptions { config_of: Arc::new(move |_| config.clone()), ..house.options() };
+    let (manager, _) = LogManager::open(&["/a".into()], options).unwrap();
+    let log = create(&manager, &tp("t", 0));
+    for _ in 0..50 {
+        log.append(&batch(NOW, &["same"]), &leader(0)).unwrap();
+    }
+    log.set_high_watermark(log.log_end_offset());
+    let before = log.size_bytes();
+    let max_clean = "kafka.log:type=LogCleaner,name=max-clean-time-secs";
+    assert!(read(&manager, max_clean) < -1e9);
+    house.hand.advance(Duration::from_secs(31));
+    manager.run_due();
+    assert!(log.size_bytes() < before / 3);
+    assert_eq!(read(&manager, max_clean), 0.0);
+    assert_eq!(read(&manager, "kafka.log:type=LogCleanerManager,name=max-dirty-percent"), 100.0);
+    let io = manager.options().registry.read("kafka.utils:type=Throttler,name=cleaner-io", "Count");
+    assert!(io.and_then(|io| io.as_f64()).unwrap() > before as f64);
+    assert!(read(&manager, "kafka.log:type=Log,name=Size,topic=t,partition=0") < before as f64);
+    let path = Path::new("/a").join(names::CLEANER_OFFSETS);
+    let offsets = crate::checkpoint::read_offsets(&house.fs, &path).unwrap();
+    assert!(offsets[&tp("t", 0)] > Offset(40));
+}
+
+#[test]
+fn producers_are_remembered_until_they_expire() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let log = create(&manager, &tp("t", 0));
+    let append = |sequence| {
+        let options = AppendOptions { origin: crate::Origin::Client, leader_epoch: LeaderEpoch(0) };
+        log.append(&producer_batch(house.clock.now_ms(), &["x"], 5, 0, sequence), &options)
+    };
+    append(0).unwrap();
+    assert!(append(0).unwrap().duplicate);
+    append(2).unwrap_err();
+    append(1).unwrap();
+    assert_eq!(log.producer_count(), 1);
+    house.hand.advance(Duration::from_secs(86_401));
+    manager.run_due();
+    assert_eq!(log.producer_count(), 0);
+    append(7).unwrap();
+}
+
+#[test]
+fn many_partitions_keep_few_files_open() {
+    let home = tempfile::tempdir().unwrap();
+    let (clock, _) = Clock::simulated(NOW);
+    let mut options = ManagerOptions::new(Arc::new(RealFs), clock);
+    options.max_open_files = 50;
+    let (manager, _) = LogManager::open(&[home.path().into()], options).unwrap();
+    for partition in 0..300 {
+        let log = create(&manager, &tp("t", partition));
+        log.append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+    }
+    assert!(manager.files().open_count() <= 52, "{}", manager.files().open_count());
+    for log in manager.logs() {
+        assert_eq!(contents(&log, 0).len(), 1);
+    }
+    manager.close(None);
+}
