@@ -219,3 +219,92 @@ fn broker_scrapes() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// The built-in sets over the real broker's beans: no sample lost, the same in both generations.
+#[test]
+fn built_in_sets() {
+    let dump = read("beans/beans-broker-single.tsv");
+    for (file, yaml) in rules::BUILT_IN {
+        let eval = |generation| rules::eval(yaml, file, &dump, generation, Format::Text).unwrap();
+        let (new, old) = (eval(Generation::V1), eval(Generation::V0));
+        assert!(new.warnings.is_empty() && new.dropped.is_empty(), "{file} {:?}", new.dropped);
+        let twice: Vec<_> = new.text.lines().filter(|l| l.contains("_objectname")).collect();
+        assert!(twice.is_empty() && old.dropped.is_empty(), "{twice:#?} {:?}", old.dropped);
+        if file == "default.yml" {
+            let plain = old.text.replace(",} ", "} ");
+            let mut new: Vec<_> = new.text.lines().map(sorted_labels).collect();
+            let mut old: Vec<_> = plain.lines().map(sorted_labels).collect();
+            new.sort();
+            old.sort();
+            let differs: Vec<_> = new.iter().filter(|line| !old.contains(line)).collect();
+            assert!(differs.is_empty(), "{differs:#?}");
+        }
+    }
+}
+
+/// A sample line with its labels in order.
+fn sorted_labels(line: &str) -> String {
+    let parts = line.split_once('{').and_then(|(name, rest)| Some((name, rest.split_once("} ")?)));
+    let Some((name, (labels, number))) = parts else { return line.to_owned() };
+    let mut labels: Vec<_> = labels.split("\",").map(|label| label.trim_end_matches('"')).collect();
+    labels.sort_unstable();
+    format!("{name}{labels:?}{number}")
+}
+
+#[test]
+fn names_of_the_built_in_sets() {
+    let dump = read("beans/beans-broker-single.tsv");
+    for (file, wanted) in [
+        (
+            "default.yml",
+            &[
+                "kafka_server_brokertopicmetrics_messagesin_total ",
+                "kafka_server_brokertopicmetrics_bytesin_total{topic=\"a\"}",
+                "kafka_server_replicamanager_underreplicatedpartitions ",
+                "kafka_controller_kafkacontroller_activecontrollercount ",
+                "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent ",
+                "kafka_network_socketserver_networkprocessoravgidle_percent ",
+                "kafka_network_processor_idle_percent{networkProcessor=\"0\"}",
+                "kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"13\"}",
+                "kafka_network_requestmetrics_totaltimems{quantile=\"0.999\",request=\"Produce\"}",
+                "kafka_network_requestmetrics_totaltimems_count{request=\"Produce\"}",
+                "kafka_log_log_size{partition=\"0\",topic=\"a\"}",
+                "kafka_log_logmanager_logdirectoryoffline{logDirectory=\"/var/lib/kafka",
+                "kafka_cluster_partition_underminisr{partition=\"0\",topic=\"a\"}",
+                "kafka_server_raftmetrics_current_state{current_state=\"leader\"} 1.0",
+                "kafka_server_raftmetrics_high_watermark ",
+                "kafka_server_brokermetadatametrics_last_applied_record_offset ",
+                "kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\"",
+                "kafka_server_socket_server_metrics_connection_creation_total{listener=",
+                "kafka_server_socket_server_metrics_connections_software{clientSoftwareName=",
+                "kafka_coordinator_group_groupmetadatamanager_numgroups ",
+                "kafka_server_group_coordinator_metrics_group_count{protocol=\"consumer\"}",
+                "kafka_server_group_coordinator_metrics_event_queue_time_ms_p99 ",
+                "kafka_server_delayedoperationpurgatory_purgatorysize{delayedOperation=\"Fetch\"}",
+                "kafka_server_quota_byte_rate{clientId=",
+                "kafka_server_app_version{version=\"4.3.1\"} 1.0",
+                "kafka_log_logflushstats_logflushrateandtimems{quantile=\"0.99\"}",
+            ][..],
+        ),
+        (
+            "confluent.yml",
+            &[
+                "kafka_server_brokertopicmetrics_messagesinpersec ",
+                "kafka_server_brokertopicmetrics_bytesinpersec{topic=\"a\"}",
+                "kafka_network_requestmetrics_requestspersec{request=\"Produce\",version=\"13\"}",
+                "kafka_network_requestmetrics_totaltimems{quantile=\"0.99\",request=\"Produce\"}",
+                "kafka_network_processor_idlepercent{networkprocessor=\"0\"}",
+                "kafka_server_kafkarequesthandlerpool_requesthandleravgidlepercent ",
+                "kafka_server_socketservermetrics_connections{client_software_name=",
+                "kafka_log_log_logendoffset{partition=\"0\",topic=\"a\"}",
+                "kafka_server_fetch_byte_rate{client_id=",
+            ][..],
+        ),
+    ] {
+        let yaml = rules::BUILT_IN.iter().find(|(name, _)| *name == file).unwrap().1;
+        let text = rules::eval(yaml, file, &dump, Generation::V1, Format::Text).unwrap().text;
+        for start in wanted {
+            assert!(text.lines().any(|line| line.starts_with(start)), "{file}: no {start}");
+        }
+    }
+}

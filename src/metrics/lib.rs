@@ -4,8 +4,6 @@
 //! name; a rule set turns beans into series; a page writes series. Nothing here knows what is
 //! being counted: subsystems register with a [`Registry`].
 
-#![allow(dead_code)]
-
 mod bean;
 mod beans_json;
 pub mod catalog;

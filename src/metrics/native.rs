@@ -65,7 +65,6 @@ pub struct Family(Arc<FamilyInner>);
 
 struct FamilyInner {
     row: &'static FamilyRow,
-    version: Arc<AtomicU64>,
     series: RwLock<Series>,
 }
 
@@ -223,7 +222,6 @@ impl Family {
             // A newer registration of the same labels takes the series over.
             let cell = make();
             series.live.insert(key, cell.clone());
-            self.0.version.fetch_add(1, Ordering::Release);
             return Some(cell);
         }
         if series.folded.len() < MAX_FOLDED {
@@ -235,7 +233,6 @@ impl Family {
                 FamilyKind::Gauge => Cell::Sum(Arc::default()),
                 FamilyKind::Histogram(bounds) => Cell::Histogram(HistogramCell::new(bounds)),
             });
-            self.0.version.fetch_add(1, Ordering::Release);
         }
         series.other.clone()
     }
@@ -248,7 +245,6 @@ impl Family {
             let mut series = family.series.write();
             if series.live.get(&key).is_some_and(|have| have.same(&cell)) {
                 series.live.remove(&key);
-                family.version.fetch_add(1, Ordering::Release);
             }
         })
     }
@@ -297,7 +293,6 @@ fn hash(labels: &[&str]) -> u64 {
 #[derive(Default)]
 pub(crate) struct Families {
     by_name: RwLock<BTreeMap<&'static str, Family>>,
-    version: Arc<AtomicU64>,
 }
 
 impl Families {
@@ -306,24 +301,13 @@ impl Families {
             return have.clone();
         }
         let mut by_name = self.by_name.write();
-        let make = || {
-            Family(Arc::new(FamilyInner {
-                row,
-                version: self.version.clone(),
-                series: RwLock::default(),
-            }))
-        };
+        let make = || Family(Arc::new(FamilyInner { row, series: RwLock::default() }));
         by_name.entry(row.name).or_insert_with(make).clone()
     }
 
     /// All families in order of their names.
     pub(crate) fn all(&self) -> Vec<Family> {
         self.by_name.read().values().cloned().collect()
-    }
-
-    /// Moves whenever a series comes or goes.
-    pub(crate) fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
     }
 }
 

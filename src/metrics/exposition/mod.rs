@@ -6,6 +6,8 @@ mod format;
 mod group;
 mod native;
 mod page;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub(crate) use collector::{Collector, Origin};

@@ -1,6 +1,5 @@
 //! The backtracking machine: Java's order of alternatives, with a step limit.
 
-use super::class::Class;
 use super::parse::Assert;
 use super::program::{Inst, Program, Sub};
 
@@ -164,15 +163,12 @@ impl Machine {
             Inst::Char(want) => run
                 .read(pos, at + 1, |c| c == *want, || super::is_number_char(*want))?
                 .map(|p| (at + 1, p)),
-            Inst::Set(set) => {
-                let Some(set) = run.program.sets.get(*set) else { return Ok(None) };
-                run.read(pos, at + 1, |c| set.has(c), || set.overlaps(number()))?
+            Inst::Set(at_set) => {
+                let Some(set) = run.program.sets.get(*at_set) else { return Ok(None) };
+                run.read(pos, at + 1, |c| set.has(c), || run.program.in_number(*at_set))?
                     .map(|p| (at + 1, p))
             }
-            Inst::Run { set, min, max } => {
-                let Some(set) = run.program.sets.get(*set) else { return Ok(None) };
-                self.run_of(run, set, *min, *max, at, pos)?
-            }
+            Inst::Run { set, min, max } => self.run_of(run, *set, (*min, *max), at, pos)?,
             Inst::Split(first, second) => {
                 self.stack.push(Entry::Branch { at: *second, pos });
                 Some((*first, pos))
@@ -225,12 +221,12 @@ impl Machine {
     fn run_of(
         &mut self,
         run: &Run<'_>,
-        set: &Class,
-        min: u32,
-        max: u32,
+        at_set: usize,
+        (min, max): (u32, u32),
         at: usize,
         pos: usize,
     ) -> Result<Option<(usize, usize)>, Stop> {
+        let Some(set) = run.program.sets.get(at_set) else { return Ok(None) };
         if pos == AFTER_NUMBER {
             return Ok((min == 0).then_some((at + 1, pos)));
         }
@@ -248,7 +244,7 @@ impl Machine {
         }
         self.steps = self.steps.saturating_add(count / 8);
         let at_number = run.input.number_follows && end == run.input.text.len() && count < max;
-        if at_number && set.overlaps(number()) && run.ends_in_number(at + 1) {
+        if at_number && run.program.in_number(at_set) && run.ends_in_number(at + 1) {
             return Err(Stop::Depends);
         }
         if count < min {
@@ -435,9 +431,4 @@ impl Run<'_> {
 
 fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-fn number() -> &'static Class {
-    static NUMBER: std::sync::OnceLock<Class> = std::sync::OnceLock::new();
-    NUMBER.get_or_init(|| Class::of(super::program::NUMBER))
 }

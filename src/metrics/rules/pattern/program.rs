@@ -52,6 +52,8 @@ pub(super) enum Sub {
 pub(super) struct Program {
     pub(super) insts: Vec<Inst>,
     pub(super) sets: Vec<Class>,
+    /// For each set: whether a printed number may hold a character of it.
+    pub(super) in_number: Vec<bool>,
     /// Two slots per group (group 0 included), then one per loop that may take nothing.
     pub(super) slots: usize,
     /// For each instruction: whether it could end the match while reading nothing but
@@ -67,8 +69,10 @@ pub(super) fn compile(node: &Node, groups: u32) -> Result<Program, String> {
         Compiler { insts: Vec::new(), sets: Vec::new(), slots: (groups as usize + 1) * 2 };
     compiler.push(node)?;
     compiler.emit(Inst::Match)?;
+    let number = Class::of(NUMBER);
     let mut program = Program {
         ends_in_number: Vec::new(),
+        in_number: compiler.sets.iter().map(|set| set.overlaps(&number)).collect(),
         insts: compiler.insts,
         sets: compiler.sets,
         slots: compiler.slots,
@@ -258,9 +262,9 @@ fn ends_in_number(program: &Program) -> Vec<bool> {
             let now = match program.insts.get(at) {
                 None => false,
                 Some(Inst::Char(c)) => number.has(*c) && yes(at + 1),
-                Some(Inst::Set(set)) => overlaps(program, *set, &number) && yes(at + 1),
+                Some(Inst::Set(set)) => program.in_number(*set) && yes(at + 1),
                 Some(Inst::Run { set, min, .. }) => {
-                    (*min == 0 || overlaps(program, *set, &number)) && yes(at + 1)
+                    (*min == 0 || program.in_number(*set)) && yes(at + 1)
                 }
                 Some(Inst::Split(a, b)) => yes(*a) || yes(*b),
                 Some(Inst::Jump(to)) => yes(*to),
@@ -284,6 +288,8 @@ fn ends_in_number(program: &Program) -> Vec<bool> {
     }
 }
 
-fn overlaps(program: &Program, set: usize, number: &Class) -> bool {
-    program.sets.get(set).is_some_and(|set| set.overlaps(number))
+impl Program {
+    pub(super) fn in_number(&self, set: usize) -> bool {
+        self.in_number.get(set).copied().unwrap_or(true)
+    }
 }

@@ -1,0 +1,240 @@
+//! Pages over a live registry.
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use pharos_base::Clock;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Format, Pages, PagesOptions};
+use crate::catalog::{broker_topics, log, native, network, node};
+use crate::registry::Registry;
+use crate::rules::{Generation, RuleSet};
+use crate::value::Value;
+
+fn pages(registry: &Registry, rules: Option<&str>) -> Pages {
+    let rule_sets = rules
+        .map(|text| ("own".to_owned(), RuleSet::parse(text, "own.yml", Generation::V1).unwrap()))
+        .into_iter()
+        .collect();
+    let revision = "abc".to_owned();
+    let generation = Generation::V1;
+    Pages::new(registry, PagesOptions { rule_sets, generation, revision }).unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn registry() -> Registry {
+    Registry::new(Clock::simulated(1_700_000_000_000).0)
+}
+
+/// The number of the sample that starts so.
+fn number(page: &str, start: &str) -> Option<f64> {
+    let line =
+        page.lines().find(|line| line.strip_prefix(start).is_some_and(|r| r.starts_with(' ')))?;
+    line.rsplit_once(' ')?.1.parse().ok()
+}
+
+#[test]
+fn the_main_page_follows_the_beans() {
+    let registry = registry();
+    let pages = pages(&registry, None);
+    assert_eq!(pages.names(), ["confluent", "default", "native"]);
+    let all = registry.meter(&broker_topics::BYTES_IN_PER_SEC, &[]);
+    let name = "kafka_server_brokertopicmetrics_bytesin_total";
+    all.mark(5);
+    assert_eq!(number(&text(&pages.render_main(Format::Text)), name), Some(5.0));
+    let one = registry.meter(&broker_topics::BYTES_IN_PER_SEC_BY_TOPIC, &[("topic", "t")]);
+    one.mark(3);
+    all.mark(1);
+    let page = text(&pages.render_main(Format::Text));
+    assert_eq!(number(&page, name), Some(6.0));
+    assert_eq!(number(&page, &format!("{name}{{topic=\"t\"}}")), Some(3.0));
+    assert!(number(&page, "process_resident_memory_bytes").unwrap() > 0.0);
+    assert_eq!(number(&page, "pharos_rules_last_reload_successful{page=\"default\"}"), Some(1.0));
+    drop(one);
+    drop(all);
+    let page = text(&pages.render_main(Format::Text));
+    assert!(!page.contains(name), "{page}");
+}
+
+#[test]
+fn pages_stand_side_by_side() {
+    let registry = registry();
+    let rules = "rules:\n- pattern: 'name=MessagesInPerSec><>Count'\n  name: mine\n";
+    let pages = pages(&registry, Some(rules));
+    let _meter = registry.meter(&broker_topics::MESSAGES_IN_PER_SEC, &[]);
+    let main = text(&pages.render_main(Format::Text));
+    assert!(main.contains("\nmine 0.0\n") && main.contains("pharos_build_info{"));
+    let own = text(&pages.render("own", Format::Text).unwrap());
+    assert!(own.contains("\nmine 0.0\n") && !own.contains("pharos_build_info{"));
+    let default = text(&pages.render("default", Format::Text).unwrap());
+    assert!(default.contains("kafka_server_brokertopicmetrics_messagesin_total 0.0"));
+    let native = text(&pages.render("native", Format::Text).unwrap());
+    assert!(native.contains("pharos_build_info{") && !native.contains("mine"));
+    assert_eq!(pages.render("nope", Format::Text), None);
+    // A broken file keeps the old rules.
+    let broken = RuleSet::parse("rules: 1", "own.yml", Generation::V1);
+    assert!(pages.reload("own", broken).is_err());
+    let main = text(&pages.render_main(Format::Text));
+    assert!(main.contains("\nmine 0.0\n"));
+    assert_eq!(number(&main, "pharos_rules_last_reload_successful{page=\"own\"}"), Some(0.0));
+    let better = RuleSet::parse(&rules.replace("mine", "yours"), "own.yml", Generation::V1);
+    pages.reload("own", better).unwrap();
+    assert!(text(&pages.render_main(Format::Text)).contains("\nyours 0.0\n"));
+}
+
+#[test]
+fn values_that_decide_are_looked_at_again() {
+    let registry = registry();
+    let rules = "rules:\n- pattern: 'app-info><>version: (.+)'\n  name: v\n  value: 1\n  \
+                 labels: {version: $1}\n- pattern: 'Count: (\\d)$'\n  name: digit\n";
+    let pages = pages(&registry, Some(rules));
+    let info = registry.attributes(&node::APP_INFO, &[]);
+    let meter = registry.meter(&broker_topics::MESSAGES_IN_PER_SEC, &[]);
+    for version in ["1", "2"] {
+        info.text("version").set(version);
+        let page = text(&pages.render_main(Format::Text));
+        assert!(page.contains(&format!("\nv{{version=\"{version}\"}} 1.0\n")), "{page}");
+        assert_eq!(page.matches("\nv{").count(), 1);
+    }
+    assert!(text(&pages.render_main(Format::Text)).contains("\ndigit 0.0\n"));
+    meter.mark(10);
+    assert!(!text(&pages.render_main(Format::Text)).contains("digit"));
+}
+
+#[test]
+fn a_negative_counter_is_dropped_and_counted() {
+    let registry = registry();
+    let rules = "rules:\n- pattern: 'name=OfflineLogDirectoryCount><>Value'\n  name: down\n  type: COUNTER\n";
+    let pages = pages(&registry, Some(rules));
+    let gauge = registry.gauge(&log::LOG_MANAGER_OFFLINE_LOG_DIRECTORY_COUNT, &[]);
+    gauge.set(-1.0);
+    let dropped =
+        "pharos_scrape_dropped_samples_total{page=\"metrics\",reason=\"negative_counter\"}";
+    for scrape in 1..3 {
+        let page = text(&pages.render_main(Format::Text));
+        assert!(!page.contains("down_total"));
+        assert_eq!(number(&page, dropped), Some(f64::from(scrape)));
+    }
+    gauge.set(2.0);
+    assert_eq!(number(&text(&pages.render_main(Format::Text)), "down_total"), Some(2.0));
+}
+
+#[test]
+fn a_family_made_twice_is_served_once() {
+    let registry = registry();
+    let rules = "rules:\n- pattern: 'name=LeaderCount><>Value'\n  name: kafka_brokers\n";
+    let pages = pages(&registry, Some(rules));
+    let _bean = registry.gauge(&crate::catalog::replicas::REPLICA_MANAGER_LEADER_COUNT, &[]);
+    let native = registry.family(&native::KAFKA_BROKERS).gauge(&[]);
+    native.set(7.0);
+    let page = text(&pages.render_main(Format::Text));
+    assert_eq!(number(&page, "kafka_brokers"), Some(0.0));
+    assert_eq!(page.matches("\nkafka_brokers ").count(), 1);
+    let taken = "pharos_scrape_dropped_samples_total{page=\"metrics\",reason=\"family_taken\"}";
+    assert_eq!(number(&page, taken), Some(1.0));
+}
+
+#[test]
+fn open_metrics_ends_in_eof() {
+    let registry = registry();
+    let pages = pages(&registry, None);
+    let _meter = registry.meter(&broker_topics::MESSAGES_IN_PER_SEC, &[]);
+    let page = text(&pages.render_main(Format::OpenMetrics));
+    assert!(page.ends_with("# EOF\n") && page.matches("# EOF").count() == 1);
+    assert!(page.contains("# TYPE kafka_server_brokertopicmetrics_messagesin counter\n"));
+    assert!(page.contains("\nkafka_server_brokertopicmetrics_messagesin_total 0.0\n"));
+    assert!(page.contains("# TYPE process_cpu_seconds counter\n"));
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        assert!(line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+/// The crate that the ecosystem trusts reads the same from the same handles.
+#[test]
+fn native_families_agree_with_the_oracle() {
+    let registry = registry();
+    let sizes = registry.family(&native::PHAROS_REQUEST_SIZE_BYTES);
+    let odd = "Pro\"du\\ce\n";
+    let ours = sizes.histogram(&[odd]);
+    let results = registry.family(&native::PHAROS_PARTITION_RESULTS_TOTAL);
+    let counter = results.counter(&[odd, "ok"]);
+    let gauge = registry.family(&native::PHAROS_LOG_DIR_FREE_BYTES).gauge(&["/data"]);
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            metrics_exporter_prometheus::Matcher::Full("pharos_request_size_bytes".into()),
+            native::SIZE_BYTES,
+        )
+        .unwrap()
+        .build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        for value in [1.0, 64.0, 65.0, 5000.0, 1e9] {
+            ours.record(value);
+            metrics::histogram!("pharos_request_size_bytes", "request" => odd).record(value);
+        }
+        counter.increment(3);
+        metrics::counter!("pharos_partition_results_total", "request" => odd, "outcome" => "ok")
+            .increment(3);
+        gauge.set(1.5e9);
+        metrics::gauge!("pharos_log_dir_free_bytes", "log_dir" => "/data").set(1.5e9);
+    });
+    let pages = pages(&registry, None);
+    let page = text(&pages.render("native", Format::Text).unwrap());
+    let (have, want) = (samples(&page), samples(&recorder.handle().render()));
+    assert_eq!(want.len(), 12 + 2 + 2);
+    for (series, number) in &want {
+        assert_eq!(have.get(series), Some(number), "{series}");
+    }
+}
+
+/// Sample lines with `le` as a number.
+fn samples(page: &str) -> BTreeMap<String, String> {
+    page.lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| {
+            let (series, number) = line.rsplit_once(' ').unwrap();
+            let series = series.replace(".0\"}", "\"}");
+            (series, format!("{:?}", number.parse::<f64>().unwrap()))
+        })
+        .collect()
+}
+
+#[test]
+fn idle_meters_show_a_share() {
+    let (clock, hand) = Clock::simulated(0);
+    let registry = Registry::new(clock);
+    let pages = pages(&registry, None);
+    let row =
+        &crate::catalog::requests::KAFKA_REQUEST_HANDLER_POOL_REQUEST_HANDLER_AVG_IDLE_PERCENT;
+    let idle = registry.meter(row, &[]);
+    idle.mark(4_000_000_000);
+    hand.advance(Duration::from_secs(5));
+    registry.tick();
+    let page = text(&pages.render_main(Format::Text));
+    let name = "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent";
+    assert!((number(&page, name).unwrap() - 0.8).abs() < 1e-12);
+}
+
+/// Every bean of the catalogue at once, and many of one kind: what comes is what goes.
+#[test]
+fn many_series_come_and_go() {
+    let registry = registry();
+    let pages = pages(&registry, None);
+    let mut handles = Vec::new();
+    for partition in 0..300 {
+        let partition = partition.to_string();
+        let tags = [("topic", "t"), ("partition", partition.as_str())];
+        let size = registry.gauge_fn(&log::LOG_SIZE, &tags, || Value::Long(7));
+        handles.push(size);
+    }
+    let tags = [("request", "Produce")];
+    let _total = registry.histogram(&network::REQUEST_METRICS_TOTAL_TIME_MS, &tags);
+    let page = text(&pages.render_main(Format::Text));
+    assert_eq!(page.matches("\nkafka_log_log_size{").count(), 300);
+    assert_eq!(page.matches("\nkafka_network_requestmetrics_totaltimems{").count(), 6);
+    handles.truncate(10);
+    let page = text(&pages.render_main(Format::Text));
+    assert_eq!(page.matches("\nkafka_log_log_size{").count(), 10);
+}
