@@ -3,7 +3,8 @@
 //!
 //! Steps that come faster than subscribers take them are merged, so that nothing piles up.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
@@ -11,6 +12,7 @@ use pharos_base::Offset;
 use tokio::sync::{Notify, watch};
 
 use crate::image::{MetadataDelta, MetadataImage};
+use crate::metrics::LoaderMetrics;
 use crate::quorum::Commit;
 
 /// Is told of a step: the image before, the image after, and what differs. It may block on a disk;
@@ -28,6 +30,7 @@ struct Inner {
     pending: Mutex<Option<Commit>>,
     wake: Notify,
     subscribers: Mutex<Vec<Subscriber>>,
+    metrics: OnceLock<LoaderMetrics>,
 }
 
 impl Default for ImagePublisher {
@@ -45,6 +48,7 @@ impl ImagePublisher {
             pending: Mutex::new(None),
             wake: Notify::new(),
             subscribers: Mutex::new(Vec::new()),
+            metrics: OnceLock::new(),
         }))
     }
 
@@ -82,6 +86,11 @@ impl ImagePublisher {
         self.0.published.subscribe()
     }
 
+    /// Measures what is published from now on; the first that is given stays.
+    pub(crate) fn measure(&self, metrics: LoaderMetrics) {
+        let _first_stays = self.0.metrics.set(metrics);
+    }
+
     /// Hands over a committed step; returns at once.
     pub(crate) fn offer(&self, commit: Commit) {
         let mut pending = self.0.pending.lock();
@@ -89,6 +98,7 @@ impl ImagePublisher {
             Some(waiting) => {
                 waiting.image = commit.image;
                 waiting.delta.merge(commit.delta);
+                waiting.from_snapshot |= commit.from_snapshot;
             }
             none => *none = Some(commit),
         }
@@ -113,6 +123,7 @@ impl ImagePublisher {
 
     /// Subscribers first: once readers see a topic, its logs are there.
     pub(crate) fn publish(&self, commit: Commit) {
+        let started = Instant::now();
         let subscribers = self.0.subscribers.lock();
         let before = self.current();
         if !commit.delta.is_empty() {
@@ -123,6 +134,15 @@ impl ImagePublisher {
         let offset = commit.image.last_offset();
         self.0.current.store(commit.image);
         drop(subscribers);
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.published(&commit.delta, started.elapsed());
+            if commit.from_snapshot {
+                metrics.snapshot_loaded();
+            }
+            if commit.delta.features_changed {
+                metrics.follow(&self.load(), self);
+            }
+        }
         self.0.published.send_replace(offset);
     }
 }
@@ -144,7 +164,7 @@ mod tests {
             last_epoch: LeaderEpoch(1),
             last_timestamp_ms: 0,
         });
-        Commit { image: Arc::new(image), delta }
+        Commit { image: Arc::new(image), delta, from_snapshot: false }
     }
 
     #[test]

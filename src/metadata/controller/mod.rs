@@ -4,9 +4,9 @@
 //! It speaks Kafka's messages, so that a broker in the same process and one behind a socket take
 //! the same way.
 
-mod figures;
 mod jobs;
 mod proposer;
+mod quorum_state;
 mod start;
 
 #[cfg(test)]
@@ -15,7 +15,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pharos_base::{BrokerId, Clock, Offset};
 use pharos_protocol::messages::{
@@ -32,15 +31,15 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-pub use figures::{ControllerFigures, QuorumFigures, ReplicaFigures};
 pub use start::ControllerOptions;
 
 use crate::decide::{
     ControllerSettings, Decision, alter_partition, brokers, configs, create_partitions,
     create_topics, delete_topics, elect_leaders, features, producer_ids,
 };
+use crate::metrics::ControllerMetrics;
 use crate::publish::ImagePublisher;
-use crate::quorum::{LogStore, MachineView, Raft};
+use crate::quorum::{Quorum, failure};
 use jobs::{Job, Turn};
 
 /// Longest wait of a request for its turn and for the quorum.
@@ -72,13 +71,11 @@ pub struct Controller(Arc<Inner>);
 
 struct Inner {
     jobs: mpsc::Sender<Job>,
-    raft: Raft,
-    log: LogStore,
-    view: Arc<ArcSwap<MachineView>>,
+    quorum: Arc<Quorum>,
     publisher: ImagePublisher,
     settings: Arc<ControllerSettings>,
     clock: Clock,
-    figures: Arc<ControllerFigures>,
+    metrics: Arc<ControllerMetrics>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -98,17 +95,16 @@ impl Controller {
             Ok(Some(response)) => Ok(response),
             Ok(None) => Err(self.unavailable()),
             Err(_) => {
-                self.0.figures.operation_timed_out();
+                self.0.metrics.operation_timed_out();
                 Err(ControllerError::TimedOut)
             }
         }
     }
 
     fn unavailable(&self) -> ControllerError {
-        let metrics = self.0.raft.metrics().borrow().clone();
-        match metrics.running_state {
-            Err(fatal) => ControllerError::Stopped(fatal.to_string()),
-            Ok(()) => ControllerError::NotController { leader: self.active_controller() },
+        match self.0.quorum.failure() {
+            Some(reason) => ControllerError::Stopped(reason),
+            None => ControllerError::NotController { leader: self.active_controller() },
         }
     }
 
@@ -271,13 +267,12 @@ impl Controller {
 
     /// The node that leads the quorum.
     pub fn active_controller(&self) -> Option<BrokerId> {
-        let leader = self.0.raft.metrics().borrow().current_leader?;
-        i32::try_from(leader).ok().map(BrokerId)
+        self.0.quorum.leader()
     }
 
     /// Offset of the last record that this node knows to be committed; −1 before the first.
     pub fn last_committed_offset(&self) -> Offset {
-        Offset(self.0.view.load().next_offset - 1)
+        Offset(self.0.quorum.view().next_offset - 1)
     }
 
     /// Where images are published; for a broker in the same process.
@@ -290,18 +285,13 @@ impl Controller {
         &self.0.settings
     }
 
-    /// Counters of the controller's work.
-    pub fn figures(&self) -> &Arc<ControllerFigures> {
-        &self.0.figures
-    }
-
     /// Waits until the quorum stops for good, and says why: the process cannot go on.
     pub async fn stopped(&self) -> ControllerError {
-        let mut metrics = self.0.raft.metrics();
+        let mut metrics = self.0.quorum.metrics();
         loop {
-            let state = metrics.borrow_and_update().running_state.clone();
-            if let Err(fatal) = state {
-                return ControllerError::Stopped(fatal.to_string());
+            let reason = failure(&metrics.borrow_and_update());
+            if let Some(reason) = reason {
+                return ControllerError::Stopped(reason);
             }
             if metrics.changed().await.is_err() {
                 return ControllerError::Stopped("it was shut down".to_owned());
@@ -311,8 +301,7 @@ impl Controller {
 
     /// Stops proposing and publishing, and closes the log.
     pub async fn shutdown(&self) {
-        // A panic of its core is reported by `stopped`.
-        let _ = self.0.raft.shutdown().await;
+        self.0.quorum.shutdown().await;
         for task in self.0.tasks.lock().drain(..) {
             task.abort();
         }

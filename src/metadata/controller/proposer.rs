@@ -7,20 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use openraft::ServerState;
-use openraft::error::{ClientWriteError, RaftError};
 use pharos_base::{BrokerId, Clock};
 use pharos_protocol::messages::NoOpRecord;
 use tokio::sync::{mpsc, watch};
 
-use super::figures::ControllerFigures;
 use super::jobs::{Job, Pending, Turn};
 use crate::decide::{ConfigRules, ControllerSettings, Facts, MAX_RECORDS_PER_REQUEST};
 use crate::decide::{brokers, elect_leaders};
 use crate::image::{ControllerRegistration, MetadataDelta, MetadataImage};
 use crate::lease::Leases;
-use crate::quorum::{MachineView, Proposal, Raft};
+use crate::metrics::ControllerMetrics;
+use crate::quorum::{MachineView, Proposal, Quorum, RaftMetrics, Role, role};
 use crate::record::{MetadataRecord, encode_batch};
 
 /// Most requests that share an entry.
@@ -28,30 +25,14 @@ const MAX_JOBS_PER_ENTRY: usize = 256;
 /// How long to wait when there is no deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
-pub(super) type RaftMetrics = openraft::RaftMetrics<u64, openraft::BasicNode>;
-
-/// What this node is at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// It leads in this term and has applied all that came before.
-    Leading(u64),
-    /// Another node leads.
-    Following,
-    /// There is no leader that it knows of, or it has not caught up with itself.
-    Waiting,
-    /// The quorum stopped.
-    Stopped,
-}
-
 /// Everything that the proposer works with.
 pub(super) struct Proposer {
-    pub raft: Raft,
-    pub view: Arc<ArcSwap<MachineView>>,
+    pub quorum: Arc<Quorum>,
     pub jobs: mpsc::Receiver<Job>,
     pub settings: Arc<ControllerSettings>,
     pub rules: Arc<dyn ConfigRules>,
     pub clock: Clock,
-    pub figures: Arc<ControllerFigures>,
+    pub metrics: Arc<ControllerMetrics>,
     /// Records of a cluster's first entry.
     pub bootstrap: Vec<MetadataRecord>,
     pub registration: ControllerRegistration,
@@ -63,13 +44,15 @@ pub(super) struct Proposer {
 impl Proposer {
     /// Works until the quorum stops.
     pub async fn run(mut self) {
-        let mut metrics = self.raft.metrics();
+        let mut metrics = self.quorum.metrics();
         let mut led_before = None;
+        let mut waiting_since = self.clock.monotonic();
         loop {
             match role(&mut metrics) {
                 Role::Leading(term) => {
                     if led_before != Some(term) {
                         led_before = Some(term);
+                        self.metrics.elected(self.clock.monotonic().saturating_sub(waiting_since));
                         self.begin(term).await;
                     }
                     if !self.step(term, &mut metrics).await {
@@ -77,7 +60,8 @@ impl Proposer {
                     }
                 }
                 Role::Following => {
-                    self.figures.set_active(false);
+                    self.metrics.set_active(false);
+                    waiting_since = self.clock.monotonic();
                     tokio::select! {
                         changed = metrics.changed() => if changed.is_err() { return },
                         // Dropping a job tells its asker to look elsewhere.
@@ -85,13 +69,13 @@ impl Proposer {
                     }
                 }
                 Role::Waiting => {
-                    self.figures.set_active(false);
+                    self.metrics.set_active(false);
                     if metrics.changed().await.is_err() {
                         return;
                     }
                 }
                 Role::Stopped => {
-                    self.figures.set_active(false);
+                    self.metrics.set_active(false);
                     return;
                 }
             }
@@ -105,7 +89,7 @@ impl Proposer {
     /// The first acts of a new leader: every broker gets its time, a new cluster its features, and
     /// this controller its registration.
     async fn begin(&mut self, term: u64) {
-        let image = self.view.load().image.clone();
+        let image = self.quorum.view().image.clone();
         let now_ms = self.now_ms();
         self.leases.begin(&image, now_ms);
         self.last_write_ms = now_ms;
@@ -119,13 +103,13 @@ impl Proposer {
             records.push(MetadataRecord::RegisterController(self.registration.to_record()));
         }
         tracing::info!(term, "this node is the active controller");
-        self.figures.elected();
         self.propose(term, records, Vec::new()).await;
     }
 
     /// One round: wait for work, decide it, propose it. False when there will be no more work.
     async fn step(&mut self, term: u64, metrics: &mut watch::Receiver<RaftMetrics>) -> bool {
         let mut waiting = Vec::new();
+        let pause = self.until_deadline();
         tokio::select! {
             biased;
             job = self.jobs.recv() => match job {
@@ -133,7 +117,7 @@ impl Proposer {
                 None => return false,
             },
             changed = metrics.changed() => return changed.is_ok(),
-            () = tokio::time::sleep(self.until_deadline()) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         while waiting.len() < MAX_JOBS_PER_ENTRY
             && let Ok(job) = self.jobs.try_recv()
@@ -145,16 +129,16 @@ impl Proposer {
         }
         let started = self.clock.monotonic();
         for job in &waiting {
-            self.figures.job_started(started.saturating_sub(job.queued));
+            self.metrics.job_started(started.saturating_sub(job.queued));
         }
         let count = waiting.len();
         self.decide_all(term, waiting).await;
-        self.figures.jobs_done(count, self.clock.monotonic().saturating_sub(started));
+        self.metrics.jobs_done(count, self.clock.monotonic().saturating_sub(started));
         true
     }
 
     fn until_deadline(&self) -> Duration {
-        let image = &self.view.load().image;
+        let image = &self.quorum.view().image.clone();
         let idle = self.settings.max_idle_interval_ms;
         let deadlines = [
             self.leases.next_deadline_ms(image),
@@ -172,8 +156,7 @@ impl Proposer {
 
     /// Decides what is due and what waits, each against the image that the one before leaves.
     async fn decide_all(&mut self, term: u64, jobs: Vec<Job>) {
-        let view = self.view.load_full();
-        let mut draft = Draft::new(&view);
+        let mut draft = Draft::new(&self.quorum.view());
         self.decide_due(&mut draft);
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -182,12 +165,11 @@ impl Proposer {
             if draft.add(records) {
                 answers.push(answer);
             } else {
-                self.figures.metadata_error();
+                self.metrics.metadata_error();
             }
             if draft.records.len() >= MAX_RECORDS_PER_REQUEST {
-                let full = std::mem::replace(&mut draft, Draft::new(&view));
-                self.propose(term, full.records, std::mem::take(&mut answers)).await;
-                draft = Draft::new(&self.view.load_full());
+                self.propose(term, draft.records, std::mem::take(&mut answers)).await;
+                draft = Draft::new(&self.quorum.view());
             }
         }
         self.propose(term, draft.records, answers).await;
@@ -212,7 +194,7 @@ impl Proposer {
         let now_ms = self.now_ms();
         while let Some(id) = self.leases.expired(&draft.image, now_ms) {
             tracing::warn!(broker = id.0, "fencing a broker whose session has timed out");
-            self.figures.heartbeat_timed_out();
+            self.metrics.heartbeat_timed_out();
             let records = self.fence(draft, id);
             if !draft.add(records) {
                 break;
@@ -249,7 +231,7 @@ impl Proposer {
                 answer();
             }
         }
-        self.figures.set_contacts(self.leases.contacts());
+        self.metrics.set_contacts(self.leases.contacts());
     }
 
     async fn commit(&mut self, term: u64, records: &[MetadataRecord]) -> bool {
@@ -258,42 +240,25 @@ impl Proposer {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::error!("metadata records cannot be written: {error}");
-                self.figures.metadata_error();
+                self.metrics.metadata_error();
                 return false;
             }
         };
         let crc = crc_of(&batch);
-        match self.raft.client_write(Proposal { term, batch }).await {
-            // Another batch than ours: the term had changed before ours was appended.
-            Ok(written) => written.data.crc == crc,
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => false,
-            Err(error) => {
-                tracing::debug!("metadata records were not committed: {error}");
-                false
-            }
+        let started = self.clock.monotonic();
+        let applied = self.quorum.propose(Proposal { term, batch }).await;
+        // Another batch than ours: the term had changed before ours was appended.
+        let committed = applied.is_some_and(|applied| applied.crc == crc);
+        if committed {
+            let took = self.clock.monotonic().saturating_sub(started);
+            self.metrics.committed(records.len(), took);
         }
+        committed
     }
 }
 
 fn crc_of(batch: &[u8]) -> u32 {
     pharos_protocol::batch::RecordBatch::split(batch).map_or(0, |(view, _)| view.header().crc)
-}
-
-fn role(metrics: &mut watch::Receiver<RaftMetrics>) -> Role {
-    let metrics = metrics.borrow_and_update();
-    if metrics.running_state.is_err() {
-        return Role::Stopped;
-    }
-    match metrics.current_leader {
-        Some(leader) if leader == metrics.id && metrics.state == ServerState::Leader => {
-            // Its own first entry is applied: so is all that earlier leaders committed.
-            let term = metrics.current_term;
-            let applied = metrics.last_applied.map(|log_id| log_id.leader_id.term);
-            if applied == Some(term) { Role::Leading(term) } else { Role::Waiting }
-        }
-        Some(leader) if leader != metrics.id => Role::Following,
-        _ => Role::Waiting,
-    }
 }
 
 /// The image with what was decided but not yet proposed.

@@ -94,7 +94,7 @@ pub(super) fn to_batch(
 /// A copy of a batch with its place in the log: these fields lie outside the checksum.
 fn placed(batch: &[u8], base_offset: i64, epoch: i32) -> Result<Bytes, EntryError> {
     let (view, _) = RecordBatch::split(batch)?;
-    let mut header = view.header().clone();
+    let mut header = *view.header();
     header.assign(base_offset, epoch);
     let mut bytes = BytesMut::with_capacity(view.total_len());
     bytes.extend_from_slice(&header.to_bytes());
@@ -151,7 +151,7 @@ pub(super) fn read_control<H: DeserializeOwned>(
     let record = record?;
     let control = ControlRecord::read(record.key, record.value)
         .map_err(|_| EntryError::Unexpected("malformed control"))?;
-    let header = record.headers.iter().find(|header| header.key == HEADER_KEY);
+    let header = record.headers.iter().find(|header| header.key == HEADER_KEY.as_bytes());
     let header = header.and_then(|header| header.value).map(serde_json::from_slice).transpose()?;
     Ok((control.kind(), header))
 }

@@ -49,7 +49,7 @@ pub(crate) struct LogFigures {
 }
 
 impl LogStore {
-    pub fn new(log: LogFile, state: StateFile, clock: Clock) -> Self {
+    pub(super) fn new(log: LogFile, state: StateFile, clock: Clock) -> Self {
         let inner = Inner { log, state, snapshot_end: None };
         Self { inner: Arc::new(Mutex::new(inner)), clock }
     }
@@ -67,6 +67,11 @@ impl LogStore {
     /// Tells where the newest snapshot ends, so that the log can begin there.
     pub fn set_snapshot_end(&self, last: LogId, next_offset: i64) {
         self.inner.lock().snapshot_end = Some((last, next_offset));
+    }
+
+    /// Term of the last entry; 0 before the first.
+    pub fn last_term(&self) -> u64 {
+        self.inner.lock().log.last_log_id().map_or(0, |log_id| log_id.leader_id.term)
     }
 
     /// The node that this voter voted for last, with the term.
@@ -229,7 +234,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
         let done = self.append_all(entries).await;
-        let told = done.as_ref().map(|()| ()).map_err(|error| io::Error::from(error.kind()));
+        let told = match &done {
+            Ok(()) => Ok(()),
+            Err(error) => Err(io::Error::from(error.kind())),
+        };
         callback.log_io_completed(told);
         done.map_err(|error| StorageIOError::write_logs(&error).into())
     }

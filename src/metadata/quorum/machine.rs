@@ -23,6 +23,8 @@ use crate::record::decode_batch;
 pub(crate) struct Commit {
     pub image: Arc<MetadataImage>,
     pub delta: MetadataDelta,
+    /// Whether it came from a snapshot and not from entries.
+    pub from_snapshot: bool,
 }
 
 /// Where the machine stands, for whoever looks at it from outside.
@@ -83,16 +85,16 @@ impl Machine {
             last_applied: snapshot.meta.last_log_id,
             bytes_since_snapshot: 0,
         }));
-        (self.sink)(Commit { image, delta });
+        (self.sink)(Commit { image, delta, from_snapshot: true });
     }
 
     fn apply_entry(
         &mut self,
-        entry: Entry,
+        entry: &Entry,
         view: &mut MachineView,
         image: &mut MetadataImage,
         delta: &mut MetadataDelta,
-    ) -> Result<Applied, StorageError> {
+    ) -> Result<Applied, String> {
         let base_offset = view.next_offset;
         let mut timestamp_ms = image.provenance().last_timestamp_ms;
         let mut crc = 0;
@@ -103,8 +105,7 @@ impl Machine {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
             }
             EntryPayload::Normal(proposal) => {
-                let told = apply_batch(proposal, image, delta)
-                    .map_err(|reason| unsound(entry.log_id, &reason))?;
+                let told = apply_batch(proposal, image, delta)?;
                 view.next_offset += told.records;
                 view.bytes_since_snapshot += proposal.batch.len() as u64;
                 timestamp_ms = told.timestamp_ms;
@@ -170,12 +171,13 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let mut delta = MetadataDelta::default();
         let mut applied = Vec::new();
         for entry in entries {
-            applied.push(self.apply_entry(entry, &mut view, &mut image, &mut delta)?);
+            let told = self.apply_entry(&entry, &mut view, &mut image, &mut delta);
+            applied.push(told.map_err(|reason| unsound(entry.log_id, &reason))?);
         }
         let image = Arc::new(image);
         view.image = image.clone();
         self.view.store(Arc::new(view));
-        (self.sink)(Commit { image, delta });
+        (self.sink)(Commit { image, delta, from_snapshot: false });
         Ok(applied)
     }
 

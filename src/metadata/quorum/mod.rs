@@ -8,6 +8,7 @@ mod log_file;
 mod log_store;
 mod machine;
 mod network;
+mod node;
 mod snapshot_file;
 mod state_file;
 
@@ -25,8 +26,9 @@ pub(crate) use entry::{EntryError, control_batch};
 pub(crate) use log_store::LogStore;
 pub(crate) use machine::{Commit, Machine, MachineView};
 pub(crate) use network::Alone;
-pub(crate) use snapshot_file::Snapshots;
-pub(crate) use state_file::StateFile;
+pub(crate) use node::{Quorum, QuorumOptions, RaftMetrics, Role, failure, role};
+pub(crate) use snapshot_file::{Snapshots, joined};
+pub(crate) use state_file::{STATE_FILE, StateFile};
 
 /// Directory of the metadata log inside its log directory.
 pub const METADATA_DIRECTORY: &str = "__cluster_metadata-0";

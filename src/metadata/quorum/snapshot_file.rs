@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use pharos_base::{LeaderEpoch, Offset};
 use pharos_protocol::batch::{ControlRecord, RecordBatch};
+use pharos_protocol::encode_to_bytes;
 use pharos_protocol::messages::{SnapshotFooterRecord, SnapshotHeaderRecord};
-use pharos_protocol::{Message as _, encode_to_bytes};
 use pharos_storage::fs::{Fs, Open, read_file};
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +159,7 @@ pub(crate) fn joined(batches: &[Bytes]) -> Result<Bytes, EntryError> {
     let mut offset = 0;
     for batch in batches {
         let (view, _) = RecordBatch::split(batch)?;
-        let mut header = view.header().clone();
+        let mut header = *view.header();
         header.assign(offset, 0);
         offset = header.next_offset();
         bytes.extend_from_slice(&header.to_bytes());

@@ -1,0 +1,290 @@
+//! Log directories before anything is opened in them: which cluster and node they belong to, and
+//! the first formatting of fresh ones. Nothing unknown is ever formatted over.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use pharos_base::{BrokerId, TopicId};
+use pharos_protocol::batch::{ControlRecord, batches};
+use pharos_protocol::encode_to_bytes;
+use pharos_protocol::messages::{SnapshotFooterRecord, SnapshotHeaderRecord};
+use pharos_storage::MetaProperties;
+use pharos_storage::fs::{Fs, read_file, replace_file};
+use thiserror::Error;
+
+use crate::image::{GROUP_VERSION, METADATA_VERSION, feature_record};
+use crate::quorum::{METADATA_DIRECTORY, QuorumError, STATE_FILE, control_batch, joined};
+use crate::record::{MetadataRecord, decode_batch, encode_batch};
+
+/// Kafka's file with the records of a cluster's first entry.
+const BOOTSTRAP_FILE: &str = "bootstrap.checkpoint";
+/// Longest such file that is read.
+const MAX_BOOTSTRAP_BYTES: u64 = 1 << 20;
+/// Longest cluster id.
+const MAX_CLUSTER_ID_BYTES: usize = 255;
+/// What may lie in a directory that was not formatted yet: locks, and the rest of a formatting
+/// that was interrupted.
+const IGNORED: [&str; 6] = [
+    ".lock",
+    "lost+found",
+    BOOTSTRAP_FILE,
+    "bootstrap.checkpoint.tmp",
+    "meta.properties.tmp",
+    ".kafka_cleanshutdown",
+];
+
+/// Why log directories are refused: one line that names the directory.
+#[derive(Debug, Error)]
+pub enum FormatError {
+    /// A directory cannot be read or written.
+    #[error("log directory {dir}: {source}")]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// `meta.properties` cannot be read or written.
+    #[error(transparent)]
+    MetaProperties(#[from] pharos_storage::StorageError),
+    /// The directory belongs to another cluster.
+    #[error("log directory {dir} belongs to cluster {found}, not {expected}")]
+    OtherCluster {
+        /// The directory.
+        dir: PathBuf,
+        /// Cluster of the directory.
+        found: String,
+        /// Cluster of the configuration, or of the other directories.
+        expected: String,
+    },
+    /// The directory belongs to another node.
+    #[error("log directory {dir} belongs to node {found}, not {expected} (node.id)")]
+    OtherNode {
+        /// The directory.
+        dir: PathBuf,
+        /// Node of the directory.
+        found: i32,
+        /// `node.id`.
+        expected: BrokerId,
+    },
+    /// The directory holds the metadata log of an Apache Kafka node.
+    #[error(
+        "log directory {dir} holds the metadata log of Apache Kafka, which cannot be imported: \
+         use an empty directory"
+    )]
+    KafkaMetadata {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The directory is not formatted, yet not empty.
+    #[error("log directory {dir} is not formatted, yet it holds {name}: use an empty directory")]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+        /// What it holds.
+        name: String,
+    },
+    /// Two directories with one id.
+    #[error("log directories {first} and {second} have the same directory.id: one is a copy")]
+    SameDirectory {
+        /// One directory.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// The wanted cluster id is none.
+    #[error("cluster id {0:?} is not valid: expected 1 to 255 visible ASCII characters")]
+    BadClusterId(String),
+    /// The bootstrap records cannot be made.
+    #[error("the bootstrap records cannot be written: {0}")]
+    Bootstrap(String),
+}
+
+/// What directories are opened for.
+#[derive(Clone, Debug)]
+pub struct FormatOptions {
+    /// `node.id`.
+    pub node_id: BrokerId,
+    /// The cluster id that is asked for (CLUSTER_ID); `None` takes the directories' own, or a new
+    /// one.
+    pub cluster_id: Option<String>,
+    /// `log.dirs`.
+    pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`, or the first of `log.dirs`.
+    pub metadata_log_dir: PathBuf,
+}
+
+/// Formatted directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormattedDirectories {
+    /// Id of the cluster.
+    pub cluster_id: String,
+    /// Directories with their ids, in the order of the configuration.
+    pub directories: Vec<(PathBuf, TopicId)>,
+    /// Whether none was formatted before.
+    pub fresh: bool,
+}
+
+impl FormattedDirectories {
+    /// The id of a directory.
+    pub fn directory_id(&self, dir: &Path) -> Option<TopicId> {
+        self.directories.iter().find(|(path, _)| path == dir).map(|(_, id)| *id)
+    }
+}
+
+/// Checks the directories and formats those that are empty. Blocks on the disk.
+///
+/// # Errors
+/// [`FormatError`] when one belongs elsewhere, or holds what is not ours.
+pub fn open_directories(
+    fs: &dyn Fs,
+    options: &FormatOptions,
+) -> Result<FormattedDirectories, FormatError> {
+    let mut cluster_id = options.cluster_id.clone();
+    if let Some(id) = &cluster_id {
+        check_cluster_id(id)?;
+    }
+    let mut dirs = options.log_dirs.clone();
+    if !dirs.contains(&options.metadata_log_dir) {
+        dirs.push(options.metadata_log_dir.clone());
+    }
+    let mut found = Vec::with_capacity(dirs.len());
+    for dir in &dirs {
+        let properties = inspect(fs, dir, options.node_id)?;
+        if let Some(properties) = &properties {
+            let expected = cluster_id.get_or_insert_with(|| properties.cluster_id.clone());
+            if *expected != properties.cluster_id {
+                let (found, expected) = (properties.cluster_id.clone(), expected.clone());
+                return Err(FormatError::OtherCluster { dir: dir.clone(), found, expected });
+            }
+        }
+        found.push(properties);
+    }
+    let fresh = found.iter().all(Option::is_none);
+    let cluster_id = cluster_id.unwrap_or_else(|| TopicId::random().to_string());
+    if fresh {
+        write_bootstrap(fs, &options.metadata_log_dir)?;
+    }
+    let mut directories: Vec<(PathBuf, TopicId)> = Vec::with_capacity(dirs.len());
+    for (dir, properties) in dirs.into_iter().zip(found) {
+        let id = directory_id(fs, &dir, properties, &cluster_id, options.node_id)?;
+        if let Some((first, _)) = directories.iter().find(|(_, other)| *other == id) {
+            let first = first.clone();
+            return Err(FormatError::SameDirectory { first, second: dir });
+        }
+        directories.push((dir, id));
+    }
+    Ok(FormattedDirectories { cluster_id, directories, fresh })
+}
+
+fn check_cluster_id(id: &str) -> Result<(), FormatError> {
+    let visible = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible && id.len() <= MAX_CLUSTER_ID_BYTES {
+        return Ok(());
+    }
+    Err(FormatError::BadClusterId(id.chars().take(MAX_CLUSTER_ID_BYTES).collect()))
+}
+
+/// What a directory says of itself; `None` when it is empty and can be formatted.
+fn inspect(
+    fs: &dyn Fs,
+    dir: &Path,
+    node_id: BrokerId,
+) -> Result<Option<MetaProperties>, FormatError> {
+    let io = |source| FormatError::Io { dir: dir.to_owned(), source };
+    fs.create_dir_all(dir).map_err(io)?;
+    let listing = fs.list(dir).map_err(io)?;
+    if listing.iter().any(|entry| entry.name == METADATA_DIRECTORY) {
+        let files = fs.list(&dir.join(METADATA_DIRECTORY)).map_err(io)?;
+        let ours = files.iter().any(|entry| entry.name == STATE_FILE);
+        if !ours && !files.is_empty() {
+            return Err(FormatError::KafkaMetadata { dir: dir.to_owned() });
+        }
+    }
+    if let Some(properties) = MetaProperties::read(fs, dir)? {
+        if properties.node_id != node_id.0 {
+            return Err(FormatError::OtherNode {
+                dir: dir.to_owned(),
+                found: properties.node_id,
+                expected: node_id,
+            });
+        }
+        return Ok(Some(properties));
+    }
+    match listing.into_iter().find(|entry| !IGNORED.contains(&entry.name.as_str())) {
+        Some(entry) => Err(FormatError::NotEmpty { dir: dir.to_owned(), name: entry.name }),
+        None => Ok(None),
+    }
+}
+
+fn directory_id(
+    fs: &dyn Fs,
+    dir: &Path,
+    properties: Option<MetaProperties>,
+    cluster_id: &str,
+    node_id: BrokerId,
+) -> Result<TopicId, FormatError> {
+    if let Some(id) = properties.and_then(|properties| properties.directory_id) {
+        return Ok(id);
+    }
+    let id = TopicId::random();
+    let properties = MetaProperties {
+        cluster_id: cluster_id.to_owned(),
+        node_id: node_id.0,
+        directory_id: Some(id),
+    };
+    properties.write(fs, dir)?;
+    Ok(id)
+}
+
+/// The records that a new cluster begins with: the features that this build finalizes.
+fn default_records() -> Vec<MetadataRecord> {
+    vec![feature_record(METADATA_VERSION, 30), feature_record(GROUP_VERSION, 1)]
+}
+
+fn write_bootstrap(fs: &dyn Fs, dir: &Path) -> Result<(), FormatError> {
+    let bytes = bootstrap_bytes().map_err(FormatError::Bootstrap)?;
+    let written = replace_file(fs, &dir.join(BOOTSTRAP_FILE), &bytes);
+    written.map_err(|source| FormatError::Io { dir: dir.to_owned(), source })
+}
+
+fn bootstrap_bytes() -> Result<Bytes, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let none: Option<&()> = None;
+    let header = encode_to_bytes(&SnapshotHeaderRecord::default(), 0).map_err(|it| text(&it))?;
+    let footer = encode_to_bytes(&SnapshotFooterRecord::default(), 0).map_err(|it| text(&it))?;
+    let control = |record| control_batch(record, none, 0).map_err(|it| text(&it));
+    let parts = [
+        control(ControlRecord::SnapshotHeader(&header))?,
+        encode_batch(&default_records(), 0).map_err(|it| text(&it))?,
+        control(ControlRecord::SnapshotFooter(&footer))?,
+    ];
+    joined(&parts).map_err(|it| text(&it))
+}
+
+/// The records of a directory's bootstrap file; the default ones when it has none.
+pub(crate) fn bootstrap_records(
+    fs: &dyn Fs,
+    dir: &Path,
+) -> Result<Vec<MetadataRecord>, QuorumError> {
+    let path = dir.join(BOOTSTRAP_FILE);
+    let bytes = match read_file(fs, &path, MAX_BOOTSTRAP_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(default_records()),
+        Err(error) => return Err(QuorumError::io(path)(error)),
+    };
+    let read = || -> Result<Vec<MetadataRecord>, String> {
+        let mut records = Vec::new();
+        for batch in batches(&bytes) {
+            let batch = batch.map_err(|error| error.to_string())?;
+            batch.check_crc().map_err(|error| error.to_string())?;
+            if !batch.header().is_control() {
+                records.extend(decode_batch(&batch).map_err(|error| error.to_string())?);
+            }
+        }
+        Ok(records)
+    };
+    read().map_err(|reason| QuorumError::DamagedFile { path, reason })
+}
