@@ -141,6 +141,8 @@ pub(crate) enum Then {
     Join { token: Token, context: Context, request: Box<JoinGroupRequest> },
     /// The leader's assignment is stored: the generation is stable.
     Assigned { group: Arc<str>, generation: i32 },
+    /// A generation without members is stored: the group is empty.
+    Emptied { group: Arc<str>, replies: Vec<(Token, Response)> },
     /// A static member came back under a new id.
     Replaced(Box<Replaced>),
     /// A consumer group became a classic one.
@@ -150,8 +152,13 @@ pub(crate) enum Then {
 impl Then {
     /// Adds an answer to those that leave once the records are written.
     pub(crate) fn also_reply(&mut self, token: Token, response: Response) {
-        if let Self::Reply(replies) | Self::Downgraded { replies, .. } = self {
-            replies.push((token, response));
+        match self {
+            Self::Reply(replies)
+            | Self::Emptied { replies, .. }
+            | Self::Downgraded { replies, .. } => replies.push((token, response)),
+            Self::Join { .. } | Self::Assigned { .. } | Self::Replaced(_) => {
+                debug_assert!(false, "answers of its own");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 //! loop {
 //!     answer(output.replies);                       // each after its offset is committed
 //!     let Some(write) = output.write else { break };
-//!     output = match append(&write.records) {       // one batch
+//!     output = match append(write.batch(now)?) {       // one batch
 //!         Ok(base_offset) => shard.appended(now, write, base_offset),
 //!         Err(error) => shard.failed(now, write, error),
 //!     };
@@ -30,6 +30,8 @@ mod fit;
 mod group;
 mod limits;
 mod list;
+mod load;
+mod metrics;
 mod migrate;
 mod observe;
 pub mod offsets;
@@ -37,9 +39,13 @@ mod placement;
 mod record;
 mod response;
 mod shard;
+#[cfg(test)]
+mod simulation;
 mod step;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests_migrate;
 mod timers;
 mod topics;
 mod view;
@@ -48,6 +54,8 @@ mod wire;
 pub use codec::RecordError;
 pub use config::{Assignor, Config, GroupOverrides, MigrationPolicy};
 pub use event::{Context, Event, Now, Output, Reply, Request, Token, Write};
+pub use load::{LoadError, MAX_LOADED_BATCH_BYTES};
+pub use metrics::GroupMetrics;
 pub use observe::GroupView;
 pub use offsets::Commit;
 pub use placement::partition_for;

@@ -183,6 +183,15 @@ impl Shard {
                     }
                 }
             }
+            Then::Emptied { group: id, replies } => {
+                for (token, response) in replies {
+                    step.reply(token, response.failed(error));
+                }
+                if let Some(Group::Classic(group)) = self.groups.get(&id).map(|entry| &entry.group)
+                {
+                    classic::rebalance::on_empty_failed(group, &mut step);
+                }
+            }
             Then::Join { token, request, .. } => {
                 step.reply(token, classic::join::refusal(&request.member_id, error));
             }
@@ -307,7 +316,7 @@ impl Shard {
     fn after_append(&mut self, now: Now, then: Then, last: i64) -> Output {
         let mut step = self.kit.step(now);
         match then {
-            Then::Reply(replies) => {
+            Then::Reply(replies) | Then::Emptied { replies, .. } => {
                 for (token, response) in replies {
                     step.reply_after(token, Some(last), response);
                 }

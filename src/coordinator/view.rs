@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use pharos_metrics::Sensor;
+
 /// The state of a group as metrics count it, classic and consumer groups apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupState {
@@ -69,8 +71,25 @@ impl GroupState {
 #[derive(Clone, Debug, Default)]
 pub struct Tally(Arc<Figures>);
 
+/// Where counters are also counted by time, for beans with rates.
+#[derive(Clone)]
+pub(crate) struct Sensors {
+    pub commits: Sensor,
+    pub expirations: Sensor,
+    pub deletions: Sensor,
+    pub classic_rebalances: Sensor,
+    pub consumer_rebalances: Sensor,
+}
+
+impl std::fmt::Debug for Sensors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sensors")
+    }
+}
+
 #[derive(Debug, Default)]
 struct Figures {
+    sensors: Option<Sensors>,
     groups: [AtomicI64; 8],
     offsets: AtomicI64,
     classic_rebalances: AtomicU64,
@@ -134,24 +153,39 @@ impl Tally {
         self.0.deletions.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn with_sensors(sensors: Sensors) -> Self {
+        Self(Arc::new(Figures { sensors: Some(sensors), ..Figures::default() }))
+    }
+
     pub(crate) fn classic_rebalance_completed(&self) {
-        self.0.classic_rebalances.fetch_add(1, Ordering::Relaxed);
+        self.count(&self.0.classic_rebalances, 1, |sensors| &sensors.classic_rebalances);
     }
 
     pub(crate) fn consumer_rebalance_started(&self) {
-        self.0.consumer_rebalances.fetch_add(1, Ordering::Relaxed);
+        self.count(&self.0.consumer_rebalances, 1, |sensors| &sensors.consumer_rebalances);
     }
 
     pub(crate) fn offsets_committed(&self, count: usize) {
-        self.0.commits.fetch_add(count as u64, Ordering::Relaxed);
+        self.count(&self.0.commits, count, |sensors| &sensors.commits);
     }
 
     pub(crate) fn offsets_expired(&self, count: usize) {
-        self.0.expirations.fetch_add(count as u64, Ordering::Relaxed);
+        self.count(&self.0.expirations, count, |sensors| &sensors.expirations);
     }
 
     pub(crate) fn offsets_deleted(&self, count: usize) {
-        self.0.deletions.fetch_add(count as u64, Ordering::Relaxed);
+        self.count(&self.0.deletions, count, |sensors| &sensors.deletions);
+    }
+
+    fn count(&self, counter: &AtomicU64, count: usize, sensor: impl Fn(&Sensors) -> &Sensor) {
+        if count == 0 {
+            return;
+        }
+        counter.fetch_add(count as u64, Ordering::Relaxed);
+        if let Some(sensors) = &self.0.sensors {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            sensor(sensors).record(f64::from(count));
+        }
     }
 
     /// A group changed from one state to another; `None` stands for not being there.

@@ -12,6 +12,9 @@ use crate::step::Step;
 use crate::timers::Timer;
 use crate::wire::ErrorCode;
 
+/// When to try again to store that a group is empty.
+const EMPTY_RETRY_MS: i32 = 5_000;
+
 /// Starts a rebalance, or ends the gathering of the one under way if nobody is missing.
 pub(crate) fn prepare_or_complete(group: &mut ClassicGroup, step: &mut Step<'_>) {
     match group.phase {
@@ -96,16 +99,14 @@ pub(crate) fn complete(group: &mut ClassicGroup, step: &mut Step<'_>) {
 }
 
 fn start_generation(group: &mut ClassicGroup, step: &mut Step<'_>) {
-    group.generation = group.generation.wrapping_add(1).max(0);
+    let generation = group.generation.wrapping_add(1).max(0);
+    if group.members.is_empty() {
+        return store_empty(group, step, generation);
+    }
+    group.generation = generation;
     group.pending_syncs.clear();
     group.protocol = group.select_protocol();
     group.subscribed_topics = group.compute_subscribed_topics();
-    if group.members.is_empty() {
-        group.enter(Phase::Empty, step.now.wall_ms);
-        let record = group.record(&HashMap::new());
-        step.write(vec![record], Then::Reply(Vec::new()));
-        return;
-    }
     group.enter(Phase::CompletingRebalance, step.now.wall_ms);
     tracing::info!(
         group = %group.id,
@@ -118,6 +119,21 @@ fn start_generation(group: &mut ClassicGroup, step: &mut Step<'_>) {
         group.pending_syncs.insert(id);
     }
     step.schedule(Timer::ClassicSync(group.id.clone()), group.rebalance_timeout_ms());
+}
+
+/// Stores a generation without members; the group is empty when that is done, not before.
+fn store_empty(group: &ClassicGroup, step: &mut Step<'_>, generation: i32) {
+    let mut empty = ClassicGroup::new(group.id.clone(), step.now.wall_ms);
+    empty.protocol_type.clone_from(&group.protocol_type);
+    empty.generation = generation;
+    let record = empty.record(&HashMap::new());
+    let then = Then::Emptied { group: group.id.clone(), replies: Vec::new() };
+    step.write(vec![record], then);
+}
+
+/// A generation without members could not be stored: another try follows.
+pub(crate) fn on_empty_failed(group: &ClassicGroup, step: &mut Step<'_>) {
+    step.schedule(Timer::ClassicJoin(group.id.clone()), EMPTY_RETRY_MS);
 }
 
 fn answer_join(group: &mut ClassicGroup, step: &mut Step<'_>, id: &Arc<str>) {

@@ -17,7 +17,7 @@ pub(crate) mod target;
 pub(crate) mod validate;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use group::ConsumerGroup;
 
