@@ -199,7 +199,8 @@ fn inspect(
     if listing.iter().any(|entry| entry.name == METADATA_DIRECTORY) {
         let files = fs.list(&dir.join(METADATA_DIRECTORY)).map_err(io)?;
         let ours = files.iter().any(|entry| entry.name == STATE_FILE);
-        if !ours && !files.is_empty() {
+        // A kill while the very first file was written leaves only the beginning of our own.
+        if !ours && files.iter().any(|entry| !entry.name.starts_with(STATE_FILE)) {
             return Err(FormatError::KafkaMetadata { dir: dir.to_owned() });
         }
     }

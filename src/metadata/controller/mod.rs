@@ -10,6 +10,8 @@ mod quorum_state;
 mod start;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

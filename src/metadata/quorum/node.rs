@@ -189,6 +189,12 @@ impl Quorum {
         }
     }
 
+    /// Openraft's own handle, for tests that play the network or force a purge.
+    #[cfg(test)]
+    pub fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
     /// Stops openraft.
     pub async fn shutdown(&self) {
         if let Err(error) = self.raft.shutdown().await {
