@@ -139,6 +139,11 @@ impl Consumer {
         self.positions.seek(partition, to);
     }
 
+    /// Goes on where auto.offset.reset says, whatever is committed.
+    pub fn seek_by_policy(&mut self, partition: &TopicPartition) {
+        self.positions.reset(partition);
+    }
+
     /// The next record to hand out, once known.
     pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
         self.positions.get(partition)?.position

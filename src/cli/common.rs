@@ -1,0 +1,133 @@
+//! What the tools share: properties from flags, a runtime, an admin, names of errors.
+
+use std::future::Future;
+
+use anyhow::{Context, Result, bail};
+use pharos_base::BrokerId;
+use pharos_client::{Admin, ClientError, Properties};
+use pharos_protocol::ErrorCode;
+use regex::Regex;
+
+use crate::args::Args;
+
+/// Runs async work of a tool to its end.
+///
+/// # Errors
+/// Those of the work, or of the system when no runtime can be had.
+pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let outcome = runtime.block_on(work);
+    // A thread that still waits for the terminal's next line must not hold the end up.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The properties of `--command-config` with the bootstrap list of the flags.
+///
+/// # Errors
+/// When the file cannot be read or no bootstrap flag was given.
+pub fn admin_properties(args: &Args) -> Result<Properties> {
+    let mut properties = match args.one("command-config")? {
+        Some(file) => Properties::read(file)?,
+        None => Properties::new(),
+    };
+    match (args.one("bootstrap-server")?, args.one("bootstrap-controller")?) {
+        (Some(_), Some(_)) => {
+            bail!("--bootstrap-server and --bootstrap-controller cannot be given together")
+        }
+        (Some(servers), None) => properties.set("bootstrap.servers", servers),
+        (None, Some(controllers)) => properties.set("bootstrap.controllers", controllers),
+        (None, None) if properties.get("bootstrap.servers").is_some() => {}
+        (None, None) => bail!("--bootstrap-server must be specified"),
+    }
+    properties.set_default("client.id", "adminclient-1");
+    Ok(properties)
+}
+
+/// An admin for the flags.
+///
+/// # Errors
+/// As [`admin_properties`], or a property that is not allowed.
+pub fn admin(args: &Args) -> Result<Admin> {
+    Ok(Admin::from_properties(&admin_properties(args)?)?)
+}
+
+/// A pattern of topic names as Kafka's `IncludeList` reads it: a list separated by commas or `|`,
+/// quotes and blanks left out, each a regular expression for the whole name.
+///
+/// # Errors
+/// When it is no regular expression.
+pub fn include_list(raw: &str) -> Result<Regex> {
+    let cleaned: String = raw.chars().filter(|c| !matches!(c, '"' | '\'' | ' ')).collect();
+    let pattern = cleaned.replace(',', "|");
+    Regex::new(&format!("^(?:{pattern})$")).with_context(|| format!("{raw} is an invalid regex"))
+}
+
+/// Ids joined by commas.
+pub fn join_ids(ids: &[BrokerId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The name of Kafka's exception for a code, as its tools print it.
+pub fn exception(code: ErrorCode) -> String {
+    let special = match code {
+        ErrorCode::NonEmptyGroup => Some("GroupNotEmptyException"),
+        ErrorCode::TopicAlreadyExists => Some("TopicExistsException"),
+        ErrorCode::UnknownServerError => Some("UnknownServerException"),
+        ErrorCode::RequestTimedOut => Some("TimeoutException"),
+        ErrorCode::MessageTooLarge => Some("RecordTooLargeException"),
+        ErrorCode::InvalidConfig => Some("InvalidConfigurationException"),
+        _ => None,
+    };
+    let derived = || {
+        let camel: String = code
+            .name()
+            .split('_')
+            .map(|word| {
+                let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+                format!("{first}{}", rest.to_ascii_lowercase())
+            })
+            .collect();
+        format!("{}Exception", camel.strip_suffix("Exception").unwrap_or(&camel))
+    };
+    let name = special.map_or_else(derived, str::to_owned);
+    format!("org.apache.kafka.common.errors.{name}")
+}
+
+/// An error with the name of Kafka's exception in front, where a broker answered one.
+pub fn with_exception(error: &ClientError) -> String {
+    match error.code() {
+        Some(code) => format!("{}: {error}", exception(code)),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_are_named_as_in_java() {
+        for (code, expected) in [
+            (ErrorCode::UnknownTopicOrPartition, "UnknownTopicOrPartitionException"),
+            (ErrorCode::GroupSubscribedToTopic, "GroupSubscribedToTopicException"),
+            (ErrorCode::NonEmptyGroup, "GroupNotEmptyException"),
+            (ErrorCode::InvalidTopicException, "InvalidTopicException"),
+        ] {
+            assert_eq!(exception(code), format!("org.apache.kafka.common.errors.{expected}"));
+        }
+    }
+
+    #[test]
+    fn include_lists_match_whole_names() {
+        let list = include_list("a.*, b").unwrap();
+        for (name, expected) in [("abc", true), ("b", true), ("bc", false), ("xa", false)] {
+            assert_eq!(list.is_match(name), expected, "{name}");
+        }
+        assert!(include_list("(").is_err());
+    }
+}

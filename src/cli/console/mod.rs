@@ -1,0 +1,7 @@
+//! What the console tools make of lines and records.
+
+mod formatter;
+mod line_reader;
+
+pub use formatter::Formatter;
+pub use line_reader::LineReader;
