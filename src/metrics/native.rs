@@ -238,15 +238,26 @@ impl Family {
     }
 
     fn registered<T>(&self, labels: &[&str], cell: Option<Cell>, handle: T) -> Registered<T> {
-        let key: Box<[Box<str>]> = labels.iter().map(|value| Box::from(*value)).collect();
-        let family = Arc::downgrade(&self.0);
-        Registered::new(handle, move || {
-            let (Some(family), Some(cell)) = (family.upgrade(), cell) else { return };
-            let mut series = family.series.write();
-            if series.live.get(&key).is_some_and(|have| have.same(&cell)) {
-                series.live.remove(&key);
-            }
-        })
+        let labels = labels.iter().map(|value| Box::from(*value)).collect();
+        Registered::series(handle, SeriesGuard { family: Arc::downgrade(&self.0), labels, cell })
+    }
+}
+
+/// Takes a series away when its handle drops.
+pub(crate) struct SeriesGuard {
+    family: Weak<FamilyInner>,
+    labels: Box<[Box<str>]>,
+    cell: Option<Cell>,
+}
+
+impl SeriesGuard {
+    /// Removes the series unless a newer registration of its labels has taken it over.
+    pub(crate) fn leave(&self) {
+        let (Some(family), Some(cell)) = (self.family.upgrade(), &self.cell) else { return };
+        let mut series = family.series.write();
+        if series.live.get(&self.labels).is_some_and(|have| have.same(cell)) {
+            series.live.remove(&self.labels);
+        }
     }
 }
 

@@ -1,17 +1,17 @@
 //! JMX object names: a domain and properties in the order of registration.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest object name that a dump or a rule file may hold.
 pub const MAX_LEN: usize = 16 * 1024;
 
-/// `domain:key=value,key=value`. Values are verbatim, so a quoted one keeps its quotes.
+/// `domain:key=value,key=value`. Values are verbatim, so a quoted one keeps its quotes. Clones
+/// share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectName {
-    text: Box<str>,
+    text: Arc<str>,
     domain_len: u32,
-    /// Ends of each key and value inside `text`.
-    properties: Box<[(u32, u32)]>,
 }
 
 /// Why a text is no object name.
@@ -36,26 +36,13 @@ impl ObjectName {
             return Err(fail("is too long"));
         }
         let (domain, list) = text.split_once(':').ok_or_else(|| fail("has no domain"))?;
-        let mut properties = Vec::new();
-        let mut at = domain.len() + 1;
         for property in split_properties(list).map_err(fail)? {
             let (key, _) = property.split_once('=').ok_or_else(|| fail("lacks a '='"))?;
             if key.is_empty() {
                 return Err(fail("has an empty key"));
             }
-            let key_end = at + key.len();
-            let value_end = at + property.len();
-            properties.push((small(key_end), small(value_end)));
-            at = value_end + 1;
         }
-        if properties.is_empty() {
-            return Err(fail("has no properties"));
-        }
-        Ok(Self {
-            text: text.into(),
-            domain_len: small(domain.len()),
-            properties: properties.into_boxed_slice(),
-        })
+        Ok(Self { text: text.into(), domain_len: u32::try_from(domain.len()).unwrap_or(0) })
     }
 
     /// The part before the colon.
@@ -65,12 +52,8 @@ impl ObjectName {
 
     /// Keys and values in order of registration.
     pub fn properties(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        let starts = std::iter::once(self.domain_len).chain(self.properties.iter().map(|p| p.1));
-        self.properties.iter().zip(starts).map(|(&(key_end, value_end), start)| {
-            let key = self.text.get(start as usize + 1..key_end as usize).unwrap_or_default();
-            let value = self.text.get(key_end as usize + 1..value_end as usize).unwrap_or_default();
-            (key, value)
-        })
+        let list = self.text.get(self.domain_len as usize + 1..).unwrap_or_default();
+        Properties(list).map(|property| property.split_once('=').unwrap_or((property, "")))
     }
 
     /// The value of a property.
@@ -83,10 +66,15 @@ impl ObjectName {
         &self.text
     }
 
+    /// The whole name, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        self.text.clone()
+    }
+
     /// Equality as JMX sees it: the order of properties does not count.
     pub fn same(&self, other: &Self) -> bool {
         self.domain() == other.domain()
-            && self.properties.len() == other.properties.len()
+            && self.properties().count() == other.properties().count()
             && self.properties().all(|(key, value)| other.property(key) == Some(value))
     }
 }
@@ -97,14 +85,26 @@ impl fmt::Display for ObjectName {
     }
 }
 
-fn small(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
+/// The properties of a list, split at the commas outside quotes.
+#[derive(Clone)]
+struct Properties<'a>(&'a str);
+
+impl<'a> Iterator for Properties<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = end_of_property(self.0).0;
+        let property = self.0.get(..end).unwrap_or_default();
+        self.0 = self.0.get(end + 1..).unwrap_or_default();
+        Some(property)
+    }
 }
 
-/// Splits at the commas outside quotes.
-pub(crate) fn split_properties(list: &str) -> Result<Vec<&str>, &'static str> {
-    let mut parts = Vec::new();
-    let mut start = 0;
+/// Where the first property ends, and whether a quote was open there.
+fn end_of_property(list: &str) -> (usize, bool) {
     let mut quoted = false;
     let mut escaped = false;
     for (at, byte) in list.bytes().enumerate() {
@@ -115,18 +115,28 @@ pub(crate) fn split_properties(list: &str) -> Result<Vec<&str>, &'static str> {
         match byte {
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b',' if !quoted => {
-                parts.push(list.get(start..at).unwrap_or_default());
-                start = at + 1;
-            }
+            b',' if !quoted => return (at, false),
             _ => {}
         }
     }
-    if quoted {
-        return Err("has an unclosed quote");
+    (list.len(), quoted)
+}
+
+/// Splits at the commas outside quotes.
+pub(crate) fn split_properties(list: &str) -> Result<Vec<&str>, &'static str> {
+    let mut parts = Vec::new();
+    let mut rest = list;
+    loop {
+        let (end, open) = end_of_property(rest);
+        if open {
+            return Err("has an unclosed quote");
+        }
+        parts.push(rest.get(..end).unwrap_or_default());
+        match rest.get(end + 1..) {
+            Some(more) => rest = more,
+            None => return Ok(parts),
+        }
     }
-    parts.push(list.get(start..).unwrap_or_default());
-    Ok(parts)
 }
 
 /// Appends a tag's value as Kafka registers it: quoted like `ObjectName.quote` when it holds

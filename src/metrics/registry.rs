@@ -11,7 +11,7 @@ use pharos_base::Clock;
 
 use crate::bean::{Attributes, Bean, Source};
 use crate::instruments::{GaugeCell, Histogram, Meter, Text, Timer, WeakMeter};
-use crate::native::{Families, Family, FamilyRow};
+use crate::native::{Families, Family, FamilyRow, SeriesGuard};
 use crate::object_name::{ObjectName, push_tag_value};
 use crate::row::{BeanRow, RateUnit, Shape};
 use crate::value::{Value, ValueType};
@@ -43,20 +43,26 @@ pub(crate) trait Listener: Send + Sync {
 }
 
 /// A handle whose bean or series exists until it drops.
-#[derive(Debug)]
 pub struct Registered<T> {
     handle: T,
-    _guard: Option<Guard>,
+    _guard: Guard,
+}
+
+/// What ends with a handle.
+enum Guard {
+    Nothing,
+    Bean(Weak<Inner>, Arc<Bean>),
+    Series(SeriesGuard),
 }
 
 impl<T> Registered<T> {
-    pub(crate) fn new(handle: T, leave: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self { handle, _guard: Some(Guard(Some(Box::new(leave)))) }
+    pub(crate) fn series(handle: T, guard: SeriesGuard) -> Self {
+        Self { handle, _guard: Guard::Series(guard) }
     }
 
     /// A handle that nothing shows.
     pub fn detached(handle: T) -> Self {
-        Self { handle, _guard: None }
+        Self { handle, _guard: Guard::Nothing }
     }
 }
 
@@ -68,19 +74,19 @@ impl<T> Deref for Registered<T> {
     }
 }
 
-struct Guard(Option<Box<dyn FnOnce() + Send + Sync>>);
-
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(leave) = self.0.take() {
-            leave();
+        match self {
+            Self::Nothing => {}
+            Self::Bean(registry, bean) => remove(registry, bean),
+            Self::Series(series) => series.leave(),
         }
     }
 }
 
-impl std::fmt::Debug for Guard {
+impl<T: std::fmt::Debug> std::fmt::Debug for Registered<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Guard")
+        f.debug_tuple("Registered").field(&self.handle).finish()
     }
 }
 
@@ -269,14 +275,12 @@ impl Registry {
         state.next_id += 1;
         let id = state.next_id;
         let bean = Arc::new(Bean::new(id, name, row, source));
-        let key: Arc<str> = text.into();
-        if let Some(old) = state.beans.insert(key.clone(), bean.clone()) {
+        if let Some(old) = state.beans.insert(bean.name().shared(), bean.clone()) {
             state.tell(|listener| listener.removed(old.id));
         }
         state.tell(|listener| listener.added(&bean));
         drop(state);
-        let inner = Arc::downgrade(&self.0);
-        Registered::new(handle, move || remove(&inner, &key, id))
+        Registered { handle, _guard: Guard::Bean(Arc::downgrade(&self.0), bean) }
     }
 }
 
@@ -295,12 +299,13 @@ impl std::fmt::Debug for Registry {
 }
 
 /// Removes the bean unless a newer one of that name has taken its place.
-fn remove(inner: &Weak<Inner>, key: &str, id: u64) {
-    let Some(inner) = inner.upgrade() else { return };
+fn remove(registry: &Weak<Inner>, bean: &Bean) {
+    let Some(inner) = registry.upgrade() else { return };
     let mut state = inner.state.write();
-    if state.beans.get(key).is_some_and(|bean| bean.id == id) {
-        state.beans.remove(key);
-        state.tell(|listener| listener.removed(id));
+    let name = bean.name().as_str();
+    if state.beans.get(name).is_some_and(|have| have.id == bean.id) {
+        state.beans.remove(name);
+        state.tell(|listener| listener.removed(bean.id));
     }
 }
 

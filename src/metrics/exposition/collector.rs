@@ -59,7 +59,7 @@ struct Tracked {
     leaf: u32,
     series: Option<Series>,
     /// For attributes whose value decides: the value that the series was made for.
-    memo: Option<Memo>,
+    memo: Option<Box<Memo>>,
 }
 
 struct Memo {
@@ -73,7 +73,8 @@ struct Series {
     token: u64,
     slot: u32,
     factor: f64,
-    constant: Option<f64>,
+    /// The rule gave the number, and the slot holds it.
+    constant: bool,
 }
 
 /// One attribute as rules see it.
@@ -190,7 +191,7 @@ impl Collector {
         if !self.rules.selects(origin.name()) {
             return;
         }
-        let name: Arc<str> = origin.name().as_str().into();
+        let name = origin.name().shared();
         let mut entry = Entry { origin, name, tracked: Vec::new(), cached: 0, dropped: Vec::new() };
         for (view, leaf) in entry.origin.leaves().into_iter().zip(0_u32..) {
             if self.rules.skips(entry.origin.name(), &view.attribute) {
@@ -278,7 +279,7 @@ impl Collector {
         self.dirty.insert(family.clone());
         let sorted = self.rules.generation == Generation::V1;
         group.push(Sample::new(bean, name.clone(), leaf, token, slot, &made, sorted));
-        Ok(Series { family, token, slot, factor: made.factor, constant: made.constant })
+        Ok(Series { family, token, slot, factor: made.factor, constant: made.constant.is_some() })
     }
 
     /// Takes a bean's series away.
@@ -316,6 +317,7 @@ impl Collector {
                     continue;
                 }
                 if let Some(series) = &tracked.series
+                    && !series.constant
                     && let Some(slot) = self.values.get_mut(series.slot as usize)
                 {
                     *slot = series.sample(value);
@@ -374,7 +376,9 @@ impl Collector {
                 Outcome::Made(made) if made.constant.is_none() && value.as_f64().is_none() => None,
                 Outcome::Made(made) => match self.insert(id, &name, tracked.leaf, made) {
                     Ok(series) => {
-                        if let Some(slot) = self.values.get_mut(series.slot as usize) {
+                        if !series.constant
+                            && let Some(slot) = self.values.get_mut(series.slot as usize)
+                        {
                             *slot = series.sample(value);
                         }
                         tracked.series = Some(series);
@@ -465,16 +469,13 @@ impl Collector {
 
 impl Memo {
     /// A memo that no value equals.
-    fn new() -> Self {
-        Self { value: Value::Null, cached: 0, dropped: None }
+    fn new() -> Box<Self> {
+        Box::new(Self { value: Value::Null, cached: 0, dropped: None })
     }
 }
 
 impl Series {
     fn sample(&self, value: &Value) -> f64 {
-        if let Some(constant) = self.constant {
-            return constant;
-        }
         match value {
             Value::Bool(_) => value.as_f64().unwrap_or_default(),
             other => other.as_f64().map_or(f64::from_bits(ABSENT), |number| number * self.factor),
