@@ -314,8 +314,7 @@ impl Shard {
             | Timer::ConsumerSession(id, _)
             | Timer::ConsumerRebalance(id, _)
             | Timer::ConsumerJoin(id, _)
-            | Timer::ConsumerSync(id, _)
-            | Timer::ConsumerAssign(id) => id.clone(),
+            | Timer::ConsumerSync(id, _) => id.clone(),
         };
         let mut step = self.kit.step(now);
         match self.groups.get_mut(&id).map(|entry| &mut entry.group) {
@@ -448,7 +447,6 @@ fn fence(
     if migrate::may_downgrade(group, step, id) {
         if let Some(records) = migrate::downgrade(group, step, id, None) {
             step.cancel_consumer_member(&group.id, id);
-            step.timers.cancel(&Timer::ConsumerAssign(group.id.clone()));
             let then = Then::Downgraded { group: group.id.clone(), rebalance: true, replies };
             return step.write(records, then);
         }
@@ -476,13 +474,6 @@ fn on_consumer_timer(group: &mut ConsumerGroup, step: &mut Step<'_>, timer: &Tim
         Timer::ConsumerJoin(_, member) => (member, "did not join again in time"),
         Timer::ConsumerSync(_, member) => (member, "did not sync in time"),
         Timer::ConsumerRebalance(_, member) => (member, "did not give up its partitions in time"),
-        Timer::ConsumerAssign(_) => {
-            let records = consumer::target::on_due(group, step);
-            if !records.is_empty() {
-                step.write(records, Then::Reply(Vec::new()));
-            }
-            return;
-        }
         _ => return,
     };
     let Some(known) = group.members.get(member) else { return };

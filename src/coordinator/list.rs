@@ -31,11 +31,7 @@ pub(crate) fn list<'a>(
             group_id: id.to_string(),
             protocol_type: group.protocol_type().to_owned(),
             group_state: group.state().name().to_owned(),
-            // Kafka prints the type of these two with a capital.
-            group_type: match group {
-                Group::Classic(_) => "classic".to_owned(),
-                Group::Consumer(_) => "consumer".to_owned(),
-            },
+            group_type: group.kind().to_owned(),
         })
         .collect()
 }

@@ -25,8 +25,6 @@ pub(crate) enum Timer {
     ConsumerJoin(Arc<str>, Arc<str>),
     /// A classic member of a consumer group must have synced.
     ConsumerSync(Arc<str>, Arc<str>),
-    /// A target assignment that was put off is due.
-    ConsumerAssign(Arc<str>),
     /// Offsets that nobody uses are looked for.
     ExpireOffsets,
 }

@@ -10,7 +10,6 @@ use super::{records, subscription};
 use crate::config::Assignor;
 use crate::record::Record;
 use crate::step::Step;
-use crate::timers::Timer;
 
 /// A group with a member that is about to change.
 pub(crate) struct Change<'a> {
@@ -32,12 +31,8 @@ pub(crate) struct Target {
 
 /// The target for the changed member. A new one is made if the group's epoch is ahead of the
 /// assignment's, but not more often than `consumer.assignment.interval.ms` (KIP-1263): until then
-/// the old one holds, and a timer makes the new one.
-pub(crate) fn for_member(
-    change: &Change<'_>,
-    member: &ConsumerMember,
-    step: &mut Step<'_>,
-) -> Target {
+/// the old one holds; the first heartbeat after that makes the new one.
+pub(crate) fn for_member(change: &Change<'_>, member: &ConsumerMember, step: &Step<'_>) -> Target {
     let group = change.group;
     let kept = |records| Target {
         epoch: group.assignment_epoch,
@@ -47,25 +42,20 @@ pub(crate) fn for_member(
     if change.epoch <= group.assignment_epoch {
         return kept(Vec::new());
     }
-    if let Some(delay_ms) = delay_ms(group, step) {
-        step.schedule_if_absent(Timer::ConsumerAssign(group.id.clone()), delay_ms);
+    if is_too_early(group, step) {
         // Epoch 0 would send the member back to joining.
         return Target { epoch: group.assignment_epoch.max(1), ..kept(Vec::new()) };
     }
     let (records, mut targets) = make(change, step);
-    step.timers.cancel(&Timer::ConsumerAssign(group.id.clone()));
     let assignment = targets.remove(&member.id).unwrap_or_default();
     Target { epoch: change.epoch, assignment, records }
 }
 
-/// How much longer the present target has to hold; `None` if a new one may be made.
-fn delay_ms(group: &ConsumerGroup, step: &Step<'_>) -> Option<i32> {
+/// Whether the present target is younger than the interval.
+fn is_too_early(group: &ConsumerGroup, step: &Step<'_>) -> bool {
     let interval_ms = i64::from(step.config.assignment_interval_ms(&group.id));
     let age_ms = step.now.wall_ms.saturating_sub(group.assignment_timestamp_ms);
-    if group.members.is_empty() || age_ms < 0 || age_ms >= interval_ms {
-        return None;
-    }
-    i32::try_from(interval_ms - age_ms).ok()
+    !group.members.is_empty() && (0..interval_ms).contains(&age_ms)
 }
 
 /// Makes a new target for all members: the records of what changes, and who shall get what.
@@ -114,14 +104,4 @@ pub(crate) fn preferred(members: &[&ConsumerMember], step: &Step<'_>) -> Assigno
     }
     let most = votes.into_iter().max_by_key(|(_, count)| *count);
     most.map_or(step.config.default_assignor(), |(assignor, _)| assignor)
-}
-
-/// A target that was put off is due.
-pub(crate) fn on_due(group: &ConsumerGroup, step: &mut Step<'_>) -> Vec<Record> {
-    if group.epoch <= group.assignment_epoch || group.members.is_empty() {
-        return Vec::new();
-    }
-    let change =
-        Change { group, epoch: group.epoch, member: None, replaced: None, regexes: &group.regexes };
-    make(&change, step).0
 }

@@ -186,8 +186,9 @@ fn a_new_target_waits_for_its_interval() {
     assert_eq!((two.epoch, two.has().as_str()), (2, ""), "the target of before holds");
     assert_eq!(rig.state("g"), "Assigning");
     rig.advance(1_000);
-    assert_eq!(rig.state("g"), "Reconciling", "the timer made the new one");
+    assert_eq!(rig.state("g"), "Assigning", "nobody spoke");
     one.beat(&mut rig);
+    assert_eq!(rig.state("g"), "Reconciling");
     one.beat(&mut rig);
     two.beat(&mut rig);
     assert_eq!((one.has(), two.has()), ("1:0,1".into(), "1:2,3".into()));

@@ -69,11 +69,9 @@ fn join_request(request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refusal> 
     if request.topic_partitions.as_ref().is_none_or(|owned| !owned.is_empty()) {
         return Err(invalid("TopicPartitions must be empty when (re-)joining."));
     }
-    let names = request.subscribed_topic_names.as_deref().unwrap_or_default();
-    let regex = request.subscribed_topic_regex.as_deref().unwrap_or_default();
-    if names.is_empty() && regex.is_empty() {
+    if request.subscribed_topic_names.is_none() && request.subscribed_topic_regex.is_none() {
         return Err(invalid(
-            "Either SubscribedTopicNames or SubscribedTopicRegex must be non-empty when \
+            "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when \
              (re-)joining.",
         ));
     }
