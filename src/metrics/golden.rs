@@ -308,3 +308,90 @@ fn names_of_the_built_in_sets() {
         }
     }
 }
+
+/// Every row whose bean the real broker has shows the same attributes, in order, of the same
+/// types; and the broker's beans without a row are those of parts that are not here.
+#[test]
+fn the_catalogue_agrees_with_the_broker() {
+    use crate::catalog::rows_of_beans;
+    use crate::value::ValueType;
+    let dump = read("beans/beans-broker-single.tsv");
+    let mut beans: Vec<(String, Vec<(String, ValueType)>)> = Vec::new();
+    for line in dump.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let class = match columns[2].rsplit('.').next().unwrap() {
+            "Byte" => ValueType::Byte,
+            "Short" => ValueType::Short,
+            "Integer" => ValueType::Int,
+            "Long" => ValueType::Long,
+            "Double" => ValueType::Double,
+            "TimeUnit" => ValueType::TimeUnit,
+            _ => ValueType::Text,
+        };
+        if beans.last().is_none_or(|(name, _)| name != columns[0]) {
+            beans.push((columns[0].to_owned(), Vec::new()));
+        }
+        beans.last_mut().unwrap().1.push((columns[1].to_owned(), class));
+    }
+    let mut wrong = String::new();
+    let mut without = std::collections::BTreeSet::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, attributes) in &beans {
+        let Some(row) = rows_of_beans().find(|row| fits(row.template, name)) else {
+            without.insert(kind_of(name));
+            continue;
+        };
+        seen.insert(row.template);
+        let mut have: Vec<_> =
+            row.attributes().iter().map(|a| (a.name.to_owned(), a.value_type)).collect();
+        let mut want = attributes.clone();
+        // Kafka's own beans list their attributes by hash; ours keep one of its orders.
+        if matches!(row.shape, crate::row::Shape::Attributes(_)) {
+            have.sort_by(|a, b| a.0.cmp(&b.0));
+            want.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        if have != want {
+            let _ = writeln!(wrong, "{name}: {:?} instead of {:?}", have, want);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(seen.len() > 150, "{}", seen.len());
+    let elsewhere = [
+        "Share",
+        "share",
+        "Assign",
+        "assign",
+        "Log4j",
+        "Persister",
+        "AddPartitionsManager-channel",
+        "heartbeat",
+        "registration",
+        "forwarding",
+        "alter-partition",
+    ];
+    let missing: Vec<_> =
+        without.iter().filter(|kind| !elsewhere.iter().any(|part| kind.contains(part))).collect();
+    assert!(missing.is_empty(), "no row for {missing:#?}");
+}
+
+/// Type and name of a bean.
+fn kind_of(name: &str) -> String {
+    let parts = name.split([':', ',']).filter(|part| {
+        !part.contains('=') || part.starts_with("type=") || part.starts_with("name=")
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// True when the template with some tags is that name.
+fn fits(template: &str, name: &str) -> bool {
+    let name = crate::object_name::ObjectName::parse(name).unwrap();
+    let Some((domain, list)) = template.split_once(':') else { return false };
+    let want: Vec<(&str, &str)> = list.split(',').filter_map(|part| part.split_once('=')).collect();
+    let have: Vec<(&str, &str)> = name.properties().collect();
+    domain == name.domain()
+        && want.len() == have.len()
+        && want
+            .iter()
+            .zip(&have)
+            .all(|((k, v), (key, value))| k == key && (v.starts_with('{') || v == value))
+}

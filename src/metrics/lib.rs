@@ -7,6 +7,7 @@
 mod bean;
 mod beans_json;
 pub mod catalog;
+mod docs;
 mod exposition;
 #[cfg(test)]
 mod golden;
@@ -21,6 +22,7 @@ mod value;
 
 pub use bean::{Attributes, Bean, Callback, Scratch};
 pub use beans_json::beans_json;
+pub use docs::markdown;
 pub use exposition::{
     Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip, gzip, label_text, negotiate,
 };

@@ -5,14 +5,16 @@ use crate::row::{AttributeRow, BeanRow, Origin, Shape, Stat};
 use crate::value::ValueType;
 
 rows! {
-    GROUP_COORDINATOR_METRICS = Shape::Attributes(GROUP_COORDINATOR_METRICS_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics", "mixed: ms; per s; cumulative count; 0..1 ratio", "Group coordinator runtime and offset or rebalance activity on this broker (the classic Scala coordinator registers only the partition-load, offset-* and group-completed-rebalance-* attributes).", "GroupCoordinatorMetrics";
-    GROUP_COORDINATOR_METRICS_BY_STATE = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_STATE_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state={state}", "partitions", "Offsets-topic partitions this coordinator holds in state loading.", "CoordinatorRuntimeMetricsImpl";
-    GROUP_COORDINATOR_METRICS_BY_PROTOCOL = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_PROTOCOL_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,protocol={protocol}", "groups", "Groups using the classic protocol.", "GroupCoordinatorMetrics";
-    GROUP_COORDINATOR_METRICS_BY_EMPTY = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_EMPTY_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state=Empty", "groups", "Consumer-protocol groups in state Empty.", "GroupCoordinatorMetrics";
-    GROUP_COORDINATOR_METRICS_BY_ASSIGNING = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_STATE_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state=Assigning", "groups", "Consumer-protocol groups in state Assigning.", "GroupCoordinatorMetrics";
-    GROUP_COORDINATOR_METRICS_BY_RECONCILING = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_STATE_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state=Reconciling", "groups", "Consumer-protocol groups in state Reconciling.", "GroupCoordinatorMetrics";
-    GROUP_COORDINATOR_METRICS_BY_STABLE = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_EMPTY_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state=Stable", "groups", "Consumer-protocol groups in state Stable.", "GroupCoordinatorMetrics";
-    GROUP_COORDINATOR_METRICS_BY_DEAD = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_EMPTY_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state=Dead", "groups", "Consumer-protocol groups in state Dead.", "GroupCoordinatorMetrics";
+    GROUP_COORDINATOR_METRICS = Shape::Attributes(GROUP_COORDINATOR_METRICS_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics", "mixed: ms; per s; cumulative count; 0..1 ratio", "What the group coordinator does on this node: its events and batches, offsets, rebalances.", "GroupCoordinatorMetrics";
+    GROUP_COORDINATOR_METRICS_BY_LOADING = Shape::Attributes(NUM_PARTITIONS), "kafka.server:type=group-coordinator-metrics,state=loading", "partitions", "Partitions of __consumer_offsets that this coordinator holds in state loading.", "CoordinatorRuntimeMetricsImpl";
+    GROUP_COORDINATOR_METRICS_BY_ACTIVE = Shape::Attributes(NUM_PARTITIONS), "kafka.server:type=group-coordinator-metrics,state=active", "partitions", "Partitions of __consumer_offsets that this coordinator holds in state active.", "CoordinatorRuntimeMetricsImpl";
+    GROUP_COORDINATOR_METRICS_BY_FAILED = Shape::Attributes(NUM_PARTITIONS), "kafka.server:type=group-coordinator-metrics,state=failed", "partitions", "Partitions of __consumer_offsets that this coordinator holds in state failed.", "CoordinatorRuntimeMetricsImpl";
+    GROUP_COORDINATOR_METRICS_BY_PROTOCOL = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_PROTOCOL_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,protocol={protocol}", "groups", "Groups of one protocol: classic, consumer, share or streams.", "GroupCoordinatorMetrics";
+    GROUP_COORDINATOR_METRICS_BY_EMPTY = Shape::Attributes(IN_SHARED_STATE), "kafka.server:type=group-coordinator-metrics,state=Empty", "groups", "Consumer-protocol groups in state Empty.", "GroupCoordinatorMetrics";
+    GROUP_COORDINATOR_METRICS_BY_ASSIGNING = Shape::Attributes(IN_STATE), "kafka.server:type=group-coordinator-metrics,state=Assigning", "groups", "Consumer-protocol groups in state Assigning.", "GroupCoordinatorMetrics";
+    GROUP_COORDINATOR_METRICS_BY_RECONCILING = Shape::Attributes(IN_STATE), "kafka.server:type=group-coordinator-metrics,state=Reconciling", "groups", "Consumer-protocol groups in state Reconciling.", "GroupCoordinatorMetrics";
+    GROUP_COORDINATOR_METRICS_BY_STABLE = Shape::Attributes(IN_SHARED_STATE), "kafka.server:type=group-coordinator-metrics,state=Stable", "groups", "Consumer-protocol groups in state Stable.", "GroupCoordinatorMetrics";
+    GROUP_COORDINATOR_METRICS_BY_DEAD = Shape::Attributes(IN_SHARED_STATE), "kafka.server:type=group-coordinator-metrics,state=Dead", "groups", "Consumer-protocol groups in state Dead.", "GroupCoordinatorMetrics";
     GROUP_METADATA_MANAGER_NUM_OFFSETS = Shape::Gauge(ValueType::Long), "kafka.coordinator.group:type=GroupMetadataManager,name=NumOffsets", "offsets", "Committed offsets cached by this coordinator.", "GroupCoordinatorMetrics";
     GROUP_METADATA_MANAGER_NUM_GROUPS = Shape::Gauge(ValueType::Long), "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroups", "groups", "Classic groups coordinated here.", "GroupCoordinatorMetrics";
     GROUP_METADATA_MANAGER_NUM_GROUPS_PREPARING_REBALANCE = Shape::Gauge(ValueType::Long), "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroupsPreparingRebalance", "groups", "Classic groups preparing a rebalance.", "GroupCoordinatorMetrics";
@@ -23,7 +25,7 @@ rows! {
     TRANSACTION_COORDINATOR_METRICS = Shape::Attributes(TRANSACTION_COORDINATOR_METRICS_ATTRIBUTES), "kafka.server:type=transaction-coordinator-metrics", "ms", "Time to load transaction-state partitions.", "TransactionStateManager";
     TRANSACTION_MARKER_CHANNEL_MANAGER_UNKNOWN_DESTINATION_QUEUE_SIZE = Shape::Gauge(ValueType::Int), "kafka.coordinator.transaction:type=TransactionMarkerChannelManager,name=UnknownDestinationQueueSize", "markers", "Transaction markers whose target leader is unknown.", "TransactionMarkerChannelManager";
     TRANSACTION_MARKER_CHANNEL_MANAGER_LOG_APPEND_RETRY_QUEUE_SIZE = Shape::Gauge(ValueType::Int), "kafka.coordinator.transaction:type=TransactionMarkerChannelManager,name=LogAppendRetryQueueSize", "transactions", "Completed transactions waiting to retry their log append.", "TransactionMarkerChannelManager";
-    GROUP_COORDINATOR_METRICS_BY_NOT_READY = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_NOT_READY_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state=NotReady", "groups", "Streams groups in state NotReady (the other states are attributes of the rows above).", "KafkaMetricsGroup";
+    GROUP_COORDINATOR_METRICS_BY_NOT_READY = Shape::Attributes(GROUP_COORDINATOR_METRICS_BY_NOT_READY_ATTRIBUTES), "kafka.server:type=group-coordinator-metrics,state=NotReady", "groups", "Streams groups in state NotReady.", "KafkaMetricsGroup";
 }
 
 const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
@@ -314,7 +316,7 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
 ];
 
-const GROUP_COORDINATOR_METRICS_BY_STATE_ATTRIBUTES: &[AttributeRow] = &[
+const IN_STATE: &[AttributeRow] = &[
     AttributeRow {
         name: "streams-group-count",
         from: Origin::Gauge(ValueType::Long),
@@ -333,7 +335,7 @@ const GROUP_COORDINATOR_METRICS_BY_PROTOCOL_ATTRIBUTES: &[AttributeRow] = &[Attr
     meaning: "groups of this protocol",
 }];
 
-const GROUP_COORDINATOR_METRICS_BY_EMPTY_ATTRIBUTES: &[AttributeRow] = &[
+const IN_SHARED_STATE: &[AttributeRow] = &[
     AttributeRow {
         name: "streams-group-count",
         from: Origin::Gauge(ValueType::Long),
@@ -350,6 +352,12 @@ const GROUP_COORDINATOR_METRICS_BY_EMPTY_ATTRIBUTES: &[AttributeRow] = &[
         meaning: "share groups in this state",
     },
 ];
+
+const NUM_PARTITIONS: &[AttributeRow] = &[AttributeRow {
+    name: "num-partitions",
+    from: Origin::Gauge(ValueType::Long),
+    meaning: "partitions of the coordinator's topic in this state",
+}];
 
 const TRANSACTION_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow {

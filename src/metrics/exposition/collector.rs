@@ -225,7 +225,7 @@ impl Collector {
             Err(Stop::Depends | Stop::Steps) => {
                 entry.tracked.push(Tracked { leaf, series: None, memo: Some(Memo::new()) });
             }
-            Ok(Evaluated { outcome, cached_tried }) => {
+            Ok(Evaluated { outcome, cached_tried, .. }) => {
                 entry.cached += u64::from(cached_tried);
                 match outcome {
                     Outcome::Nothing => {}
@@ -366,7 +366,7 @@ impl Collector {
             let made = view.with(&origin, |subject| {
                 rules.evaluate(subject, Seen::Value(value), &mut self.buffers)
             });
-            let Ok(Evaluated { outcome, cached_tried }) = made else { continue };
+            let Ok(Evaluated { outcome, cached_tried, .. }) = made else { continue };
             memo.cached = u64::from(cached_tried);
             self.cached += memo.cached;
             let dropped = match outcome {

@@ -132,6 +132,8 @@ impl From<BadReference> for Outcome {
 pub(crate) struct Evaluated {
     pub(crate) outcome: Outcome,
     pub(crate) cached_tried: u32,
+    /// The rule that decided, counted from 0.
+    pub(crate) rule: Option<usize>,
 }
 
 /// Buffers that one thread reuses.
@@ -206,7 +208,8 @@ impl RuleSet {
         let Buffers { texts, candidates } = buffers;
         self.prefilter.candidates([&texts.plain, &texts.snake], candidates);
         let mut cached_tried = 0;
-        for rule in candidates.iter().filter_map(|at| self.rules.get(*at)) {
+        for at in candidates.iter().copied() {
+            let Some(rule) = self.rules.get(at) else { continue };
             cached_tried += u32::from(rule.cache);
             let groups = match matched(rule, texts, seen, subject) {
                 Ok(Some(groups)) => groups,
@@ -214,13 +217,13 @@ impl RuleSet {
                 Err(Stop::Depends) => return Err(Stop::Depends),
                 Err(Stop::Steps) => {
                     let outcome = Outcome::Dropped(Reason::PatternSteps);
-                    return Ok(Evaluated { outcome, cached_tried });
+                    return Ok(Evaluated { outcome, cached_tried, rule: Some(at) });
                 }
             };
             let outcome = self.make(rule, subject, groups.as_ref()).unwrap_or_else(|other| other);
-            return Ok(Evaluated { outcome, cached_tried });
+            return Ok(Evaluated { outcome, cached_tried, rule: Some(at) });
         }
-        Ok(Evaluated { outcome: Outcome::Nothing, cached_tried })
+        Ok(Evaluated { outcome: Outcome::Nothing, cached_tried, rule: None })
     }
 
     /// What a rule that matches makes of the sample. The error is an outcome too, that comes

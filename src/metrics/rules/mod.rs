@@ -5,6 +5,7 @@
 mod config;
 pub(crate) mod dump;
 pub(crate) mod evaluate;
+mod lint;
 pub(crate) mod names;
 mod pattern;
 mod select;
@@ -14,6 +15,7 @@ mod yaml;
 pub use config::{Generation, RuleError, RuleSet};
 pub(crate) use config::{Kind, utf16};
 pub use dump::DumpError;
+pub use lint::check;
 pub(crate) use pattern::Stop;
 
 use std::sync::Arc;
