@@ -10,6 +10,7 @@ use crate::event::{Context, Now, Output, Request, Then, Token};
 use crate::group::Group;
 use crate::offsets::fetch::Fetch;
 use crate::offsets::{commit, delete, expire};
+use crate::rebalances::RebalanceReason;
 use crate::record::Record;
 use crate::response::Response;
 use crate::shard::{Shard, answer};
@@ -198,8 +199,8 @@ impl Shard {
                 step.reply(token, response);
             }
         }
-        let output = step.output;
-        self.recount(&id);
+        let (output, reason) = step.done();
+        self.settle(now, &id, reason);
         output
     }
 
@@ -244,8 +245,8 @@ impl Shard {
                 step.write_and_reply(records, token, Response::LeaveGroup(response));
             }
         }
-        let output = step.output;
-        self.recount(&id);
+        let (output, reason) = step.done();
+        self.settle(now, &id, reason);
         output
     }
 
@@ -322,8 +323,8 @@ impl Shard {
             Some(Group::Consumer(group)) => on_consumer_timer(group, &mut step, &timer),
             None => {}
         }
-        let output = step.output;
-        self.recount(&id);
+        let (output, reason) = step.done();
+        self.settle(now, &id, reason);
         output
     }
 
@@ -427,12 +428,17 @@ fn leave_consumer(
     token: Token,
     request: &ConsumerGroupHeartbeatRequest,
 ) -> Result<(), Refusal> {
-    let Some(Group::Consumer(group)) = group else { return Err(not_found(&request.group_id)) };
+    let Some(Group::Consumer(group)) = group else {
+        let message = format!("Group {} not found.", request.group_id);
+        return Err(Refusal::new(ErrorCode::GroupIdNotFound, message));
+    };
     let (leave, response) = consumer::leave::leave(group, request)?;
     let response = Response::ConsumerGroupHeartbeat(response);
     match leave {
         Leave::Away(records) => step.write(records, Then::Reply(vec![(token, response)])),
-        Leave::Fence(id) => fence(group, step, &id, vec![(token, response)]),
+        Leave::Fence(id) => {
+            fence(group, step, &id, (RebalanceReason::Leave, vec![(token, response)]));
+        }
     }
     Ok(())
 }
@@ -442,7 +448,7 @@ fn fence(
     group: &ConsumerGroup,
     step: &mut Step<'_>,
     id: &Arc<str>,
-    replies: Vec<(Token, Response)>,
+    (reason, replies): (RebalanceReason, Vec<(Token, Response)>),
 ) {
     if migrate::may_downgrade(group, step, id) {
         if let Some(records) = migrate::downgrade(group, step, id, None) {
@@ -452,7 +458,7 @@ fn fence(
         }
         tracing::warn!(group = %group.id, "cannot downgrade: a member's metadata is malformed");
     }
-    let records = consumer::leave::fence(group, step, std::slice::from_ref(id));
+    let records = consumer::leave::fence(group, step, std::slice::from_ref(id), reason);
     step.write(records, Then::Reply(replies));
 }
 
@@ -481,5 +487,9 @@ fn on_consumer_timer(group: &mut ConsumerGroup, step: &mut Step<'_>, timer: &Tim
         return;
     }
     tracing::info!(group = %group.id, %member, "member {why}");
-    fence(group, step, member, Vec::new());
+    let reason = match timer {
+        Timer::ConsumerSession(..) => RebalanceReason::SessionTimeout,
+        _ => RebalanceReason::RebalanceTimeout,
+    };
+    fence(group, step, member, (reason, Vec::new()));
 }

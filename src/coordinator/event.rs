@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pharos_base::Clock;
 
+use crate::rebalances::RebalanceReason;
 use crate::record::Record;
 use crate::response::Response;
 use crate::wire::offset_fetch_request::OffsetFetchRequestGroup;
@@ -120,6 +121,7 @@ pub struct Write {
     /// Never empty. [`Record::encode`] makes key and value.
     pub records: Vec<Record>,
     pub(crate) then: Then,
+    pub(crate) reason: Option<RebalanceReason>,
 }
 
 /// What an event led to.

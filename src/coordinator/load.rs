@@ -219,7 +219,11 @@ mod tests {
         let mut rig = Rig::new(config());
         rig.commit("g", "a", 0, 5);
         let record = rig.log[0].clone();
-        let write = Write { records: vec![record], then: crate::event::Then::Reply(Vec::new()) };
+        let write = Write {
+            records: vec![record],
+            then: crate::event::Then::Reply(Vec::new()),
+            reason: None,
+        };
         let bytes = write.batch(rig.now, Codec::Zstd).unwrap();
         let mut shard = Rig::new(config()).shard;
         shard.committed_up_to(1);
@@ -229,7 +233,7 @@ mod tests {
         assert_eq!(shard.committed("g").count(), 1);
         let long = Record::Classic { group: "g".repeat(40_000).into(), value: None };
         let then = crate::event::Then::Reply(Vec::new());
-        let write = Write { records: vec![long], then };
+        let write = Write { records: vec![long], then, reason: None };
         assert!(matches!(write.batch(rig.now, Codec::None), Err(LoadError::Encode(_))));
     }
 }

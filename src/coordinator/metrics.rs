@@ -3,7 +3,7 @@
 //! Gauges read a [`Tally`] when they are read; counters are sensors that the tally moves. Nothing
 //! here is asked of a shard on a scrape.
 
-use pharos_metrics::catalog::coordinator as rows;
+use pharos_metrics::catalog::{coordinator as rows, native};
 use pharos_metrics::{Attributes, BeanRow, Gauge, Registered, Registry, Sensor, Value};
 
 use crate::view::{GroupState, Sensors, Tally};
@@ -26,12 +26,15 @@ impl GroupMetrics {
     /// Registers the beans.
     pub fn new(registry: &Registry) -> Self {
         let main = registry.attributes(&rows::GROUP_COORDINATOR_METRICS, &[]);
+        let durations = registry.family(&native::PHAROS_GROUP_REBALANCE_DURATION_SECONDS);
         let tally = Tally::with_sensors(Sensors {
             commits: main.sensor("offset-commit"),
             expirations: main.sensor("offset-expiration"),
             deletions: main.sensor("offset-deletion"),
             classic_rebalances: main.sensor("group-completed-rebalance"),
             consumer_rebalances: main.sensor("consumer-group-rebalance"),
+            classic_durations: durations.histogram(&["classic"]),
+            consumer_durations: durations.histogram(&["consumer"]),
         });
         let mut attributes = consumer_states(registry, &tally);
         attributes.extend(protocols(registry, &tally));

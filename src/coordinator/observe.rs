@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::classic::group::CONSUMER_PROTOCOL_TYPE;
 use crate::group::Group;
 use crate::offsets::Commit;
-use crate::shard::Shard;
+use crate::rebalances::Rebalances;
+use crate::shard::{Entry, Shard};
 use crate::view::{GroupState, Tally};
 
 /// A group at a glance.
@@ -23,6 +24,8 @@ pub struct GroupView {
     pub protocol_type: String,
     /// The chosen protocol of a classic group, the assignor of a consumer group; may be empty.
     pub protocol: String,
+    /// Its rebalances since this coordinator has it.
+    pub rebalances: Rebalances,
 }
 
 impl Shard {
@@ -33,13 +36,13 @@ impl Shard {
 
     /// All groups, in no order.
     pub fn groups(&self) -> impl Iterator<Item = GroupView> {
-        self.groups.iter().map(|(id, entry)| self.view(id, &entry.group))
+        self.groups.iter().map(|(id, entry)| self.view(id, entry))
     }
 
     /// The group of that id.
     pub fn group(&self, id: &str) -> Option<GroupView> {
         let (id, entry) = self.groups.get_key_value(id)?;
-        Some(self.view(id, &entry.group))
+        Some(self.view(id, entry))
     }
 
     /// The offsets of a group that readers see, by topic and partition.
@@ -47,7 +50,8 @@ impl Shard {
         self.offsets.committed_of(group)
     }
 
-    fn view(&self, id: &Arc<str>, group: &Group) -> GroupView {
+    fn view(&self, id: &Arc<str>, entry: &Entry) -> GroupView {
+        let group = &entry.group;
         let (members, generation, protocol_type, protocol) = match group {
             Group::Classic(group) => (
                 group.members.len(),
@@ -67,6 +71,14 @@ impl Shard {
             }
         };
         let state = group.state();
-        GroupView { id: id.clone(), state, members, generation, protocol_type, protocol }
+        GroupView {
+            id: id.clone(),
+            state,
+            members,
+            generation,
+            protocol_type,
+            protocol,
+            rebalances: entry.rebalances,
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::event::{Event, Now, Output, Request, Then, Token, Write, append_error
 use crate::group::Group;
 use crate::limits::MAX_GROUPS;
 use crate::offsets::{Commit, OffsetStore, delete};
+use crate::rebalances::{RebalanceReason, Rebalances};
 use crate::record::Record;
 use crate::response::Response;
 use crate::step::Kit;
@@ -30,11 +31,12 @@ pub(crate) struct Entry {
     counted: Option<GroupState>,
     /// Offset of the last record about the group: what answers about it must wait for.
     pub(crate) last_record: Option<i64>,
+    pub(crate) rebalances: Rebalances,
 }
 
 impl Entry {
     fn new(group: Group) -> Self {
-        Self { group, counted: None, last_record: None }
+        Self { group, counted: None, last_record: None, rebalances: Rebalances::default() }
     }
 }
 
@@ -80,7 +82,7 @@ impl Shard {
         let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
         for id in ids {
             self.start_sessions(now, &id);
-            self.recount(&id);
+            self.settle(now, &id, None);
         }
         self.recount_offsets();
         let check_ms = self.kit.config.offsets_retention_check_interval_ms;
@@ -141,7 +143,7 @@ impl Shard {
 
     /// The records of `write` are in the log from `base_offset` on, in their order.
     pub fn appended(&mut self, now: Now, write: Write, base_offset: i64) -> Output {
-        let Write { records, then } = write;
+        let Write { records, then, reason } = write;
         let fenced = self.before_replay(now, &then);
         let mut offset = base_offset;
         let mut touched: Vec<Arc<str>> = Vec::new();
@@ -153,13 +155,14 @@ impl Shard {
             offset = offset.saturating_add(1);
         }
         let last = offset.saturating_sub(1);
-        let mut output = self.after_append(now, then, last);
+        let (mut output, followed) = self.after_append(now, then, last);
+        let reason = reason.or(followed);
         output.replies.splice(0..0, fenced);
         for id in touched {
             if let Some(entry) = self.groups.get_mut(&id) {
                 entry.last_record = Some(last);
             }
-            self.recount(&id);
+            self.settle(now, &id, reason);
         }
         self.recount_offsets();
         output
@@ -205,8 +208,8 @@ impl Shard {
                 {
                     classic::sync::on_assign_failed(group, &mut step, error);
                 }
-                let output = step.output;
-                self.recount(&id);
+                let (output, reason) = step.done();
+                self.settle(now, &id, reason);
                 return output;
             }
         }
@@ -313,7 +316,12 @@ impl Shard {
         step.output.replies
     }
 
-    fn after_append(&mut self, now: Now, then: Then, last: i64) -> Output {
+    fn after_append(
+        &mut self,
+        now: Now,
+        then: Then,
+        last: i64,
+    ) -> (Output, Option<RebalanceReason>) {
         let mut step = self.kit.step(now);
         match then {
             Then::Reply(replies) | Then::Emptied { replies, .. } => {
@@ -322,7 +330,8 @@ impl Shard {
                 }
             }
             Then::Join { token, context, request } => {
-                return self.request(now, token, &context, Request::JoinGroup(*request));
+                let request = Request::JoinGroup(*request);
+                return (self.request(now, token, &context, request), None);
             }
             Then::Assigned { group: id, generation } => {
                 if let Some(Group::Classic(group)) =
@@ -351,12 +360,12 @@ impl Shard {
                         step.cancel_consumer_member(&id, &member);
                     }
                     if rebalance {
-                        classic::rebalance::prepare(group, &mut step);
+                        classic::rebalance::prepare(group, &mut step, RebalanceReason::Leave);
                     }
                 }
             }
         }
-        step.output
+        step.done()
     }
 
     /// Deadlines of a group's members, as if all had just been heard of.
@@ -383,13 +392,20 @@ impl Shard {
         }
     }
 
-    /// Tells the figures in which state a group is now.
-    pub(crate) fn recount(&mut self, id: &Arc<str>) {
+    /// Tells the figures in which state a group is now, and whether a rebalance began or ended.
+    pub(crate) fn settle(&mut self, now: Now, id: &Arc<str>, reason: Option<RebalanceReason>) {
         let Some(entry) = self.groups.get_mut(id) else { return };
-        let now = Some(entry.group.state());
-        if entry.counted != now {
-            self.kit.tally.group_moved(entry.counted, now);
-            entry.counted = now;
+        let state = entry.group.state();
+        if let Some(reason) = reason {
+            entry.rebalances.begin(reason, now.monotonic_ms);
+        }
+        let ended = state.is_settled().then(|| entry.rebalances.end(now.monotonic_ms)).flatten();
+        if let Some(took_ms) = ended {
+            self.kit.tally.rebalance_took(state, took_ms);
+        }
+        if entry.counted != Some(state) {
+            self.kit.tally.group_moved(entry.counted, Some(state));
+            entry.counted = Some(state);
         }
     }
 
@@ -411,8 +427,8 @@ impl Shard {
         {
             classic::join::join(group, &mut step, join);
         }
-        let output = step.output;
-        self.recount(&id);
+        let (output, reason) = step.done();
+        self.settle(now, &id, reason);
         output
     }
 }

@@ -1,9 +1,11 @@
 //! The hands of a transition: what it may look at, and where its effects are collected.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::event::{Now, Output, Reply, Then, Token, Write};
+use crate::rebalances::RebalanceReason;
 use crate::record::Record;
 use crate::response::Response;
 use crate::timers::{Timer, Timers};
@@ -29,6 +31,7 @@ impl Kit {
             timers: &mut self.timers,
             tally: &self.tally,
             output: Output::default(),
+            reason: Cell::new(None),
         }
     }
 }
@@ -44,11 +47,23 @@ pub(crate) struct Step<'a> {
     pub timers: &'a mut Timers,
     pub tally: &'a Tally,
     pub output: Output,
+    /// A rebalance that this transition set off.
+    reason: Cell<Option<RebalanceReason>>,
 }
 
 impl Step<'_> {
     pub(crate) fn reply(&mut self, token: Token, response: Response) {
         self.output.replies.push(Reply { token, after: None, response });
+    }
+
+    /// A rebalance begins: counted now, or when what is written next is in the log.
+    pub(crate) fn rebalances(&self, reason: RebalanceReason) {
+        self.reason.set(Some(reason));
+    }
+
+    /// The effects, and a rebalance that has begun without a write.
+    pub(crate) fn done(self) -> (Output, Option<RebalanceReason>) {
+        (self.output, self.reason.get())
     }
 
     /// Answers once everything up to `after` is committed.
@@ -60,7 +75,7 @@ impl Step<'_> {
     pub(crate) fn write(&mut self, records: Vec<Record>, then: Then) {
         debug_assert!(self.output.write.is_none(), "one write per transition");
         debug_assert!(!records.is_empty(), "a write has records");
-        self.output.write = Some(Write { records, then });
+        self.output.write = Some(Write { records, then, reason: self.reason.take() });
     }
 
     /// Writes `records` and answers when that is done; answers at once if there are none.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
-use pharos_metrics::Sensor;
+use pharos_metrics::{NativeHistogram, Registered, Sensor};
 
 /// The state of a group as metrics count it, classic and consumer groups apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +63,14 @@ impl GroupState {
         )
     }
 
+    /// Whether no rebalance is under way.
+    pub fn is_settled(self) -> bool {
+        matches!(
+            self,
+            Self::ClassicEmpty | Self::ClassicStable | Self::ConsumerEmpty | Self::ConsumerStable
+        )
+    }
+
     fn index(self) -> usize {
         self as usize
     }
@@ -72,13 +81,15 @@ impl GroupState {
 pub struct Tally(Arc<Figures>);
 
 /// Where counters are also counted by time, for beans with rates.
-#[derive(Clone)]
 pub(crate) struct Sensors {
     pub commits: Sensor,
     pub expirations: Sensor,
     pub deletions: Sensor,
     pub classic_rebalances: Sensor,
     pub consumer_rebalances: Sensor,
+    /// Durations in seconds.
+    pub classic_durations: Registered<NativeHistogram>,
+    pub consumer_durations: Registered<NativeHistogram>,
 }
 
 impl std::fmt::Debug for Sensors {
@@ -163,6 +174,17 @@ impl Tally {
 
     pub(crate) fn consumer_rebalance_started(&self) {
         self.count(&self.0.consumer_rebalances, 1, |sensors| &sensors.consumer_rebalances);
+    }
+
+    /// A rebalance that ended in `state` took so long.
+    pub(crate) fn rebalance_took(&self, state: GroupState, took_ms: i64) {
+        let Some(sensors) = &self.0.sensors else { return };
+        let durations = if state.is_classic() {
+            &sensors.classic_durations
+        } else {
+            &sensors.consumer_durations
+        };
+        durations.record(Duration::from_millis(u64::try_from(took_ms).unwrap_or(0)));
     }
 
     pub(crate) fn offsets_committed(&self, count: usize) {

@@ -17,6 +17,7 @@ use super::member::Member;
 use super::{rebalance, replace, validate_member};
 use crate::event::{Context, Token};
 use crate::limits::{MAX_MEMBER_METADATA_BYTES, MAX_MEMBER_PROTOCOLS, MAX_PENDING_MEMBERS};
+use crate::rebalances::RebalanceReason;
 use crate::response::Response;
 use crate::step::Step;
 use crate::timers::Timer;
@@ -208,7 +209,7 @@ fn add(group: &mut ClassicGroup, step: &mut Step<'_>, join: Join<'_>, id: Arc<st
     // gave up meanwhile it comes again as yet another one, so waiting is bounded.
     let timer = Timer::ClassicSession(group.id.clone(), id);
     step.schedule(timer, step.config.classic_new_member_join_timeout_ms);
-    rebalance::prepare_or_complete(group, step);
+    rebalance::prepare_or_complete(group, step, RebalanceReason::Join);
 }
 
 fn update(group: &mut ClassicGroup, step: &mut Step<'_>, join: Join<'_>) {
@@ -217,6 +218,12 @@ fn update(group: &mut ClassicGroup, step: &mut Step<'_>, join: Join<'_>) {
         // The client asks again on another connection; the old request has no reader any more.
         step.reply(superseded, refusal(&request.member_id, ErrorCode::RebalanceInProgress));
     }
+    let known = group.members.get(request.member_id.as_str());
+    let reason = match known.is_some_and(|member| member.matches(&request.protocols)) {
+        // A leader that brings nothing new saw topics change.
+        true => RebalanceReason::Metadata,
+        false => RebalanceReason::Subscription,
+    };
     let change = MemberUpdate {
         protocols: request.protocols,
         rebalance_timeout_ms: request.rebalance_timeout_ms,
@@ -224,5 +231,5 @@ fn update(group: &mut ClassicGroup, step: &mut Step<'_>, join: Join<'_>) {
         join: Some(token),
     };
     group.update(&request.member_id, change);
-    rebalance::prepare_or_complete(group, step);
+    rebalance::prepare_or_complete(group, step, reason);
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::group::ClassicGroup;
 use super::{rebalance, validate_member};
 use crate::event::Token;
+use crate::rebalances::RebalanceReason;
 use crate::response::Response;
 use crate::step::Step;
 use crate::wire::leave_group_request::MemberIdentity;
@@ -37,12 +38,17 @@ pub(crate) fn leave(
         answers.push(outcome(member, result));
     }
     let any_left = answers.iter().any(|answer| answer.error_code == ErrorCode::None.code());
+    // Members give their id; who knows the instance id alone is an administrator.
+    let reason = match answers.iter().any(|answer| !answer.member_id.is_empty()) {
+        true => RebalanceReason::Leave,
+        false => RebalanceReason::Admin,
+    };
     let answer = Response::LeaveGroup(LeaveGroupResponse {
         members: answers,
         ..LeaveGroupResponse::default()
     });
     if any_left {
-        rebalance::after_removal(group, step);
+        rebalance::after_removal(group, step, reason);
     }
     // If that emptied the group, the members are gone once it is written.
     match step.output.write.as_mut() {

@@ -7,6 +7,7 @@ use super::group::{ClassicGroup, Phase};
 use super::join::{generation, refusal};
 use super::sync;
 use crate::event::Then;
+use crate::rebalances::RebalanceReason;
 use crate::response::Response;
 use crate::step::Step;
 use crate::timers::Timer;
@@ -16,15 +17,20 @@ use crate::wire::ErrorCode;
 const EMPTY_RETRY_MS: i32 = 5_000;
 
 /// Starts a rebalance, or ends the gathering of the one under way if nobody is missing.
-pub(crate) fn prepare_or_complete(group: &mut ClassicGroup, step: &mut Step<'_>) {
+pub(crate) fn prepare_or_complete(
+    group: &mut ClassicGroup,
+    step: &mut Step<'_>,
+    reason: RebalanceReason,
+) {
     match group.phase {
         Phase::PreparingRebalance { .. } => complete_if_all_joined(group, step),
-        Phase::Empty | Phase::CompletingRebalance | Phase::Stable => prepare(group, step),
+        Phase::Empty | Phase::CompletingRebalance | Phase::Stable => prepare(group, step, reason),
     }
 }
 
 /// Starts a rebalance (`GroupMetadataManager.prepareRebalance`).
-pub(crate) fn prepare(group: &mut ClassicGroup, step: &mut Step<'_>) {
+pub(crate) fn prepare(group: &mut ClassicGroup, step: &mut Step<'_>, reason: RebalanceReason) {
+    step.rebalances(reason);
     if group.phase == Phase::CompletingRebalance {
         sync::refuse_waiting(group, step, ErrorCode::RebalanceInProgress);
     }
@@ -32,7 +38,8 @@ pub(crate) fn prepare(group: &mut ClassicGroup, step: &mut Step<'_>) {
     step.timers.cancel(&Timer::ClassicSync(group.id.clone()));
     let initial = group.phase == Phase::Empty;
     group.enter(Phase::PreparingRebalance { initial }, step.now.wall_ms);
-    tracing::info!(group = %group.id, generation = group.generation, "preparing a rebalance");
+    let reason = reason.name();
+    tracing::info!(group = %group.id, generation = group.generation, reason, "preparing a rebalance");
     if initial {
         // More members may be about to start: the first generation waits for them.
         let delay_ms = step.config.classic_initial_rebalance_delay_ms;
@@ -201,13 +208,17 @@ pub(crate) fn on_session_timeout(group: &mut ClassicGroup, step: &mut Step<'_>, 
     }
     tracing::info!(group = %group.id, member = %id, "member was not heard of in time");
     remove(group, step, id);
-    after_removal(group, step);
+    after_removal(group, step, RebalanceReason::SessionTimeout);
 }
 
 /// Members went: a generation without them has to be made.
-pub(crate) fn after_removal(group: &mut ClassicGroup, step: &mut Step<'_>) {
+pub(crate) fn after_removal(
+    group: &mut ClassicGroup,
+    step: &mut Step<'_>,
+    reason: RebalanceReason,
+) {
     match group.phase {
-        Phase::Stable | Phase::CompletingRebalance => prepare(group, step),
+        Phase::Stable | Phase::CompletingRebalance => prepare(group, step, reason),
         Phase::PreparingRebalance { .. } => complete_if_all_joined(group, step),
         Phase::Empty => {}
     }

@@ -6,6 +6,7 @@ use super::group::{ClassicGroup, MemberUpdate, Phase};
 use super::join::{Join, generation, refusal};
 use super::{rebalance, sync};
 use crate::event::{Replaced, Then};
+use crate::rebalances::RebalanceReason;
 use crate::response::Response;
 use crate::step::Step;
 use crate::wire::ErrorCode;
@@ -36,7 +37,7 @@ pub(crate) fn replace(
     group.update(&new_id, change);
     rebalance::await_heartbeat(group, step, &new_id);
     // While the leader makes assignments it knows the old id only, so it has to begin anew.
-    rebalance::prepare_or_complete(group, step);
+    rebalance::prepare_or_complete(group, step, RebalanceReason::Join);
 }
 
 fn keeps_protocol(group: &ClassicGroup, join: &Join<'_>, old_id: &Arc<str>) -> bool {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::group::{ClassicGroup, Phase};
 use super::{rebalance, validate_member};
 use crate::event::{Then, Token};
+use crate::rebalances::RebalanceReason;
 use crate::response::Response;
 use crate::step::Step;
 use crate::timers::Timer;
@@ -110,7 +111,7 @@ pub(crate) fn on_assigned(group: &mut ClassicGroup, step: &mut Step<'_>, after: 
 /// The assignments could not be stored: all who wait are told, and a new rebalance begins.
 pub(crate) fn on_assign_failed(group: &mut ClassicGroup, step: &mut Step<'_>, error: ErrorCode) {
     refuse_waiting(group, step, error);
-    rebalance::prepare(group, step);
+    rebalance::prepare(group, step, RebalanceReason::Load);
 }
 
 /// Tells all whose SyncGroup waits that it came to nothing, and takes back their assignments.
@@ -136,7 +137,7 @@ pub(crate) fn on_sync_timeout(group: &mut ClassicGroup, step: &mut Step<'_>) {
     for id in std::mem::take(&mut group.pending_syncs) {
         rebalance::remove(group, step, &id);
     }
-    rebalance::prepare(group, step);
+    rebalance::prepare(group, step, RebalanceReason::RebalanceTimeout);
 }
 
 fn assignment(group: &ClassicGroup, member_id: &str) -> Response {

@@ -21,6 +21,7 @@ use crate::classic::join::requires_member_id;
 use crate::classic::leave::outcome;
 use crate::embedded;
 use crate::event::Context;
+use crate::rebalances::RebalanceReason;
 use crate::record::Record;
 use crate::step::Step;
 use crate::timers::Timer;
@@ -331,6 +332,10 @@ pub(crate) fn leave_members(
         };
         answers.push(outcome(identity, result));
     }
-    let written = if gone.is_empty() { Vec::new() } else { leave::fence(group, step, &gone) };
+    let written = if gone.is_empty() {
+        Vec::new()
+    } else {
+        leave::fence(group, step, &gone, RebalanceReason::Leave)
+    };
     (written, LeaveGroupResponse { members: answers, ..LeaveGroupResponse::default() })
 }

@@ -15,6 +15,7 @@ use super::reconcile::{Aim, Reported, reconcile};
 use super::target::{self, Change};
 use super::{Refusal, records, subscription, validate};
 use crate::event::Context;
+use crate::rebalances::RebalanceReason;
 use crate::record::Record;
 use crate::step::Step;
 use crate::timers::Timer;
@@ -283,6 +284,13 @@ pub(crate) fn subscribe(
             epoch = next_epoch(group);
             written.push(records::epoch(&group.id, epoch, hash));
             step.tally.consumer_rebalance_started();
+            step.rebalances(if is_new {
+                RebalanceReason::Join
+            } else if changed {
+                RebalanceReason::Subscription
+            } else {
+                RebalanceReason::Metadata
+            });
         }
         if group.has_topics_record {
             written.push(Record::ConsumerTopics { group: group.id.clone(), deleted: true });

@@ -6,6 +6,7 @@ use super::group::ConsumerGroup;
 use super::heartbeat::next_epoch;
 use super::member::{ConsumerMember, LEAVE_STATIC_EPOCH};
 use super::{Refusal, records, subscription, validate};
+use crate::rebalances::RebalanceReason;
 use crate::record::Record;
 use crate::step::Step;
 use crate::wire::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
@@ -47,7 +48,12 @@ pub(crate) fn leave(
 
 /// Removes members; the group goes on without them
 /// (`GroupMetadataManager.consumerGroupFenceMembers`).
-pub(crate) fn fence(group: &ConsumerGroup, step: &mut Step<'_>, gone: &[Arc<str>]) -> Vec<Record> {
+pub(crate) fn fence(
+    group: &ConsumerGroup,
+    step: &mut Step<'_>,
+    gone: &[Arc<str>],
+    reason: RebalanceReason,
+) -> Vec<Record> {
     let mut written = Vec::new();
     for id in gone {
         written.extend(records::member_tombstones(&group.id, id));
@@ -66,5 +72,6 @@ pub(crate) fn fence(group: &ConsumerGroup, step: &mut Step<'_>, gone: &[Arc<str>
     let hash = subscription::metadata_hash(&names, step.topics);
     written.push(records::epoch(&group.id, next_epoch(group), hash));
     step.tally.consumer_rebalance_started();
+    step.rebalances(reason);
     written
 }
