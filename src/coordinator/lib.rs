@@ -24,6 +24,7 @@ mod config;
 mod consumer;
 mod describe;
 mod dispatch;
+mod due;
 mod embedded;
 mod event;
 mod fit;
@@ -38,6 +39,7 @@ pub mod offsets;
 mod placement;
 mod rebalances;
 mod record;
+mod replay;
 mod response;
 mod shard;
 #[cfg(test)]

@@ -98,7 +98,7 @@ fn accepts(group: &ClassicGroup, step: &Step<'_>, member_id: &str) -> bool {
     let max_size = step.config.classic_max_size;
     let member = group.members.get(member_id);
     match group.phase {
-        Phase::Empty => group.pending_joins.len() < MAX_PENDING_MEMBERS,
+        Phase::Empty => true,
         Phase::PreparingRebalance { .. } => {
             member.is_some_and(|member| member.join.is_some()) || group.awaiting_join() < max_size
         }
