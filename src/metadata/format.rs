@@ -289,3 +289,131 @@ pub(crate) fn bootstrap_records(
     };
     read().map_err(|reason| QuorumError::DamagedFile { path, reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use pharos_storage::fs::{Open, SimFs};
+
+    use super::*;
+
+    fn options(cluster_id: Option<&str>, dirs: &[&str]) -> FormatOptions {
+        FormatOptions {
+            node_id: BrokerId(1),
+            cluster_id: cluster_id.map(str::to_owned),
+            log_dirs: dirs.iter().map(PathBuf::from).collect(),
+            metadata_log_dir: PathBuf::from("/a"),
+        }
+    }
+
+    fn put(fs: &SimFs, path: &str, text: &str) {
+        let path = Path::new(path);
+        fs.create_dir_all(path.parent().unwrap()).unwrap();
+        let file = fs.open(path, Open::Create).unwrap();
+        file.write_at(&mut [io::IoSlice::new(text.as_bytes())], 0).unwrap();
+    }
+
+    #[test]
+    fn fresh_directories_are_formatted_once() {
+        let fs = SimFs::new();
+        let first = open_directories(&fs, &options(Some("mine"), &["/a", "/b"])).unwrap();
+        assert!(first.fresh);
+        assert_eq!(first.cluster_id, "mine");
+        assert_eq!(bootstrap_records(&fs, Path::new("/a")).unwrap(), default_records());
+        let again = open_directories(&fs, &options(None, &["/a", "/b"])).unwrap();
+        assert!(!again.fresh);
+        assert_eq!(
+            (&again.cluster_id, &again.directories),
+            (&first.cluster_id, &first.directories)
+        );
+        // A directory that is added later joins the cluster.
+        let more = open_directories(&fs, &options(None, &["/a", "/b", "/c"])).unwrap();
+        assert_eq!(more.directories.len(), 3);
+        let other = SimFs::new();
+        let made = open_directories(&other, &options(None, &["/a"])).unwrap();
+        assert_eq!(
+            TopicId::parse(&made.cluster_id).map(|id| id.to_string()),
+            Some(made.cluster_id)
+        );
+    }
+
+    #[test]
+    fn directories_that_belong_elsewhere_are_refused_with_one_line() {
+        let properties = |cluster: &str, node: i32, id: &str| {
+            format!("version=1\ncluster.id={cluster}\nnode.id={node}\ndirectory.id={id}\n")
+        };
+        let (one, two) = (TopicId::random().to_string(), TopicId::random().to_string());
+        let cases: Vec<(Vec<(&str, String)>, Option<&str>, &str)> = vec![
+            (
+                vec![("/a/meta.properties", properties("x", 1, &one))],
+                Some("y"),
+                "log directory /a belongs to cluster x, not y",
+            ),
+            (
+                vec![
+                    ("/a/meta.properties", properties("x", 1, &one)),
+                    ("/b/meta.properties", properties("y", 1, &two)),
+                ],
+                None,
+                "log directory /b belongs to cluster y, not x",
+            ),
+            (
+                vec![("/b/meta.properties", properties("x", 2, &one))],
+                None,
+                "log directory /b belongs to node 2, not 1 (node.id)",
+            ),
+            (
+                vec![
+                    ("/a/meta.properties", properties("x", 1, &one)),
+                    ("/b/meta.properties", properties("x", 1, &one)),
+                ],
+                None,
+                "log directories /a and /b have the same directory.id: one is a copy",
+            ),
+            (
+                vec![
+                    ("/a/meta.properties", properties("x", 1, &one)),
+                    ("/a/__cluster_metadata-0/00000000000000000000.log", String::new()),
+                    ("/a/__cluster_metadata-0/quorum-state", String::new()),
+                ],
+                None,
+                "log directory /a holds the metadata log of Apache Kafka, which cannot be \
+                 imported: use an empty directory",
+            ),
+            (
+                vec![("/b/orders-0/00000000000000000000.log", String::new())],
+                None,
+                "log directory /b is not formatted, yet it holds orders-0: use an empty directory",
+            ),
+            (
+                Vec::new(),
+                Some("not visible"),
+                "cluster id \"not visible\" is not valid: expected 1 to 255 visible ASCII \
+                 characters",
+            ),
+        ];
+        for (files, cluster_id, expected) in cases {
+            let fs = SimFs::new();
+            for (path, text) in files {
+                put(&fs, path, &text);
+            }
+            let refused = open_directories(&fs, &options(cluster_id, &["/a", "/b"])).unwrap_err();
+            assert_eq!(refused.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_bootstrap_file_of_kafka_is_read_and_a_damaged_one_refused() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/metadata/bootstrap.checkpoint"
+        );
+        let bytes = std::fs::read(path).unwrap();
+        let fs = SimFs::new();
+        fs.create_dir_all(Path::new("/a")).unwrap();
+        replace_file(&fs, Path::new("/a/bootstrap.checkpoint"), &bytes).unwrap();
+        assert_eq!(bootstrap_records(&fs, Path::new("/a")).unwrap().len(), 6);
+        fs.flip(Path::new("/a/bootstrap.checkpoint"), 150, 3).unwrap();
+        let error = bootstrap_records(&fs, Path::new("/a")).unwrap_err().to_string();
+        assert!(error.starts_with("/a/bootstrap.checkpoint is damaged"), "{error}");
+    }
+}

@@ -122,3 +122,56 @@ impl Leases {
         self.brokers.iter().map(|(id, lease)| (*id, lease.last_contact_ms))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pharos_protocol::messages::RegisterBrokerRecord;
+
+    use super::*;
+    use crate::image::MetadataDelta;
+    use crate::record::MetadataRecord;
+
+    fn image(brokers: &[(i32, bool)]) -> MetadataImage {
+        let mut image = MetadataImage::empty();
+        for (broker_id, fenced) in brokers {
+            let record = RegisterBrokerRecord {
+                broker_id: *broker_id,
+                fenced: *fenced,
+                rack: None,
+                ..RegisterBrokerRecord::default()
+            };
+            let record = MetadataRecord::RegisterBroker(record);
+            image.apply(&record, &mut MetadataDelta::default()).unwrap();
+        }
+        image
+    }
+
+    #[test]
+    fn a_lease_ends_when_a_broker_is_not_heard_of() {
+        let image = image(&[(1, false), (2, false), (3, true)]);
+        let mut leases = Leases::new(9_000);
+        leases.begin(&image, 1_000);
+        assert!(!leases.holds(BrokerId(1), 1_000), "only granted, not heard of");
+        assert_eq!(leases.next_deadline_ms(&image), Some(10_000));
+        leases.touch(BrokerId(1), 5, 4_000);
+        assert!(leases.holds(BrokerId(1), 12_999) && !leases.holds(BrokerId(1), 13_000));
+        assert_eq!(leases.expired(&image, 9_999), None);
+        assert_eq!(leases.expired(&image, 10_000), Some(BrokerId(2)));
+        leases.touch(BrokerId(2), 9, 10_000);
+        assert_eq!(leases.expired(&image, 10_000), None);
+        assert_eq!(leases.next_deadline_ms(&image), Some(13_000));
+        assert_eq!(leases.lowest_active_offset(&image), 5);
+    }
+
+    #[test]
+    fn a_new_life_forgets_the_shutdown_of_the_old_one() {
+        let mut leases = Leases::new(9_000);
+        leases.registered(BrokerId(1), 0);
+        leases.shutting_down(BrokerId(1), 40);
+        leases.shutting_down(BrokerId(1), 50);
+        assert_eq!(leases.controlled_shutdown_offset(BrokerId(1)), 40, "the first counts");
+        leases.registered(BrokerId(1), 10);
+        assert_eq!(leases.controlled_shutdown_offset(BrokerId(1)), -1);
+        assert_eq!(leases.lowest_active_offset(&image(&[])), i64::MAX);
+    }
+}

@@ -7,6 +7,7 @@ use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::broker_registration_request::Feature;
 use pharos_protocol::messages::create_topics_request::CreatableTopic;
 use pharos_protocol::messages::create_topics_response::CreatableTopicConfigs;
+use pharos_protocol::messages::{DescribeQuorumRequest, describe_quorum_request};
 use pharos_storage::fs::{Fs, SimFs};
 
 use super::*;
@@ -187,4 +188,168 @@ async fn a_fresh_node_forms_a_cluster_and_keeps_it_over_a_restart() {
     assert_eq!(*again.image(), expected);
     assert_eq!(again.controller.active_controller(), Some(BrokerId(1)));
     again.controller.shutdown().await;
+}
+
+fn leadership(image: &MetadataImage, topic: &str) -> (i32, i32) {
+    let partition = image.partition(topic, PartitionId(0)).unwrap();
+    (partition.leader.0, partition.leader_epoch.0)
+}
+
+/// A sole broker that stops in order hands its partitions to nobody, and leads them in a new epoch
+/// when it is back: so did Kafka in the session of the golden log.
+#[tokio::test]
+async fn a_controlled_shutdown_ends_leaderships_and_a_return_begins_new_ones() {
+    let node = TestNode::start(Arc::new(SimFs::new())).await;
+    let epoch = node.join().await.unwrap();
+    node.create("t", 1).await;
+    assert_eq!(leadership(&node.image(), "t"), (1, 0));
+    let stop = || BrokerHeartbeatRequest { want_shut_down: true, ..node.heartbeat(epoch) };
+    let first = node.controller.broker_heartbeat(stop()).await.unwrap();
+    assert_eq!((first.should_shut_down, first.is_fenced), (false, false));
+    assert_eq!(leadership(&node.image(), "t"), (-1, 1));
+    assert_eq!(node.bean("ControlledShutdownBrokerCount"), Some(Value::Long(1)));
+    assert_eq!(node.bean("OfflinePartitionsCount"), Some(Value::Long(1)));
+    assert_eq!(node.bean("PreferredReplicaImbalanceCount"), Some(Value::Long(1)));
+    let second = node.controller.broker_heartbeat(stop()).await.unwrap();
+    assert!(second.should_shut_down);
+    assert_eq!(node.bean("FencedBrokerCount"), Some(Value::Long(1)));
+    assert_eq!(node.bean("ActiveBrokerCount"), Some(Value::Long(0)));
+
+    let next = node.join().await.unwrap();
+    assert!(next > epoch);
+    assert_eq!(leadership(&node.image(), "t"), (1, 2));
+    let stale = node.controller.broker_heartbeat(node.heartbeat(epoch)).await.unwrap();
+    assert_eq!(stale.error_code, ErrorCode::StaleBrokerEpoch.code());
+    node.controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_killed_broker_comes_back_at_once_with_new_leader_epochs() {
+    let fs = Arc::new(SimFs::new());
+    let node = TestNode::start(fs.clone()).await;
+    let epoch = node.join().await.unwrap();
+    node.create("t", 1).await;
+    // A second process with the same id is refused while the first is heard of.
+    let duplicate = node.controller.register_broker(node.registration()).await.unwrap();
+    assert_eq!(duplicate.error_code, ErrorCode::DuplicateBrokerRegistration.code());
+    node.controller.shutdown().await;
+
+    let node = TestNode::start(fs).await;
+    let next = node.join().await.unwrap();
+    assert!(next > epoch);
+    assert_eq!(leadership(&node.image(), "t"), (1, 2));
+    node.controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn registrations_that_cannot_be_are_refused() {
+    let node = TestNode::start(Arc::new(SimFs::new())).await;
+    let good = node.registration();
+    let mut other_cluster = good.clone();
+    other_cluster.cluster_id = "other".to_owned();
+    let mut no_directories = good.clone();
+    no_directories.log_dirs.clear();
+    let mut reserved = good.clone();
+    reserved.log_dirs = vec![crate::decide::DIRECTORY_LOST];
+    let mut twice = good.clone();
+    twice.log_dirs.push(node.directory);
+    let mut old = good.clone();
+    old.features.clear();
+    let cases = [
+        (other_cluster, ErrorCode::InconsistentClusterId),
+        (no_directories, ErrorCode::InvalidRegistration),
+        (reserved, ErrorCode::InvalidRegistration),
+        (twice, ErrorCode::InvalidRegistration),
+        (old, ErrorCode::UnsupportedVersion),
+        (good, ErrorCode::None),
+    ];
+    for (request, code) in cases {
+        let response = node.controller.register_broker(request).await.unwrap();
+        assert_eq!(response.error_code, code.code());
+    }
+    let unregister = |broker_id| UnregisterBrokerRequest { broker_id };
+    let gone = node.controller.unregister_broker(unregister(1)).await.unwrap();
+    assert_eq!((gone.error_code, node.image().brokers().count()), (0, 0));
+    let again = node.controller.unregister_broker(unregister(1)).await.unwrap();
+    assert_eq!(again.error_code, ErrorCode::BrokerIdNotRegistered.code());
+    node.controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_quorum_describes_itself() {
+    let node = TestNode::start(Arc::new(SimFs::new())).await;
+    node.join().await.unwrap();
+    let request = |topic: &str, partition_index| DescribeQuorumRequest {
+        topics: vec![describe_quorum_request::TopicData {
+            topic_name: topic.to_owned(),
+            partitions: vec![describe_quorum_request::PartitionData { partition_index }],
+        }],
+    };
+    let response = node.controller.describe_quorum(&request("__cluster_metadata", 0));
+    let partition = &response.topics[0].partitions[0];
+    assert_eq!((partition.error_code, partition.leader_id, partition.leader_epoch), (0, 1, 1));
+    assert_eq!(partition.high_watermark, node.controller.last_committed_offset().0 + 1);
+    assert_eq!(partition.current_voters[0].log_end_offset, partition.high_watermark);
+    assert!(partition.observers.is_empty());
+    let other = node.controller.describe_quorum(&request("orders", 0));
+    assert_eq!(other.topics[0].partitions[0].error_code, 3);
+
+    let raft =
+        |attribute: &str| node.registry.read("kafka.server:type=raft-metrics", attribute).unwrap();
+    let end = Value::Long(partition.high_watermark);
+    assert_eq!((raft("high-watermark"), raft("log-end-offset")), (end.clone(), end));
+    assert_eq!(raft("current-state"), Value::text("leader"));
+    assert_eq!((raft("current-leader"), raft("current-vote")), (Value::Long(1), Value::Long(1)));
+    assert_eq!((raft("current-epoch"), raft("log-end-epoch")), (Value::Long(1), Value::Long(1)));
+    assert_eq!(raft("number-of-voters"), Value::Long(1));
+    node.controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn beans_follow_what_was_decided() {
+    let node = TestNode::start(Arc::new(SimFs::new())).await;
+    node.join().await.unwrap();
+    let started = node.bean("EventQueueOperationsStartedCount");
+    node.create("t", 4).await;
+    node.controller.publisher().wait_for(node.controller.last_committed_offset()).await;
+    let Some(Value::Long(before)) = started else { panic!("no count") };
+    assert_eq!(node.bean("EventQueueOperationsStartedCount"), Some(Value::Long(before + 1)));
+    assert_eq!(node.bean("GlobalPartitionCount"), Some(Value::Long(4)));
+    assert_eq!(node.bean("ActiveBrokerCount"), Some(Value::Long(1)));
+    assert_eq!(node.bean("NewActiveControllersCount"), Some(Value::Long(1)));
+    assert_eq!(node.bean("BrokerRegistrationState,broker=1"), Some(Value::Long(30)));
+    let since = node.bean("TimeSinceLastHeartbeatReceivedMs,broker=1");
+    assert!(matches!(since, Some(Value::Long(0..=60_000))), "{since:?}");
+    let offset = Value::Long(node.controller.last_committed_offset().0);
+    assert_eq!(node.bean("LastAppliedRecordOffset"), Some(offset.clone()));
+    assert_eq!(node.bean("LastCommittedRecordOffset"), Some(offset.clone()));
+    assert_eq!(node.bean("LastAppliedRecordLagMs"), Some(Value::Long(0)));
+    let read = |name: &str, attribute: &str| node.registry.read(name, attribute).unwrap();
+    let broker = "kafka.server:type=broker-metadata-metrics";
+    assert_eq!(read(broker, "last-applied-record-offset"), offset);
+    assert_eq!(read(broker, "metadata-apply-error-count"), Value::Long(0));
+    let loader = "kafka.server:type=MetadataLoader,name=";
+    assert_eq!(read(&format!("{loader}CurrentMetadataVersion"), "Value"), Value::Long(30));
+    assert_eq!(read(&format!("{loader}CurrentControllerId"), "Value"), Value::Long(1));
+    let level = format!("{loader}FinalizedLevel,featureName=groupVersion");
+    assert_eq!(read(&level, "Value"), Value::Long(1));
+    let supported = "kafka.server:type=node-metrics,feature-name=metadata-version";
+    assert_eq!(read(supported, "maximum-supported-level"), Value::Long(30));
+    let sizes = "kafka.server:type=BrokerMetadataListener,name=MetadataBatchSizes";
+    assert!(matches!(read(sizes, "Count"), Value::Long(1..)));
+    node.controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_idle_cluster_gives_a_sign_of_life() {
+    let fs: Arc<dyn Fs> = Arc::new(SimFs::new());
+    let mut settings = ControllerSettings::new(BrokerId(1), "cluster");
+    settings.max_idle_interval_ms = 1;
+    let registry = Registry::new(Clock::real());
+    let options =
+        ControllerOptions::new(settings, Arc::new(Permissive), fs, Path::new(DIR).into(), registry);
+    let controller = Controller::start(options).await.unwrap();
+    // Features and the controller's registration come first, then one record after the other.
+    controller.publisher().wait_for(Offset(10)).await;
+    controller.shutdown().await;
 }
