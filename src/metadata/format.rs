@@ -342,7 +342,8 @@ mod tests {
             format!("version=1\ncluster.id={cluster}\nnode.id={node}\ndirectory.id={id}\n")
         };
         let (one, two) = (TopicId::random().to_string(), TopicId::random().to_string());
-        let cases: Vec<(Vec<(&str, String)>, Option<&str>, &str)> = vec![
+        type Case<'a> = (Vec<(&'a str, String)>, Option<&'a str>, &'a str);
+        let cases: Vec<Case<'_>> = vec![
             (
                 vec![("/a/meta.properties", properties("x", 1, &one))],
                 Some("y"),

@@ -238,7 +238,8 @@ fn topics_are_deleted_by_name_or_id() {
 fn partitions_are_only_added() {
     let mut cluster = Cluster::new();
     cluster.topic("t", &[1, 2], &[1, 2], 1);
-    let cases: Vec<(i32, Option<Vec<Vec<i32>>>, i16, &str)> = vec![
+    type Case<'a> = (i32, Option<Vec<Vec<i32>>>, i16, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         (3, None, 0, ""),
         (1, None, 37, "Topic already has 1 partition(s)."),
         (0, None, 37, "The topic t currently has 1 partition(s); 0 would not be an increase."),
