@@ -8,6 +8,8 @@
 //! Nothing here awaits, but [`Log::flushed`].
 
 mod append;
+#[cfg(test)]
+mod faults;
 mod flush;
 #[cfg(test)]
 mod golden;

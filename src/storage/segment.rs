@@ -233,6 +233,34 @@ impl Segment {
         Ok((timestamp != NO_TIMESTAMP).then_some(timestamp))
     }
 
+    /// Epoch of the first batch, if there is one.
+    pub(crate) fn first_epoch(&self) -> io::Result<Option<i32>> {
+        let found = self.found_at(0, self.size())?;
+        Ok(found.map(|found| found.header.partition_leader_epoch))
+    }
+
+    /// The largest timestamp of the batches that end at or after `from`, and the last offset of the
+    /// first batch that has it; −1 without.
+    pub(crate) fn max_timestamp_from(&self, from: i64) -> io::Result<TimestampAt> {
+        let known = self.max_timestamp();
+        if known.offset >= from {
+            return Ok(known);
+        }
+        let mut latest = TimestampAt { timestamp: NO_TIMESTAMP, offset: from };
+        let size = self.size();
+        let Some(start) = self.locate(from, size)? else { return Ok(latest) };
+        let file = self.file()?;
+        let mut scan = Scan::headers(file.as_ref(), start.position, size);
+        while let Some(found) = scan.next()? {
+            let TimestampAt { timestamp, .. } = latest;
+            if found.header.max_timestamp > timestamp {
+                let (timestamp, offset) = (found.header.max_timestamp, found.header.last_offset());
+                latest = TimestampAt { timestamp, offset };
+            }
+        }
+        Ok(latest)
+    }
+
     /// Whether an index has no room for another batch.
     pub(crate) fn is_index_full(&self, max_bytes: u32) -> bool {
         let indexes = self.indexes.lock();

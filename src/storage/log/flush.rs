@@ -160,7 +160,8 @@ impl Log {
         // The end is read before the segments: what it counts lies in them.
         let upto = self.log_end_offset();
         let segments = self.segments.load_full();
-        let first = segments.partition_point(|segment| segment.base_offset <= from);
+        // A segment that ends right there was durable, but not yet sealed, when it was synced.
+        let first = segments.partition_point(|segment| segment.base_offset < from);
         if self.flusher.dir_changed.swap(false, Ordering::AcqRel) {
             let synced = self.fs().sync_dir(&self.dir);
             let synced = synced.map_err(|error| StorageError::io("sync", &self.dir, error));

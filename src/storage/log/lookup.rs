@@ -62,23 +62,23 @@ impl Log {
     /// As [`Self::offset_for_timestamp`].
     pub fn offset_of_max_timestamp(&self) -> Result<Option<OffsetAtTimestamp>, StorageError> {
         self.check_usable()?;
+        let start = self.log_start_offset().0;
         let segments = self.segments.load();
-        let mut latest: Option<&Segment> = None;
+        let mut latest: Option<(i64, &Segment)> = None;
         for segment in segments.iter() {
-            let timestamp = segment.max_timestamp().timestamp;
-            if latest.is_none_or(|known| timestamp > known.max_timestamp().timestamp) {
-                latest = Some(segment);
+            let max = segment.max_timestamp_from(start);
+            let path = segment.path(names::LOG);
+            let max = self.guard(max.map_err(|error| StorageError::io("read", &path, error)))?;
+            if max.timestamp > latest.map_or(NO_TIMESTAMP, |(known, _)| known) {
+                latest = Some((max.timestamp, segment));
             }
         }
-        let Some(segment) = latest else { return Ok(None) };
-        let max = segment.max_timestamp().timestamp;
-        if max == NO_TIMESTAMP {
-            return Ok(None);
-        }
-        let start = self.log_start_offset().0;
-        match self.locate_timestamp(segment, max, start)? {
-            Some(found) => self.record_in(segment, &found, |time, _| time >= max),
-            None => Ok(None),
+        let Some((max, segment)) = latest else { return Ok(None) };
+        let Some(found) = self.locate_timestamp(segment, max, start)? else { return Ok(None) };
+        // A batch that begins before the log start may have its latest record there.
+        match self.record_in(segment, &found, |time, offset| time >= max && offset >= start)? {
+            None => self.record_in(segment, &found, |_, offset| offset >= start),
+            latest => Ok(latest),
         }
     }
 

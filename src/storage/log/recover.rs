@@ -14,6 +14,7 @@ use pharos_protocol::batch::RecordBatch;
 
 use super::append::read_marker;
 use super::{LoadReport, Log, LogOptions, Segments, Writer};
+use crate::epochs::EpochCache;
 use crate::error::{Context, StorageError};
 use crate::fs::read_file;
 use crate::names;
@@ -23,7 +24,7 @@ use crate::segment::Segment;
 
 mod order;
 
-use order::{Order, Step};
+use order::{Next, Order, Step};
 
 /// Largest producer snapshot that is read: a few million producers.
 const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
@@ -33,6 +34,10 @@ pub(super) struct Recovered {
     pub(super) report: LoadReport,
     pub(super) log_end: i64,
     pub(super) epochs_changed: bool,
+    /// The epochs of the checkpoint, if it is sound and says any.
+    known_epochs: Option<EpochCache>,
+    /// Epoch of the last batch before the segment that is looked at.
+    last_epoch: Option<i32>,
 }
 
 impl Log {
@@ -46,10 +51,16 @@ impl Log {
     ) -> Result<Recovered, StorageError> {
         let segments = self.segments.load_full();
         let clean = options.clean;
-        let from = segments.partition_point(|s| s.base_offset <= options.recovery_point.0);
+        // A segment that ends right at the recovery point may have been sealed after the sync.
+        let from = segments.partition_point(|s| s.base_offset < options.recovery_point.0);
         let from = from.saturating_sub(1);
-        let mut done =
-            Recovered { report: LoadReport::default(), log_end: 0, epochs_changed: epochs_damaged };
+        let mut done = Recovered {
+            report: LoadReport::default(),
+            log_end: 0,
+            epochs_changed: epochs_damaged,
+            known_epochs: Some(writer.epochs.clone()).filter(|known| known.latest().is_some()),
+            last_epoch: None,
+        };
         for (index, segment) in segments.iter().enumerate() {
             let last = index + 1 == segments.len();
             if let Some(progress) = &options.progress {
@@ -69,7 +80,7 @@ impl Log {
                     }
                 }
             }
-            if scan && self.recover_segment(writer, segment, last, &mut done)? {
+            if scan && self.recover_segment(writer, segment, segments.get(index + 1), &mut done)? {
                 self.drop_after(&segments, index, &mut done)?;
                 break;
             }
@@ -82,22 +93,28 @@ impl Log {
         &self,
         writer: &mut Writer,
         segment: &Arc<Segment>,
-        last: bool,
+        next: Option<&Arc<Segment>>,
         done: &mut Recovered,
     ) -> Result<bool, StorageError> {
         let path = segment.path(names::LOG);
         let size = segment.size();
-        let scanned = self.scan_segment(writer, segment, last, done).context("recover", &path)?;
+        let scanned = self.scan_segment(writer, segment, next, done).context("recover", &path)?;
         let (position, end) = scanned;
         done.report.recovered_segments += 1;
         done.report.rebuilt_indexes += 1;
         done.report.recovered_bytes += size;
         done.log_end = end;
-        if position == size {
-            if !last {
+        // Behind a hole nothing was durable: the rest of this segment was lost with the power.
+        let compact = self.config.load().cleanup_policy.compact;
+        let hole = !compact && next.is_some_and(|next| next.base_offset > end);
+        if position == size && !hole {
+            if next.is_some() {
                 segment.seal().context("complete the indexes of", &path)?;
             }
             return Ok(false);
+        }
+        if position == size {
+            return Ok(true);
         }
         done.report.truncated_bytes += size - position;
         tracing::warn!(path = %path.display(), position, size, "cut off what is no sound batch");
@@ -110,18 +127,21 @@ impl Log {
         &self,
         writer: &mut Writer,
         segment: &Segment,
-        last: bool,
+        next: Option<&Arc<Segment>>,
         done: &mut Recovered,
     ) -> io::Result<(u64, i64)> {
         let config = self.config();
-        let dense = last && !config.cleanup_policy.compact;
-        let mut order = Order::new(segment.base_offset, dense);
+        let dense = next.is_none() && !config.cleanup_policy.compact;
+        let known = done.known_epochs.clone();
+        let mut order = Order::new(segment.base_offset, dense, known, done.last_epoch);
         let rebuild = segment.rebuild()?;
         let file = segment.file()?;
         let mut scan = Scan::verify(file.as_ref(), 0, segment.size());
         let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let mut stopped = false;
         while let Some(found) = scan.next()? {
-            if order.step(&found) == Step::Stop {
+            stopped = order.step(&found) == Step::Stop;
+            if stopped {
                 break;
             }
             rebuild.note(&found, config.index_interval_bytes)?;
@@ -130,6 +150,15 @@ impl Log {
                 epochs.push((epoch, Offset(found.header.base_offset)));
             }
         }
+        if !scan.is_torn() && !stopped {
+            order.finish(match next {
+                Some(next) => {
+                    Some(Next { base_offset: next.base_offset, epoch: next.first_epoch()? })
+                }
+                None => None,
+            });
+        }
+        done.last_epoch = order.epoch();
         let (position, end) = order.sound_end();
         for (epoch, start) in epochs {
             if start.0 < end && writer.epochs.latest().is_none_or(|latest| epoch > latest) {

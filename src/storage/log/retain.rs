@@ -227,11 +227,19 @@ impl Log {
                 // A batch is whole or gone: the log ends where the cut one began.
                 let end = found.header.base_offset.min(offset.0);
                 last.truncate(found.position, end)?;
+                // What was cut must not come back after a power failure, behind what is new.
+                last.sync_log()?;
                 Ok(end)
             })();
             end = self.guard(Context::context(cut, "truncate", &path))?;
         }
-        self.ended_at(&mut writer, Offset(end))?;
+        let start = self.log_start_offset();
+        if offset >= start && end < start.0 {
+            // The cut batch began before the log start, which never goes back.
+            self.restart_at(&mut writer, start)?;
+        } else {
+            self.ended_at(&mut writer, Offset(end))?;
+        }
         Ok(true)
     }
 
@@ -267,7 +275,7 @@ impl Log {
         self.log_start.fetch_min(end.0, Ordering::AcqRel);
         self.high_watermark.fetch_min(end.0, Ordering::AcqRel);
         self.flusher.truncate(end);
-        self.flusher.dir_changed.store(true, Ordering::Release);
+        self.guard(self.fs().sync_dir(&self.dir).context("sync", &self.dir))?;
         self.append_times.lock().truncate(end.0);
         writer.torn = false;
         if writer.epochs.truncate_from_end(end) {
