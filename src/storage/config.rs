@@ -1,5 +1,7 @@
 //! The settings of one log as plain numbers. Parsing, defaults by key and synonyms are `config`'s.
 
+pub use pharos_protocol::batch::TimestampType;
+
 /// Which ways of cleaning apply (`cleanup.policy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanupPolicy {
@@ -7,15 +9,6 @@ pub struct CleanupPolicy {
     pub delete: bool,
     /// Only the latest value of each key is kept.
     pub compact: bool,
-}
-
-/// Whose clock stamps records (`message.timestamp.type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimestampType {
-    /// The producer's.
-    CreateTime,
-    /// The broker's, at append.
-    LogAppendTime,
 }
 
 /// Codec in which batches are stored (`compression.type`).

@@ -22,6 +22,8 @@ pub(crate) fn recompress(
     let (codec, level) = match stored {
         StoredCompression::Producer => return Ok(None),
         StoredCompression::Uncompressed => (Codec::None, None),
+        // −1 is the codec's own default.
+        StoredCompression::Gzip(-1) => (Codec::Gzip, None),
         StoredCompression::Gzip(level) => (Codec::Gzip, Some(level)),
         StoredCompression::Snappy => (Codec::Snappy, None),
         StoredCompression::Lz4(level) => (Codec::Lz4, Some(level)),

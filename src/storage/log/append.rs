@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use pharos_base::{LeaderEpoch, Offset};
 use pharos_protocol::batch::{
     BatchError, BatchHeader, CheckOptions, ControlRecord, HEADER_LEN, Origin, RecordBatch,
-    TimestampBounds, TimestampType as BatchTime, Walk, batches, check_batch,
+    TimestampBounds, TimestampType, Walk, batches, check_batch,
 };
 use smallvec::SmallVec;
 
 use super::{Log, Writer};
-use crate::config::{LogConfig, TimestampType};
+use crate::config::LogConfig;
 use crate::error::StorageError;
 use crate::names;
 use crate::producer::{Marker, ProducerError};
@@ -265,7 +265,7 @@ impl Log {
         for batch in ready.iter_mut() {
             batch.header.assign(next, options.leader_epoch.0);
             if stamped {
-                set_max_timestamp(&mut batch.header, BatchTime::LogAppendTime, now_ms);
+                set_max_timestamp(&mut batch.header, TimestampType::LogAppendTime, now_ms);
             }
             next = batch.header.next_offset();
         }
@@ -448,7 +448,7 @@ fn check<'a>(
 fn trusted_header(batch: &RecordBatch<'_>, walk: Option<&Walk>, config: &LogConfig) -> BatchHeader {
     let mut header = *batch.header();
     if let (Some(walk), TimestampType::CreateTime) = (walk, config.message_timestamp_type) {
-        set_max_timestamp(&mut header, BatchTime::CreateTime, walk.max_timestamp);
+        set_max_timestamp(&mut header, TimestampType::CreateTime, walk.max_timestamp);
     }
     header
 }

@@ -106,7 +106,7 @@ fn a_flipped_bit_is_never_served() {
     for compact in [false, true] {
         let cleanup_policy = CleanupPolicy { delete: !compact, compact };
         let config = LogConfig { cleanup_policy, ..small_segments() };
-        flip_all(config, 3, |path, byte, log, expected| {
+        flip_all(config, 7, |path, byte, log, expected| {
             let found = contents_of(log);
             let place = format!("{} byte {byte}", path.display());
             assert_eq!(found, expected[..found.len()], "{place}");
@@ -301,7 +301,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_log_is_what_was_put_in(acts in proptest::collection::vec(act(), 1..60)) {

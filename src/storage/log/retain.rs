@@ -266,6 +266,9 @@ impl Log {
         self.segments.store(Arc::new(vec![Arc::new(segment)]));
         self.log_start.store(offset.0, Ordering::Release);
         self.flusher.reset(offset);
+        if writer.epochs.truncate_from_end(Offset(0)) {
+            self.write_epochs(writer)?;
+        }
         self.ended_at(writer, offset)
     }
 

@@ -162,3 +162,131 @@ fn retention_by_time_and_size() {
     let info = log.append(&batch(NOW, &["again"]), &leader(0)).unwrap();
     assert_eq!(info.first_offset, Offset(50));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_flushed_for_many_survives_a_power_failure() {
+    let bench = Bench::new(LogConfig { flush_messages: 1, ..small_segments() });
+    let log = bench.open();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..64 {
+        let log = log.clone();
+        tasks.spawn(async move {
+            let info = log.append(&batch(NOW, &[&format!("{n}")]), &leader(0)).unwrap();
+            assert!(info.flush_due);
+            log.flushed(info.last_offset.plus(1)).await.unwrap();
+            (info.first_offset.0, n.to_string())
+        });
+    }
+    let mut expected = tasks.join_all().await;
+    expected.sort();
+    assert_eq!(log.recovery_point(), Offset(64));
+    bench.fs.lose_power(1);
+    assert_eq!(contents(&bench.open(), 0), expected);
+}
+
+#[test]
+fn a_follower_takes_what_the_leader_wrote_as_it_is() {
+    let bench = Bench::new(small_segments());
+    let log = bench.open();
+    for n in 0..20 {
+        log.append(&batch(NOW + n, &["a", "b"]), &leader(i32::from(n > 9))).unwrap();
+    }
+    let other = Bench::new(small_segments());
+    let follower = other.open();
+    let options = AppendOptions { origin: Origin::Replication, leader_epoch: LeaderEpoch(-1) };
+    loop {
+        let next = follower.log_end_offset();
+        let slice = log.read(next, 500, log.log_end_offset(), true).unwrap();
+        if slice.is_empty() {
+            break;
+        }
+        let bytes = slice.read_to_bytes().unwrap();
+        follower.append(&bytes, &options).unwrap();
+        let again = follower.append(&bytes, &options).unwrap_err();
+        assert!(matches!(again, AppendError::OffsetGap { .. }), "{again}");
+    }
+    assert_eq!(contents(&follower, 0), contents(&log, 0));
+    assert_eq!(follower.epochs(), log.epochs());
+    let end = follower.end_offset_for_epoch(LeaderEpoch(0)).unwrap();
+    assert_eq!((end.epoch, end.end_offset), (LeaderEpoch(0), Offset(20)));
+    follower.truncate_fully_and_start_at(Offset(1000)).unwrap();
+    assert_eq!(follower.log_start_offset(), Offset(1000));
+    assert_eq!(follower.log_end_offset(), Offset(1000));
+    assert!(follower.epochs().is_empty());
+}
+
+#[test]
+fn a_stale_leader_and_hostile_batches_are_refused() {
+    let bench = Bench::new(LogConfig { max_message_bytes: 200, ..small_segments() });
+    let log = bench.open();
+    log.append(&batch(NOW, &["x"]), &leader(5)).unwrap();
+    let stale = log.append(&batch(NOW, &["x"]), &leader(4)).unwrap_err();
+    assert!(matches!(stale, AppendError::StaleLeader { .. }), "{stale}");
+    let good = batch(NOW, &["x"]);
+    let large = "y".repeat(200);
+    let cases: [(&str, Vec<u8>); 6] = [
+        ("0 batches", Vec::new()),
+        ("cut off", good[..good.len() - 1].to_vec()),
+        ("CRC", [&good[..good.len() - 1], &[9]].concat()),
+        ("magic", [&good[..16], &[1], &good[17..]].concat()),
+        ("at most 200", batch(NOW, &[&large]).to_vec()),
+        ("timestamp", batch(NOW + 86_400_000, &["x"]).to_vec()),
+    ];
+    for (expected, bytes) in cases {
+        let error = log.append(&bytes, &leader(5)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(log.log_end_offset(), Offset(1), "{expected}");
+    }
+    for cut in 0..good.len() {
+        log.append(&good[..cut], &leader(5)).unwrap_err();
+    }
+}
+
+#[test]
+fn segments_roll_by_time_and_by_a_full_index() {
+    let hour = std::time::Duration::from_secs(3600);
+    let bench = Bench::new(LogConfig { segment_ms: 1_800_000, ..LogConfig::default() });
+    let log = bench.open();
+    log.append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+    bench.hand.advance(hour);
+    // The batches' own time counts when they have one.
+    log.append(&batch(NOW + 1, &["x"]), &leader(0)).unwrap();
+    assert_eq!(log.segment_count(), 1);
+    log.append(&batch(bench.clock.now_ms(), &["x"]), &leader(0)).unwrap();
+    assert_eq!(log.segment_count(), 2);
+    let config =
+        LogConfig { segment_index_bytes: 64, index_interval_bytes: 0, ..LogConfig::default() };
+    log.set_config(config);
+    for _ in 0..20 {
+        log.append(&batch(bench.clock.now_ms(), &["x"]), &leader(0)).unwrap();
+    }
+    assert!(log.segment_count() > 3, "{}", log.segment_count());
+    assert_eq!(contents(&log, 0).len(), 23);
+}
+
+#[test]
+fn the_topics_clock_and_codec_apply() {
+    use crate::config::StoredCompression;
+    use pharos_protocol::batch::TimestampType;
+    let bench = Bench::new(LogConfig {
+        message_timestamp_type: TimestampType::LogAppendTime,
+        compression: StoredCompression::Gzip(-1),
+        preallocate: true,
+        ..small_segments()
+    });
+    let log = bench.open();
+    for n in 0..20 {
+        bench.hand.advance(std::time::Duration::from_secs(1));
+        let info = log.append(&batch(5, &["some value", "other"]), &leader(0)).unwrap();
+        assert_eq!(info.log_append_time, Some(NOW + (n + 1) * 1000));
+        assert_eq!(log.append_time_at(info.first_offset), info.log_append_time);
+    }
+    assert_eq!(contents(&log, 0).len(), 40);
+    let found = log.offset_for_timestamp(NOW + 9500).unwrap().unwrap();
+    assert_eq!((found.offset, found.timestamp), (Offset(18), NOW + 10_000));
+    let bytes = log.read(Offset(0), 1, Offset(40), true).unwrap().read_to_bytes().unwrap();
+    let header = *batches(&bytes).next().unwrap().unwrap().header();
+    assert_eq!(header.codec(), Some(pharos_protocol::compression::Codec::Gzip));
+    bench.fs.restart();
+    assert_eq!(contents(&bench.open(), 0).len(), 40);
+}
