@@ -6,7 +6,7 @@ use crate::classic::join::Join;
 use crate::classic::{self, ClassicGroup};
 use crate::consumer::leave::Leave;
 use crate::consumer::{self, ConsumerGroup, Refusal, classic_members};
-use crate::event::{Context, Now, Output, Request, Then, Token};
+use crate::event::{Context, Event, Now, Output, Request, Then, Token};
 use crate::group::Group;
 use crate::offsets::fetch::Fetch;
 use crate::offsets::{commit, delete};
@@ -76,7 +76,7 @@ impl Shard {
             Request::DeleteGroup(id) => {
                 let mut step = self.kit.step(now);
                 let group = self.groups.get(id.as_str()).map(|entry| &entry.group);
-                list::delete_group(group, &self.offsets, &mut step, token, id);
+                list::delete_group(group, &self.offsets, &mut step, (token, context), id);
                 step.output
             }
         }
@@ -125,8 +125,10 @@ impl Shard {
         let empty = ClassicGroup::new(id, now.wall_ms);
         records.push(empty.record(&std::collections::HashMap::new()));
         let mut step = self.kit.step(now);
-        let (context, request) = (context.clone(), Box::new(request));
-        step.write(records, Then::Join { token, context, request });
+        let refused = classic::join::refusal(&request.member_id, ErrorCode::None);
+        let (context, request) = (context.clone(), Request::JoinGroup(request));
+        let event = Box::new(Event::Request { token, context, request });
+        step.write(records, Then::Again { event, refused: Some((token, refused)) });
         step.output
     }
 

@@ -8,16 +8,13 @@ use crate::group::Group;
 use crate::list;
 use crate::offsets::expire;
 use crate::rebalances::RebalanceReason;
-use crate::record::Record;
+use crate::record::{Record, cut_to_batch};
 use crate::shard::Shard;
 use crate::step::Step;
 use crate::timers::Timer;
 
 /// When the next round of expiry follows one that was cut short.
 const EXPIRE_NEXT_ROUND_MS: i64 = 1_000;
-
-/// Records of one round of expiry, give or take one group: a batch stays well below 1 MiB.
-const MAX_EXPIRED_RECORDS: usize = 5_000;
 
 /// A group that somebody is about to join is not empty of all.
 fn has_pending_joins(group: &Group) -> bool {
@@ -51,24 +48,24 @@ impl Shard {
         output
     }
 
-    /// Deletes what expired, and groups that are left without anything. One batch holds at most
-    /// [`MAX_EXPIRED_RECORDS`]; the rest follows soon.
+    /// Deletes what expired, and groups that are left without anything. What does not fit
+    /// one batch follows soon.
     fn expire(&mut self, now: Now) -> Output {
         let mut step = self.kit.step(now);
         let mut records: Vec<Record> = Vec::new();
         let mut delay_ms = step.config.offsets_retention_check_interval_ms;
         for (id, entry) in &self.groups {
-            if records.len() >= MAX_EXPIRED_RECORDS {
-                delay_ms = EXPIRE_NEXT_ROUND_MS;
-                break;
-            }
             let (expired, nothing_left) = expire::expired(&entry.group, id, &self.offsets, &step);
-            step.tally.offsets_expired(expired.len());
             records.extend(expired);
             if nothing_left && entry.group.is_empty() && !has_pending_joins(&entry.group) {
                 records.extend(list::group_tombstones(id, &entry.group));
             }
         }
+        if cut_to_batch(&mut records) {
+            delay_ms = EXPIRE_NEXT_ROUND_MS;
+        }
+        let offsets = records.iter().filter(|record| matches!(record, Record::Offset { .. }));
+        step.tally.offsets_expired(offsets.count());
         let at_ms = now.monotonic_ms.saturating_add(delay_ms);
         step.timers.set(Timer::ExpireOffsets, at_ms);
         if !records.is_empty() {

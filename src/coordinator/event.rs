@@ -139,8 +139,9 @@ pub struct Output {
 pub(crate) enum Then {
     /// These answers leave; if the append failed, the same requests are answered with an error.
     Reply(Vec<(Token, Response)>),
-    /// The group exists now: the request is looked at (again).
-    Join { token: Token, context: Context, request: Box<JoinGroupRequest> },
+    /// What came before is done, and the event is looked at again: the group exists now, or the
+    /// next batch of many records follows. `refused` answers if the append failed.
+    Again { event: Box<Event>, refused: Option<(Token, Response)> },
     /// The leader's assignment is stored: the generation is stable.
     Assigned { group: Arc<str>, generation: i32 },
     /// A generation without members is stored: the group is empty.
@@ -158,7 +159,7 @@ impl Then {
             Self::Reply(replies)
             | Self::Emptied { replies, .. }
             | Self::Downgraded { replies, .. } => replies.push((token, response)),
-            Self::Join { .. } | Self::Assigned { .. } | Self::Replaced(_) => {
+            Self::Again { .. } | Self::Assigned { .. } | Self::Replaced(_) => {
                 debug_assert!(false, "answers of its own");
             }
         }

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use crate::consumer::records;
-use crate::event::{Then, Token};
+use crate::event::{Context, Event, Request, Then, Token};
 use crate::group::Group;
 use crate::migrate::classic_tombstone;
 use crate::offsets::{OffsetStore, delete};
-use crate::record::Record;
+use crate::record::{Record, cut_to_batch};
 use crate::response::Response;
 use crate::step::Step;
 use crate::wire::ErrorCode;
@@ -49,7 +49,7 @@ pub(crate) fn delete_group(
     group: Option<&Group>,
     store: &OffsetStore,
     step: &mut Step<'_>,
-    token: Token,
+    (token, context): (Token, &Context),
     group_id: String,
 ) {
     let error = match group {
@@ -58,13 +58,22 @@ pub(crate) fn delete_group(
         Some(_) => ErrorCode::None,
     };
     let id: Arc<str> = group_id.as_str().into();
-    let response =
-        Response::DeleteGroup(DeletableGroupResult { group_id, error_code: error.code() });
+    let response = Response::DeleteGroup(DeletableGroupResult {
+        group_id: group_id.clone(),
+        error_code: error.code(),
+    });
     let Some(group) = group.filter(|_| error == ErrorCode::None) else {
         return step.reply(token, response);
     };
     let mut written = delete::all_of_group(store, &id);
+    let rest = cut_to_batch(&mut written);
     step.tally.offsets_deleted(written.len());
+    if rest {
+        // The group goes with the last of its offsets.
+        let (context, request) = (context.clone(), Request::DeleteGroup(group_id));
+        let event = Box::new(Event::Request { token, context, request });
+        return step.write(written, Then::Again { event, refused: Some((token, response)) });
+    }
     written.extend(group_tombstones(&id, group));
     step.write(written, Then::Reply(vec![(token, response)]));
 }

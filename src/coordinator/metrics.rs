@@ -142,6 +142,13 @@ mod tests {
     use crate::{Shard, Topics};
 
     #[test]
+    fn shards_and_beans_go_between_threads() {
+        fn check<T: Send + Sync>() {}
+        check::<Shard>();
+        check::<GroupMetrics>();
+    }
+
+    #[test]
     fn the_beans_tell_what_happens() {
         let (clock, _hand) = Clock::simulated(0);
         let registry = Registry::new(clock);

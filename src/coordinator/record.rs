@@ -93,7 +93,44 @@ pub enum Record {
     },
 }
 
+/// Leaves as many records as surely fit into one batch of `__consumer_offsets` (1 MiB unless
+/// configured); whether any had to go.
+pub(crate) fn cut_to_batch(records: &mut Vec<Record>) -> bool {
+    let mut bytes = 0;
+    let fits = |record: &Record| {
+        bytes += record.key_len() + RECORD_OVERHEAD_BYTES;
+        bytes <= MAX_TOMBSTONE_BATCH_BYTES
+    };
+    // One always goes: a key alone cannot be longer than two strings.
+    let count = records.iter().map(fits).take_while(|fits| *fits).count().max(1);
+    let cut = count < records.len();
+    records.truncate(count);
+    cut
+}
+
+/// Bytes of one batch of tombstones.
+const MAX_TOMBSTONE_BATCH_BYTES: usize = 512 * 1024;
+
+/// What a record takes beside the strings of its key, at most.
+const RECORD_OVERHEAD_BYTES: usize = 48;
+
 impl Record {
+    /// Bytes of the strings of the key.
+    fn key_len(&self) -> usize {
+        let second = match self {
+            Self::Offset { topic, .. } => topic.len(),
+            Self::ConsumerMember { member, .. }
+            | Self::ConsumerTarget { member, .. }
+            | Self::ConsumerCurrent { member, .. } => member.len(),
+            Self::ConsumerRegex { regex, .. } => regex.len(),
+            Self::Classic { .. }
+            | Self::Consumer { .. }
+            | Self::ConsumerTopics { .. }
+            | Self::ConsumerTargetEpoch { .. } => 0,
+        };
+        self.group().len() + second
+    }
+
     /// The group that the record is about.
     pub fn group(&self) -> &Arc<str> {
         match self {

@@ -11,12 +11,12 @@ use crate::classic;
 use crate::classic::join::Join;
 use crate::config::Config;
 use crate::consumer;
-use crate::event::{Event, Now, Output, Request, Then, Token, Write, append_error};
+use crate::event::{Event, Now, Output, Then, Token, Write, append_error};
 use crate::group::Group;
 use crate::limits::MAX_GROUPS;
 use crate::offsets::{OffsetStore, delete};
 use crate::rebalances::{RebalanceReason, Rebalances};
-use crate::record::Record;
+use crate::record::{Record, cut_to_batch};
 use crate::response::Response;
 use crate::step::Kit;
 use crate::timers::{Timer, Timers};
@@ -118,9 +118,13 @@ impl Shard {
                 self.request(now, token, &context, request)
             }
             Event::TopicsDeleted(topics) => {
-                let records = delete::all_of_topics(&self.offsets, &topics);
+                let mut records = delete::all_of_topics(&self.offsets, &topics);
+                let rest = cut_to_batch(&mut records);
                 let mut step = self.kit.step(now);
-                if !records.is_empty() {
+                if rest {
+                    let event = Box::new(Event::TopicsDeleted(topics));
+                    step.write(records, Then::Again { event, refused: None });
+                } else if !records.is_empty() {
                     step.write(records, Then::Reply(Vec::new()));
                 }
                 step.output
@@ -195,8 +199,10 @@ impl Shard {
                     classic::rebalance::on_empty_failed(group, &mut step);
                 }
             }
-            Then::Join { token, request, .. } => {
-                step.reply(token, classic::join::refusal(&request.member_id, error));
+            Then::Again { refused, .. } => {
+                if let Some((token, response)) = refused {
+                    step.reply(token, response.failed(error));
+                }
             }
             Then::Replaced(replaced) => {
                 step.reply(replaced.token, classic::join::refusal("", error));
@@ -240,10 +246,7 @@ impl Shard {
                     step.reply_after(token, Some(last), response);
                 }
             }
-            Then::Join { token, context, request } => {
-                let request = Request::JoinGroup(*request);
-                return (self.request(now, token, &context, request), None);
-            }
+            Then::Again { event, .. } => return (self.handle(now, *event), None),
             Then::Assigned { group: id, generation } => {
                 if let Some(Group::Classic(group)) =
                     self.groups.get_mut(&id).map(|entry| &mut entry.group)

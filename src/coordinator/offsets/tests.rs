@@ -299,3 +299,41 @@ fn answers_wait_for_the_record_that_they_are_about() {
     rig.shard.committed_up_to(43);
     assert_eq!(rig.shard.committed("g").count(), 1);
 }
+
+#[test]
+fn more_offsets_than_a_batch_holds_go_in_several() {
+    let mut rig = Rig::new(config());
+    let group = "g".repeat(200);
+    let fill = |rig: &mut Rig| {
+        let partition = |index| OffsetCommitRequestPartition {
+            partition_index: index,
+            ..OffsetCommitRequestPartition::default()
+        };
+        let request = OffsetCommitRequest {
+            group_id: group.clone(),
+            topics: vec![OffsetCommitRequestTopic {
+                name: "a".to_owned(),
+                partitions: (0..5_000).map(partition).collect(),
+                ..OffsetCommitRequestTopic::default()
+            }],
+            ..OffsetCommitRequest::default()
+        };
+        rig.ask(Request::OffsetCommit(request));
+        assert_eq!(rig.shard.tally().offsets(), 5_000);
+    };
+    fill(&mut rig);
+    let Response::DeleteGroup(deleted) = rig.ask(Request::DeleteGroup(group.clone())) else {
+        panic!()
+    };
+    assert_eq!((deleted.error_code, rig.shard.tally().offsets()), (0, 0));
+    assert_eq!(rig.state(&group), "-");
+    fill(&mut rig);
+    rig.event(Event::TopicsDeleted(vec!["a".into()]));
+    assert_eq!(rig.shard.tally().offsets(), 0);
+    fill(&mut rig);
+    rig.advance(7 * DAY_MS);
+    let left = rig.shard.tally().offsets();
+    assert!(left > 0 && left < 5_000, "one batch at a time: {left}");
+    rig.advance(10_000);
+    assert_eq!((rig.shard.tally().offsets(), rig.state(&group)), (0, "-".to_owned()));
+}
