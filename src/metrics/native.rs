@@ -70,7 +70,8 @@ struct FamilyInner {
 
 #[derive(Default)]
 struct Series {
-    live: BTreeMap<Box<[Box<str>]>, Cell>,
+    /// The number of a series and how many handles show it.
+    live: BTreeMap<Box<[Box<str>]>, (Cell, usize)>,
     /// Label sets that are folded; sticky, and itself bounded.
     folded: std::collections::HashSet<u64>,
     other: Option<Cell>,
@@ -125,7 +126,8 @@ impl HistogramFn for HistogramCell {
 }
 
 impl Family {
-    /// The counter of these label values, 0 at first.
+    /// The counter of these label values, 0 at first. Handles of the same labels move one number,
+    /// and the series lives as long as any of them.
     pub fn counter(&self, labels: &[&str]) -> Registered<Counter> {
         let cell = self.place(labels, || Cell::Counter(Arc::default()));
         let handle = match &cell {
@@ -200,7 +202,7 @@ impl Family {
     /// Calls `each` for every series in order of label values, `(other)` last.
     pub(crate) fn each(&self, mut each: impl FnMut(&[Box<str>], &Cell)) {
         let series = self.0.series.read();
-        for (labels, cell) in &series.live {
+        for (labels, (cell, _)) in &series.live {
             each(labels, cell);
         }
         if let Some(cell) = &series.other {
@@ -219,10 +221,18 @@ impl Family {
         let fold = series.folded.contains(&hash)
             || (series.live.len() >= row.limit && !series.live.contains_key(&key));
         if !fold {
-            // A newer registration of the same labels takes the series over.
+            // Handles of the same labels move one number; a callback replaces what was there.
             let cell = make();
-            series.live.insert(key, cell.clone());
-            return Some(cell);
+            return Some(match series.live.get_mut(&key) {
+                Some((have, handles)) if have.shares(&cell) => {
+                    *handles += 1;
+                    have.clone()
+                }
+                _ => {
+                    series.live.insert(key, (cell.clone(), 1));
+                    cell
+                }
+            });
         }
         if series.folded.len() < MAX_FOLDED {
             series.folded.insert(hash);
@@ -251,12 +261,16 @@ pub(crate) struct SeriesGuard {
 }
 
 impl SeriesGuard {
-    /// Removes the series unless a newer registration of its labels has taken it over.
+    /// Removes the series with its last handle, unless a callback has taken its labels over.
     pub(crate) fn leave(&self) {
         let (Some(family), Some(cell)) = (self.family.upgrade(), &self.cell) else { return };
         let mut series = family.series.write();
-        if series.live.get(&self.labels).is_some_and(|have| have.same(cell)) {
-            series.live.remove(&self.labels);
+        let Some((have, handles)) = series.live.get_mut(&self.labels) else { return };
+        if have.same(cell) {
+            *handles -= 1;
+            if *handles == 0 {
+                series.live.remove(&self.labels);
+            }
         }
     }
 }
@@ -276,6 +290,16 @@ impl Cell {
             (Self::Histogram(a), Self::Histogram(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
+    }
+
+    /// True when handles of both may move the same number.
+    fn shares(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Counter(_), Self::Counter(_))
+                | (Self::Gauge(_), Self::Gauge(_))
+                | (Self::Histogram(_), Self::Histogram(_))
+        )
     }
 
     /// The number of a series that has one.
@@ -337,6 +361,20 @@ mod tests {
         limit: 2,
         meaning: "t",
     };
+
+    #[test]
+    fn handles_of_the_same_labels_move_one_number() {
+        let registry = Registry::new(Clock::simulated(0).0);
+        let family = registry.family(&ROW);
+        let (one, two) = (family.counter(&["a"]), family.counter(&["a"]));
+        one.increment(1);
+        two.increment(2);
+        assert_eq!(family.read(&["a"]), Some(3.0));
+        drop(one);
+        assert_eq!(family.read(&["a"]), Some(3.0));
+        drop(two);
+        assert_eq!(family.read(&["a"]), None);
+    }
 
     #[test]
     fn what_is_beyond_the_limit_folds_and_stays_folded() {

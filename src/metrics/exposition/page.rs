@@ -160,6 +160,8 @@ struct Page {
     state: Mutex<State>,
     /// Renderings begun; a scrape that waited for one begun after it came shares it.
     begun: AtomicU64,
+    /// Scrapes that wait.
+    waiting: AtomicU64,
 }
 
 enum Change {
@@ -192,6 +194,7 @@ impl Page {
                 size: 4096,
             }),
             begun: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
         })
     }
 
@@ -221,7 +224,9 @@ impl Page {
     fn render(self: &Arc<Self>, registry: &Registry, format: Format, with_native: bool) -> Bytes {
         let came = self.begun.load(Ordering::Acquire);
         self.activate(registry);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
         let mut state = self.state.lock();
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
         let key = (format == Format::OpenMetrics, with_native);
         if let Some((begun, body)) = state.last.get(&key)
             && *begun > came
@@ -259,7 +264,11 @@ impl Page {
         }
         state.size = out.len();
         let body = Bytes::from(out);
-        state.last.insert(key, (begun, body.clone()));
+        // Kept for those alone who wait: it may be large.
+        state.last.clear();
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            state.last.insert(key, (begun, body.clone()));
+        }
         body
     }
 

@@ -93,3 +93,30 @@ fn collect(
     }
     Ok(collector)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// Nothing that comes in a file panics.
+        #[test]
+        fn any_text_is_read_or_refused(
+            pattern in "\\PC{0,40}",
+            class in "[\\[\\]\\\\(){}|*+?^$.<>=!:a-z0-9&,-]{0,30}",
+            name in "[\\\\${}a-z0-9]{0,12}",
+            dump in "\\PC{0,40}",
+        ) {
+            for pattern in [&pattern, &class] {
+                let quoted = pattern.replace('\'', "''");
+                let name = name.replace('\'', "''");
+                let yaml = format!("rules:\n- pattern: '{quoted}'\n  name: 'x{name}'\n");
+                let line = "kafka.x:type=Y,a=\"b,c\"\tv\tjava.lang.Long\t1\t\td\n";
+                let _ = eval(&yaml, "f.yml", line, Generation::V1, Format::Text);
+            }
+            let _ = RuleSet::parse(&pattern, "f.yml", Generation::V0);
+            let _ = dump::read(&dump);
+            let _ = dump::read(&format!("a:b=c\tv\tjavax.management.openmbean.TabularData\t{dump}"));
+        }
+    }
+}

@@ -11,6 +11,10 @@ use crate::value::push_double;
 /// Largest rule file.
 pub(crate) const MAX_FILE: usize = 4 * 1024 * 1024;
 
+/// Most brackets left open at a time, or dashes that begin a line: the parser takes long over
+/// many before it refuses them. Brackets of patterns count too, hence not fewer.
+const MAX_OPEN: usize = 1000;
+
 /// A YAML node.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Yaml {
@@ -27,6 +31,9 @@ pub(crate) enum Yaml {
 pub(crate) fn read(text: &str) -> Result<Yaml, String> {
     if text.len() > MAX_FILE {
         return Err(format!("is larger than {MAX_FILE} bytes"));
+    }
+    if nests_deeply(text) {
+        return Err(format!("opens more than {MAX_OPEN} brackets"));
     }
     let text = with_plain_booleans(text);
     serde_yaml::from_str(&text).map_err(|error| {
@@ -79,6 +86,24 @@ impl Yaml {
             Self::List(_) | Self::Map(_) => return None,
         })
     }
+}
+
+fn nests_deeply(text: &str) -> bool {
+    let mut open = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > MAX_OPEN {
+            return true;
+        }
+    }
+    text.lines().any(|line| {
+        let marks = line.bytes().take_while(|byte| matches!(byte, b'-' | b'?' | b' '));
+        marks.filter(|byte| *byte != b' ').count() > MAX_OPEN
+    })
 }
 
 /// Keys whose value must be a boolean.
@@ -229,6 +254,8 @@ mod tests {
     fn hostile_files_are_refused() {
         let nested = "[".repeat(100_000);
         assert!(read(&nested).is_err());
+        assert!(read(&"- ".repeat(100_000)).is_err());
+        assert!(read(&"[".repeat(900)).is_err());
         let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for i in 1..12 {
             let last = format!("*a{}", i - 1);
