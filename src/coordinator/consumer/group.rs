@@ -14,7 +14,7 @@ use crate::wire::ConsumerGroupRegularExpressionValue;
 /// The topics that a regular expression matched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ResolvedRegex {
-    pub topics: BTreeSet<String>,
+    pub topics: Arc<BTreeSet<String>>,
     /// Version of the topics that it was matched against.
     pub version: i64,
     /// Wall time of that.
@@ -125,7 +125,7 @@ impl ConsumerGroup {
         match value {
             Some(value) => {
                 let resolved = ResolvedRegex {
-                    topics: value.topics.into_iter().collect(),
+                    topics: Arc::new(value.topics.into_iter().collect()),
                     version: value.version,
                     timestamp_ms: value.timestamp,
                 };

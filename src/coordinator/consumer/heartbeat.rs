@@ -63,30 +63,21 @@ pub(crate) fn heartbeat(
     check_size(group, step, &request.member_id)?;
     let speaker = speaker(group, request, reported.as_ref())?;
     let updated = update(&speaker.member, context, request);
-    let subscribed = subscribe(group, step, &speaker, &updated)?;
+    let mut subscribed = subscribe(group, step, &speaker, &updated)?;
     let mut written = speaker.records;
-    written.extend(subscribed.records);
-    let change = Change {
-        group,
-        epoch: subscribed.epoch,
-        member: Some(&updated),
-        replaced: speaker.replaced.as_deref(),
-        regexes: &subscribed.regexes,
+    written.append(&mut subscribed.records);
+    let at_rest = !subscribed.changed
+        && subscribed.epoch <= group.assignment_epoch
+        && updated.is_reconciled_to(group.assignment_epoch);
+    // Nearly every heartbeat: there is nothing to do.
+    let reconciled = if at_rest {
+        updated
+    } else {
+        let speaker = (&updated, speaker.replaced.as_deref());
+        let moved = approach(group, step, speaker, &subscribed, reported.as_ref())?;
+        written.extend(moved.0);
+        moved.1
     };
-    let target = target::for_member(&change, &updated, step);
-    written.extend(target.records);
-    let allowed = within_subscription(&updated, &subscribed.regexes, target.assignment, step);
-    let aim = Aim {
-        epoch: target.epoch,
-        target: &allowed,
-        reported: reported.as_ref(),
-        subscription_changed: subscribed.changed,
-    };
-    let reconciled = reconcile(group, &updated, &aim)?;
-    if reconciled != updated {
-        written.push(records::current(&group.id, &reconciled));
-        await_revocation(group, step, &reconciled);
-    }
     let session = Timer::ConsumerSession(group.id.clone(), reconciled.id.clone());
     step.schedule(session, step.config.session_timeout_ms(&group.id));
     let full = request.member_epoch == JOIN_EPOCH
@@ -103,6 +94,38 @@ pub(crate) fn heartbeat(
         ..ConsumerGroupHeartbeatResponse::default()
     };
     Ok((written, response))
+}
+
+/// Moves a member on towards its target: the records of that, and the member as it is then.
+fn approach(
+    group: &ConsumerGroup,
+    step: &mut Step<'_>,
+    (member, replaced): (&ConsumerMember, Option<&str>),
+    subscribed: &Subscribed,
+    reported: Reported<'_>,
+) -> Result<(Vec<Record>, ConsumerMember), Refusal> {
+    let change = Change {
+        group,
+        epoch: subscribed.epoch,
+        member: Some(member),
+        replaced,
+        regexes: &subscribed.regexes,
+    };
+    let target = target::for_member(&change, member, step);
+    let mut written = target.records;
+    let allowed = within_subscription(member, &subscribed.regexes, target.assignment, step);
+    let aim = Aim {
+        epoch: target.epoch,
+        target: &allowed,
+        reported,
+        subscription_changed: subscribed.changed,
+    };
+    let reconciled = reconcile(group, member, &aim)?;
+    if reconciled != *member {
+        written.push(records::current(&group.id, &reconciled));
+        await_revocation(group, step, &reconciled);
+    }
+    Ok((written, reconciled))
 }
 
 fn assignment_of(member: &ConsumerMember) -> ResponseAssignment {

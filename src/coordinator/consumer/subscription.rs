@@ -44,7 +44,7 @@ pub(crate) fn resolve(
         .map_err(|error| invalid(reason(&error)))?;
     let matching = topics.iter().filter(|topic| pattern.is_match(&topic.name));
     Ok(ResolvedRegex {
-        topics: matching.map(|topic| topic.name.to_string()).collect(),
+        topics: Arc::new(matching.map(|topic| topic.name.to_string()).collect()),
         version: topics.version(),
         timestamp_ms: now_ms,
     })
@@ -173,7 +173,7 @@ mod tests {
     fn an_expression_matches_whole_names() {
         let matched = |expression: &str| {
             let resolved = resolve(expression, &golden(), 0).map(|resolved| resolved.topics);
-            resolved.map(|topics| topics.into_iter().collect::<Vec<_>>().join(","))
+            resolved.map(|topics| topics.iter().cloned().collect::<Vec<_>>().join(","))
         };
         assert_eq!(matched("gold").unwrap(), "");
         assert_eq!(matched("gold.*").unwrap(), "golden");
