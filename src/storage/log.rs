@@ -147,6 +147,12 @@ impl Log {
         self.high_watermark.store(offset.0, Ordering::Release);
     }
 
+    /// Raises the high watermark to `offset`, the log end at most; true when that moved it.
+    pub fn advance_high_watermark(&self, offset: Offset) -> bool {
+        let offset = offset.min(self.log_end_offset());
+        self.high_watermark.fetch_max(offset.0, Ordering::AcqRel) < offset.0
+    }
+
     /// The offset before which every transaction is decided and replicated: readers with
     /// read_committed stop there.
     pub fn last_stable_offset(&self) -> Offset {

@@ -15,7 +15,8 @@ use crate::otlp::{Otlp, OtlpError, Provider};
 const FILTER_VARIABLE: &str = "PHAROS_LOG";
 
 /// What is logged where nothing is said.
-const DEFAULT_FILTER: &str = "info";
+// The quorum library tells of each of its steps at INFO, and of each retry at WARN.
+const DEFAULT_FILTER: &str = "info,openraft=error";
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
