@@ -1,1 +1,29 @@
-//! The broker: wires the rooms below together and handles each API.
+//! The broker: wires storage, network, metadata, replication and groups together and answers each
+//! API of the Kafka protocol. One file per API in `handlers/`; what is decided elsewhere stays
+//! there.
+
+mod apis;
+mod authorizer;
+mod auto_topics;
+mod config_rules;
+mod context;
+mod delayed_metrics;
+mod dispatch;
+mod errors;
+mod features;
+mod fetch_session;
+mod group_topics;
+mod groups;
+mod handlers;
+mod lifecycle;
+mod live_config;
+mod node;
+mod producer_ids;
+mod request_metrics;
+mod services;
+mod settings;
+mod topic_metrics;
+mod topics;
+
+pub use lifecycle::LifecycleError;
+pub use node::{Node, NodeOptions, ServedListener, StartError};

@@ -1,0 +1,437 @@
+//! Incremental fetch sessions (KIP-227): what a consumer asked for last time, so that it need not
+//! say it again, and what it was told, so that only changes are answered.
+//!
+//! Rules as in `kafka.server.FetchSession` of Apache Kafka. It reads no log and knows no request
+//! encoding: the fetch handler gives it partitions and results.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use pharos_base::TopicId;
+use pharos_metrics::{Meter, Registered};
+use pharos_protocol::ErrorCode;
+
+/// Session id of a request that has no session.
+pub const NO_SESSION: i32 = 0;
+/// Session epoch of a request that opens a session.
+const INITIAL_EPOCH: i32 = 0;
+/// Session epoch of a request that wants no session, or closes its one.
+const FINAL_EPOCH: i32 = -1;
+
+/// A partition as sessions key it: requests before version 13 name topics, later ones identify
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PartitionKey {
+    /// Identity of the topic; zero in requests that name topics.
+    pub topic_id: TopicId,
+    /// Name of the topic; empty when the id is not known here.
+    pub topic: Arc<str>,
+    /// Index of the partition.
+    pub partition: i32,
+}
+
+/// What is wanted of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// First offset wanted.
+    pub fetch_offset: i64,
+    /// Most bytes of this partition in one answer.
+    pub max_bytes: i32,
+    /// Leader epoch the client believes in; −1 = it does not say.
+    pub current_leader_epoch: i32,
+    /// Epoch of the last record the client has; −1 = it does not say.
+    pub last_fetched_epoch: i32,
+}
+
+/// What the session remembers of one partition.
+#[derive(Clone, Copy, Debug)]
+struct Cached {
+    wanted: Wanted,
+    told_high_watermark: i64,
+    told_log_start: i64,
+    got_data: bool,
+}
+
+/// What was found out about a partition, as far as sessions care.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// Error of the partition.
+    pub error: ErrorCode,
+    /// Bytes of records in the answer.
+    pub bytes: usize,
+    /// High watermark in the answer.
+    pub high_watermark: i64,
+    /// Log start offset in the answer.
+    pub log_start: i64,
+    /// The answer holds something else the client must see (diverging epoch, preferred replica).
+    pub notable: bool,
+}
+
+/// Limits of the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub slots: usize,
+    /// `min.incremental.fetch.session.eviction.ms`.
+    pub eviction_ms: i64,
+}
+
+/// The sessions of one node.
+#[derive(Debug)]
+pub struct FetchSessions {
+    limits: Limits,
+    cache: Mutex<Cache>,
+    evictions: OnceLock<Registered<Meter>>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    sessions: HashMap<i32, Session>,
+    next_id: i32,
+    partitions: usize,
+    evictions: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    epoch: i32,
+    uses_ids: bool,
+    used_ms: i64,
+    created_ms: i64,
+    partitions: IndexMap<PartitionKey, Cached>,
+}
+
+/// What a request says of its session.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Session id of the request.
+    pub session_id: i32,
+    /// Session epoch of the request.
+    pub epoch: i32,
+    /// The request identifies topics by id (version 13 and later).
+    pub uses_ids: bool,
+}
+
+/// How a request is answered: every partition, or the changed ones of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// No session; every partition is answered.
+    Sessionless,
+    /// A session is opened with the answer, if the cache has room.
+    Open {
+        /// The request identifies topics by id.
+        uses_ids: bool,
+    },
+    /// Only what changed is answered.
+    Incremental {
+        /// The session.
+        session_id: i32,
+    },
+}
+
+/// Counts for the beans of `kafka.server:type=FetchSessionCache`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// Sessions now.
+    pub sessions: usize,
+    /// Partitions over all sessions.
+    pub partitions: usize,
+    /// Sessions evicted since start.
+    pub evictions: u64,
+}
+
+impl FetchSessions {
+    /// An empty cache.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            cache: Mutex::new(Cache { next_id: 1, ..Cache::default() }),
+            evictions: OnceLock::new(),
+        }
+    }
+
+    /// Counts evictions from now on.
+    pub fn count_evictions_in(&self, meter: Registered<Meter>) {
+        let _ = self.evictions.set(meter);
+    }
+
+    /// Looks the session of a request up, brings it up to date with `wanted` and `forgotten`, and
+    /// returns how to answer and all partitions to read, in the session's order.
+    ///
+    /// # Errors
+    /// `FETCH_SESSION_ID_NOT_FOUND`, `INVALID_FETCH_SESSION_EPOCH` or
+    /// `FETCH_SESSION_TOPIC_ID_ERROR`, for the whole request.
+    pub fn begin(
+        &self,
+        now_ms: i64,
+        claim: Claim,
+        wanted: Vec<(PartitionKey, Wanted)>,
+        forgotten: &[PartitionKey],
+    ) -> Result<(Mode, Vec<(PartitionKey, Wanted)>), ErrorCode> {
+        let mut cache = self.cache.lock();
+        if claim.epoch == INITIAL_EPOCH || claim.epoch == FINAL_EPOCH {
+            if claim.session_id != NO_SESSION {
+                cache.remove(claim.session_id);
+            }
+            let mode = if claim.epoch == FINAL_EPOCH {
+                Mode::Sessionless
+            } else {
+                Mode::Open { uses_ids: claim.uses_ids }
+            };
+            return Ok((mode, wanted));
+        }
+        let cache = &mut *cache;
+        let session =
+            cache.sessions.get_mut(&claim.session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        if session.epoch != claim.epoch {
+            return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        if session.uses_ids != claim.uses_ids {
+            return Err(ErrorCode::FetchSessionTopicIdError);
+        }
+        session.epoch = next_epoch(session.epoch);
+        session.used_ms = now_ms;
+        let before = session.partitions.len();
+        for key in forgotten {
+            session.partitions.shift_remove(key);
+        }
+        for (key, wanted) in wanted {
+            session
+                .partitions
+                .entry(key)
+                .and_modify(|cached| cached.wanted = wanted)
+                .or_insert(Cached::new(wanted, -1, -1));
+        }
+        cache.partitions = cache.partitions + session.partitions.len() - before;
+        let all = session.partitions.iter().map(|(key, cached)| (key.clone(), cached.wanted));
+        Ok((Mode::Incremental { session_id: claim.session_id }, all.collect()))
+    }
+
+    /// Ends a request: opens the session, or notes what the client was told. Returns the session
+    /// id of the answer and, for each entry of `told`, whether it belongs into the answer.
+    pub fn finish(
+        &self,
+        now_ms: i64,
+        mode: Mode,
+        told: &[(PartitionKey, Wanted, Told)],
+    ) -> (i32, Vec<bool>) {
+        match mode {
+            Mode::Sessionless => (NO_SESSION, vec![true; told.len()]),
+            Mode::Open { uses_ids } => {
+                let mut cache = self.cache.lock();
+                let before = cache.evictions;
+                let id = cache.open(self.limits, now_ms, uses_ids, told);
+                if let Some(meter) = self.evictions.get() {
+                    meter.mark(cache.evictions - before);
+                }
+                (id, vec![true; told.len()])
+            }
+            Mode::Incremental { session_id } => {
+                let mut cache = self.cache.lock();
+                match cache.sessions.get_mut(&session_id) {
+                    Some(session) => (session_id, session.note(told)),
+                    // Evicted or closed while the fetch waited: the answer is complete by itself.
+                    None => (session_id, vec![true; told.len()]),
+                }
+            }
+        }
+    }
+
+    /// The counts behind the beans.
+    pub fn counts(&self) -> SessionCounts {
+        let cache = self.cache.lock();
+        SessionCounts {
+            sessions: cache.sessions.len(),
+            partitions: cache.partitions,
+            evictions: cache.evictions,
+        }
+    }
+}
+
+impl Cache {
+    fn remove(&mut self, id: i32) {
+        if let Some(session) = self.sessions.remove(&id) {
+            self.partitions -= session.partitions.len();
+        }
+    }
+
+    fn open(
+        &mut self,
+        limits: Limits,
+        now_ms: i64,
+        uses_ids: bool,
+        told: &[(PartitionKey, Wanted, Told)],
+    ) -> i32 {
+        if self.sessions.len() >= limits.slots && !self.evict(limits, now_ms, told.len()) {
+            return NO_SESSION;
+        }
+        let partitions: IndexMap<_, _> = told
+            .iter()
+            .map(|(key, wanted, told)| {
+                (key.clone(), Cached::new(*wanted, told.high_watermark, told.log_start))
+            })
+            .collect();
+        let id = self.fresh_id();
+        self.partitions += partitions.len();
+        let session =
+            Session { epoch: 1, uses_ids, used_ms: now_ms, created_ms: now_ms, partitions };
+        self.sessions.insert(id, session);
+        id
+    }
+
+    /// Makes room by closing a session that nobody used for the eviction time, or one that is
+    /// smaller and as old; false when all others deserve their place more.
+    fn evict(&mut self, limits: Limits, now_ms: i64, size: usize) -> bool {
+        let oldest = self.sessions.iter().min_by_key(|(_, session)| session.used_ms);
+        let stale = oldest
+            .filter(|(_, session)| now_ms - session.used_ms > limits.eviction_ms)
+            .map(|(id, _)| *id);
+        let smaller = || {
+            let smallest = self.sessions.iter().min_by_key(|(_, session)| session.partitions.len());
+            smallest
+                .filter(|(_, session)| {
+                    session.partitions.len() < size
+                        && now_ms - session.created_ms > limits.eviction_ms
+                })
+                .map(|(id, _)| *id)
+        };
+        let Some(id) = stale.or_else(smaller) else { return false };
+        self.remove(id);
+        self.evictions += 1;
+        true
+    }
+
+    fn fresh_id(&mut self) -> i32 {
+        loop {
+            let id = self.next_id;
+            self.next_id = if id == i32::MAX { 1 } else { id + 1 };
+            if !self.sessions.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+impl Session {
+    fn note(&mut self, told: &[(PartitionKey, Wanted, Told)]) -> Vec<bool> {
+        let mut any_data = false;
+        let changed = told
+            .iter()
+            .map(|(key, _, told)| {
+                let Some(cached) = self.partitions.get_mut(key) else { return true };
+                let changed = told.bytes > 0
+                    || told.error != ErrorCode::None
+                    || told.notable
+                    || cached.told_high_watermark != told.high_watermark
+                    || cached.told_log_start != told.log_start;
+                cached.told_log_start = told.log_start;
+                // After an error the partition is answered again once it is over.
+                cached.told_high_watermark =
+                    if told.error == ErrorCode::None { told.high_watermark } else { -1 };
+                cached.got_data = told.bytes > 0;
+                any_data |= cached.got_data;
+                changed
+            })
+            .collect();
+        if any_data {
+            // Those that got data go to the end, so that the others are read first next time.
+            self.partitions.sort_by(|_, a, _, b| a.got_data.cmp(&b.got_data));
+            self.partitions.values_mut().for_each(|cached| cached.got_data = false);
+        }
+        changed
+    }
+}
+
+impl Cached {
+    fn new(wanted: Wanted, told_high_watermark: i64, told_log_start: i64) -> Self {
+        Self { wanted, told_high_watermark, told_log_start, got_data: false }
+    }
+}
+
+fn next_epoch(epoch: i32) -> i32 {
+    if epoch == i32::MAX { 1 } else { epoch + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { slots: 2, eviction_ms: 120_000 };
+
+    fn key(partition: i32) -> PartitionKey {
+        PartitionKey { topic_id: TopicId::ZERO, topic: "t".into(), partition }
+    }
+
+    fn wanted(offset: i64) -> Wanted {
+        Wanted {
+            fetch_offset: offset,
+            max_bytes: 1024,
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+        }
+    }
+
+    fn told(bytes: usize, high_watermark: i64) -> Told {
+        Told { error: ErrorCode::None, bytes, high_watermark, log_start: 0, notable: false }
+    }
+
+    fn claim(session_id: i32, epoch: i32) -> Claim {
+        Claim { session_id, epoch, uses_ids: false }
+    }
+
+    fn open(sessions: &FetchSessions, now: i64, partitions: &[i32]) -> i32 {
+        let list: Vec<_> = partitions.iter().map(|p| (key(*p), wanted(0))).collect();
+        let (mode, all) = sessions.begin(now, claim(0, 0), list, &[]).unwrap();
+        let results: Vec<_> = all.into_iter().map(|(k, w)| (k, w, told(0, 5))).collect();
+        sessions.finish(now, mode, &results).0
+    }
+
+    #[test]
+    fn a_session_answers_only_changes() {
+        let sessions = FetchSessions::new(LIMITS);
+        let id = open(&sessions, 0, &[0, 1, 2]);
+        assert_ne!(id, NO_SESSION);
+        let (mode, all) =
+            sessions.begin(1, claim(id, 1), vec![(key(1), wanted(7))], &[key(2)]).unwrap();
+        assert_eq!(all, vec![(key(0), wanted(0)), (key(1), wanted(7))]);
+        let results = vec![(key(0), wanted(0), told(0, 5)), (key(1), wanted(7), told(10, 8))];
+        assert_eq!(sessions.finish(1, mode, &results), (id, vec![false, true]));
+        // What got data is read last next time.
+        let (_, all) = sessions.begin(2, claim(id, 2), vec![], &[]).unwrap();
+        assert_eq!(all.iter().map(|(k, _)| k.partition).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(sessions.counts(), SessionCounts { sessions: 1, partitions: 2, evictions: 0 });
+    }
+
+    #[test]
+    fn wrong_claims_are_refused() {
+        let sessions = FetchSessions::new(LIMITS);
+        let id = open(&sessions, 0, &[0]);
+        let cases = [
+            (claim(id + 1, 1), ErrorCode::FetchSessionIdNotFound),
+            (claim(id, 5), ErrorCode::InvalidFetchSessionEpoch),
+            (Claim { uses_ids: true, ..claim(id, 1) }, ErrorCode::FetchSessionTopicIdError),
+        ];
+        for (claim, expected) in cases {
+            assert_eq!(sessions.begin(0, claim, vec![], &[]).unwrap_err(), expected);
+        }
+        // Epoch −1 closes it.
+        let (mode, _) = sessions.begin(0, claim(id, -1), vec![], &[]).unwrap();
+        assert_eq!(mode, Mode::Sessionless);
+        assert_eq!(sessions.counts().sessions, 0);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_evicts_the_stale() {
+        let sessions = FetchSessions::new(LIMITS);
+        let first = open(&sessions, 0, &[0]);
+        open(&sessions, 10, &[0]);
+        assert_eq!(open(&sessions, 20, &[0]), NO_SESSION);
+        let third = open(&sessions, 120_001, &[0]);
+        assert_ne!(third, NO_SESSION);
+        assert_eq!(sessions.counts().evictions, 1);
+        let gone = sessions.begin(0, claim(first, 1), vec![], &[]).unwrap_err();
+        assert_eq!(gone, ErrorCode::FetchSessionIdNotFound);
+    }
+}

@@ -1,0 +1,110 @@
+//! ApiVersions, versions 0–4: what this broker serves and which features are in force.
+//!
+//! - v0–2: the table; an unsupported version is answered in v0 with error 35.
+//! - v3: client software name and version come in; features go out. Supported features whose
+//!   minimum is 0 are left out, since such clients refuse them (KAFKA-17011).
+//! - v4: all supported features.
+
+use pharos_metadata::image::MetadataImage;
+use pharos_net::Connection;
+use pharos_protocol::ErrorCode;
+use pharos_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
+use pharos_protocol::messages::{ApiVersionsRequestRef, ApiVersionsResponse};
+
+use crate::apis::SERVED;
+use crate::features::SUPPORTED;
+
+/// Longest client software name or version (KIP-511 gives the alphabet, not the length).
+const SOFTWARE_TEXT_LIMIT: usize = 256;
+
+/// Answers a request of a supported version, and remembers what the client said of itself.
+pub fn handle(
+    image: &MetadataImage,
+    connection: &Connection,
+    version: i16,
+    request: &ApiVersionsRequestRef<'_>,
+) -> ApiVersionsResponse {
+    if version >= 3 {
+        let (name, software) = (request.client_software_name, request.client_software_version);
+        if !is_software_text(name) || !is_software_text(software) {
+            return ApiVersionsResponse {
+                error_code: ErrorCode::InvalidRequest.code(),
+                ..table(version)
+            };
+        }
+        connection.set_client_software(name, software);
+    }
+    let mut response = table(version);
+    if version >= 3 {
+        response.finalized_features_epoch = image.last_offset().0;
+        response.supported_features = SUPPORTED
+            .iter()
+            .filter(|feature| version >= 4 || feature.min > 0)
+            .map(|feature| SupportedFeatureKey {
+                name: feature.name.to_owned(),
+                min_version: feature.min,
+                max_version: feature.max,
+            })
+            .collect();
+        response.finalized_features = image
+            .features()
+            .map(|(name, level)| FinalizedFeatureKey {
+                name: name.to_owned(),
+                max_version_level: level,
+                min_version_level: level,
+            })
+            .collect();
+    }
+    response
+}
+
+/// The answer to a version that is not served, to be encoded in version 0.
+pub fn unsupported() -> ApiVersionsResponse {
+    ApiVersionsResponse { error_code: ErrorCode::UnsupportedVersion.code(), ..table(0) }
+}
+
+fn table(_version: i16) -> ApiVersionsResponse {
+    let api_keys = SERVED
+        .iter()
+        .map(|row| ApiVersion {
+            api_key: row.key.as_i16(),
+            min_version: row.advertised_min,
+            max_version: *row.versions.end(),
+        })
+        .collect();
+    ApiVersionsResponse { api_keys, ..ApiVersionsResponse::default() }
+}
+
+/// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?` (KIP-511).
+fn is_software_text(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    bytes.len() <= SOFTWARE_TEXT_LIMIT
+        && ends.iter().all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_texts() {
+        let cases = [
+            ("apache-kafka-java", true),
+            ("librdkafka", true),
+            ("1.2.3", true),
+            ("a", true),
+            ("", false),
+            ("-a", false),
+            ("a-", false),
+            ("a b", false),
+            ("a\"b", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(is_software_text(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! DescribeCluster, versions 0–2: the brokers as one listener shows them.
+//!
+//! - v1: the client says whether it wants brokers (1) or controllers (2); controllers are told by
+//!   the controller listener only.
+//! - v2: fenced brokers on request.
+
+use pharos_base::BrokerId;
+use pharos_protocol::ErrorCode;
+use pharos_protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use pharos_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
+
+use super::metadata::View;
+use crate::authorizer::{self, CLUSTER_OPERATIONS};
+
+const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
+
+/// The answer on a broker listener.
+pub fn handle(view: View<'_>, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+    let refused = |error: ErrorCode, message: &str| DescribeClusterResponse {
+        error_code: error.code(),
+        error_message: Some(message.to_owned()),
+        ..DescribeClusterResponse::default()
+    };
+    match request.endpoint_type {
+        BROKERS => {}
+        CONTROLLERS => {
+            return refused(
+                ErrorCode::MismatchedEndpointType,
+                "the request was sent to an endpoint of type BROKER, but asks for CONTROLLER",
+            );
+        }
+        _ => return refused(ErrorCode::UnsupportedEndpointType, "unknown endpoint type"),
+    }
+    let brokers: Vec<_> = view
+        .image
+        .brokers()
+        .filter(|broker| request.include_fenced_brokers || !broker.fenced)
+        .filter_map(|broker| {
+            let endpoint = broker.endpoint(view.listener)?;
+            Some(DescribeClusterBroker {
+                broker_id: broker.id.0,
+                host: endpoint.host.clone(),
+                port: i32::from(endpoint.port),
+                rack: broker.rack.clone(),
+                is_fenced: broker.fenced,
+            })
+        })
+        .collect();
+    DescribeClusterResponse {
+        cluster_id: view.cluster_id.to_owned(),
+        controller_id: brokers
+            .iter()
+            .find(|broker| !broker.is_fenced)
+            .map_or(BrokerId::NONE.0, |broker| broker.broker_id),
+        brokers,
+        cluster_authorized_operations: authorizer::operations(
+            request.include_cluster_authorized_operations,
+            CLUSTER_OPERATIONS,
+        ),
+        ..DescribeClusterResponse::default()
+    }
+}

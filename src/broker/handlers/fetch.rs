@@ -1,0 +1,394 @@
+//! Fetch, versions 4–18, for consumers: whole batches from the partitions that this broker leads.
+//!
+//! - v5: log start offsets; v7: sessions (KIP-227); v9: leader epochs; v11: racks.
+//! - v12: flexible, diverging epochs; v13: topics by id; v16: endpoints of new leaders.
+//!
+//! Data leaves by the kernel: the answer names ranges of segment files. A fetch that finds less
+//! than it wants waits for its partitions and then reads once more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pharos_base::{Clock, LeaderEpoch, Offset, PartitionId, TopicId};
+use pharos_metadata::image::MetadataImage;
+use pharos_net::ReplyChunk;
+use pharos_protocol::messages::fetch_response::{
+    EpochEndOffset, FetchableTopicResponse, PartitionData,
+};
+use pharos_protocol::messages::{FetchRequestRef, FetchResponse};
+use pharos_protocol::{ErrorCode, Records};
+use pharos_replication::{
+    FetchOptions, Fetched, Isolation, Partition, Purgatory, Replicas, Wait, Waited,
+};
+use pharos_storage::LogSlice;
+
+use crate::context::{Answer, AnswerError, Body, RequestContext};
+use crate::delayed_metrics::DelayedMetrics;
+use crate::errors;
+use crate::fetch_session::{Claim, FetchSessions, Mode, PartitionKey, Told, Wanted};
+use crate::topic_metrics::{TopicMeter, TopicMetrics};
+
+/// What the handler needs.
+#[derive(Clone, Debug)]
+pub struct FetchService {
+    /// The partitions of this broker.
+    pub replicas: Arc<Replicas>,
+    /// Fetches that wait for bytes.
+    pub purgatory: Purgatory,
+    /// What consumers asked for before.
+    pub sessions: Arc<FetchSessions>,
+    /// Counters by topic.
+    pub metrics: Arc<TopicMetrics>,
+    /// Counts what ran out of time.
+    pub delayed: Arc<DelayedMetrics>,
+    /// `fetch.max.bytes`.
+    pub max_bytes: usize,
+}
+
+/// Reads, and answers at once when there is enough, else when there is or when the time is over.
+///
+/// # Errors
+/// When the answer does not fit its version.
+pub fn answer(
+    service: &FetchService,
+    clock: &Clock,
+    context: &RequestContext,
+    image: &MetadataImage,
+    request: &FetchRequestRef<'_>,
+) -> Result<Answer, AnswerError> {
+    let fetch = match service.begin(image, clock.now_ms(), context.version, request) {
+        Ok(fetch) => fetch,
+        Err(error) => {
+            let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
+            return named(Body::of(context, &response)).map(Answer::Ready);
+        }
+    };
+    let found = service.read(&fetch);
+    if FetchService::is_enough(&fetch, &found) {
+        return service.encode(clock, context, fetch, found).map(Answer::Ready);
+    }
+    let (wait, limit) = service.watch(&fetch, &found);
+    let (service, clock, context) = (service.clone(), clock.clone(), context.clone());
+    Ok(Answer::Later(Box::pin(async move {
+        if wait.run(limit).await == Waited::TimedOut {
+            service.delayed.fetch_expired();
+        }
+        let found = service.read(&fetch);
+        service.encode(&clock, &context, fetch, found)
+    })))
+}
+
+fn named(body: Result<Body, AnswerError>) -> Result<Body, AnswerError> {
+    body.map(|body| Body { also_named: Some("FetchConsumer"), ..body })
+}
+
+/// A fetch on its way.
+#[derive(Debug)]
+pub struct Fetch {
+    version: i16,
+    mode: Mode,
+    partitions: Vec<(PartitionKey, Wanted)>,
+    isolation: Isolation,
+    max_bytes: usize,
+    min_bytes: i64,
+    max_wait: Duration,
+}
+
+/// What one read over all partitions found.
+#[derive(Debug, Default)]
+pub struct Found {
+    results: Vec<OneResult>,
+    bytes: usize,
+    must_answer: bool,
+}
+
+#[derive(Debug)]
+enum OneResult {
+    Error(ErrorCode),
+    Found(Fetched),
+}
+
+/// The answer and the file ranges that its records stand for, by their tokens.
+#[derive(Debug)]
+pub struct FetchAnswer {
+    /// The answer.
+    pub response: FetchResponse,
+    /// What token 0, 1, 2... stands for.
+    pub slices: Vec<LogSlice>,
+}
+
+impl FetchService {
+    /// Reads the request and its session.
+    ///
+    /// # Errors
+    /// An error for the whole request.
+    pub fn begin(
+        &self,
+        image: &MetadataImage,
+        now_ms: i64,
+        version: i16,
+        request: &FetchRequestRef<'_>,
+    ) -> Result<Fetch, ErrorCode> {
+        let uses_ids = version >= 13;
+        let name_of = |id: TopicId, name: &str| -> Arc<str> {
+            if !uses_ids {
+                return name.into();
+            }
+            image.topic_by_id(id).map_or_else(|| "".into(), |topic| topic.name.clone())
+        };
+        let mut wanted = Vec::new();
+        for topic in request.topics.iter() {
+            let name = name_of(topic.topic_id, topic.topic);
+            for partition in topic.partitions.iter() {
+                let key = PartitionKey {
+                    topic_id: topic.topic_id,
+                    topic: name.clone(),
+                    partition: partition.partition,
+                };
+                let want = Wanted {
+                    fetch_offset: partition.fetch_offset,
+                    max_bytes: partition.partition_max_bytes,
+                    current_leader_epoch: partition.current_leader_epoch,
+                    last_fetched_epoch: partition.last_fetched_epoch,
+                };
+                wanted.push((key, want));
+            }
+        }
+        let mut forgotten = Vec::new();
+        for topic in request.forgotten_topics_data.iter() {
+            let name = name_of(topic.topic_id, topic.topic);
+            forgotten.extend(topic.partitions.iter().map(|partition| PartitionKey {
+                topic_id: topic.topic_id,
+                topic: name.clone(),
+                partition,
+            }));
+        }
+        let claim =
+            Claim { session_id: request.session_id, epoch: request.session_epoch, uses_ids };
+        let (mode, partitions) = self.sessions.begin(now_ms, claim, wanted, &forgotten)?;
+        let isolation = if request.isolation_level == 0 {
+            Isolation::ReadUncommitted
+        } else {
+            Isolation::ReadCommitted
+        };
+        Ok(Fetch {
+            version,
+            mode,
+            partitions,
+            isolation,
+            max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(self.max_bytes),
+            min_bytes: i64::from(request.min_bytes).min(self.max_bytes as i64),
+            max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+        })
+    }
+
+    /// Reads every partition once, in order, until the answer is full.
+    pub fn read(&self, fetch: &Fetch) -> Found {
+        let mut found = Found::default();
+        found.results.reserve(fetch.partitions.len());
+        for (key, wanted) in &fetch.partitions {
+            let left = fetch.max_bytes.saturating_sub(found.bytes);
+            let result = match self.find(fetch, key) {
+                Ok(partition) => {
+                    let max = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
+                    let options = FetchOptions {
+                        offset: Offset(wanted.fetch_offset),
+                        max_bytes: max,
+                        min_one: found.bytes == 0,
+                        isolation: fetch.isolation,
+                        current_leader_epoch: LeaderEpoch(wanted.current_leader_epoch),
+                        last_fetched_epoch: LeaderEpoch(wanted.last_fetched_epoch),
+                    };
+                    match partition.fetch(options) {
+                        Ok(fetched) => OneResult::Found(fetched),
+                        Err(error) => OneResult::Error(errors::of_partition(&error).code),
+                    }
+                }
+                Err(code) => OneResult::Error(code),
+            };
+            match &result {
+                OneResult::Error(_) => found.must_answer = true,
+                OneResult::Found(fetched) => {
+                    found.must_answer |= fetched.diverging.is_some();
+                    found.bytes += fetched.records.as_ref().map_or(0, |slice| slice.len());
+                }
+            }
+            found.results.push(result);
+        }
+        found
+    }
+
+    /// Whether what was found is answered at once.
+    pub fn is_enough(fetch: &Fetch, found: &Found) -> bool {
+        found.must_answer
+            || fetch.max_wait.is_zero()
+            || fetch.partitions.is_empty()
+            || found.bytes as i64 >= fetch.min_bytes
+    }
+
+    /// Begins to wait for what is missing. The caller reads again afterwards.
+    pub fn watch(&self, fetch: &Fetch, found: &Found) -> (Wait, Duration) {
+        let missing = fetch.min_bytes - found.bytes as i64;
+        let wait = self.purgatory.begin(missing.max(1));
+        for ((key, _), result) in fetch.partitions.iter().zip(&found.results) {
+            let OneResult::Found(before) = result else { continue };
+            let Ok(partition) = self.find(fetch, key) else { continue };
+            partition.fetches.watch(&wait, 0);
+            // What was appended between the read and the watch woke nobody.
+            if partition.high_watermark() > before.high_watermark {
+                wait.credit(i64::MAX / 2);
+            }
+        }
+        (wait, fetch.max_wait)
+    }
+
+    fn find(&self, fetch: &Fetch, key: &PartitionKey) -> Result<Arc<Partition>, ErrorCode> {
+        if fetch.version >= 13 && key.topic.is_empty() {
+            return Err(ErrorCode::UnknownTopicId);
+        }
+        let partition = self
+            .replicas
+            .find(&key.topic, PartitionId(key.partition))
+            .map_err(|missing| errors::of_missing(&missing).code)?;
+        if fetch.version >= 13 && partition.topic_id() != key.topic_id {
+            return Err(ErrorCode::UnknownTopicId);
+        }
+        Ok(partition)
+    }
+
+    fn encode(
+        &self,
+        clock: &Clock,
+        context: &RequestContext,
+        fetch: Fetch,
+        found: Found,
+    ) -> Result<Body, AnswerError> {
+        let FetchAnswer { response, slices } = self.answer(clock.now_ms(), fetch, found);
+        named(Body::with_files(context, &response, |token| {
+            slices.get(token as usize).and_then(piece)
+        }))
+    }
+
+    /// Makes the answer, notes it in the session and counts it.
+    fn answer(&self, now_ms: i64, fetch: Fetch, found: Found) -> FetchAnswer {
+        let told: Vec<_> = fetch
+            .partitions
+            .into_iter()
+            .zip(&found.results)
+            .map(|((key, wanted), result)| (key, wanted, tell(result)))
+            .collect();
+        let (session_id, included) = self.sessions.finish(now_ms, fetch.mode, &told);
+        let mut response = FetchResponse { session_id, ..FetchResponse::default() };
+        let mut slices = Vec::new();
+        for (((key, _, told), result), included) in
+            told.into_iter().zip(found.results).zip(included)
+        {
+            if !key.topic.is_empty() {
+                let metrics = self.metrics.topic(&key.topic);
+                if told.error != ErrorCode::UnknownTopicOrPartition {
+                    metrics.mark(TopicMeter::TotalFetchRequests, 1);
+                }
+                if told.bytes > 0 {
+                    metrics.mark(TopicMeter::BytesOut, told.bytes as u64);
+                }
+            }
+            if included {
+                let data = partition_data(key.partition, result, &mut slices);
+                push(&mut response.responses, fetch.version, &key, data);
+            }
+        }
+        FetchAnswer { response, slices }
+    }
+}
+
+/// Small pieces are cheaper to copy than to have sent by the kernel.
+const COPY_UPTO_BYTES: usize = 16 * 1024;
+
+/// The piece of the answer that a slice makes. A tail that cannot be read ends the answer short,
+/// which closes the connection.
+fn piece(slice: &LogSlice) -> Option<ReplyChunk> {
+    let file = || {
+        let file = slice.raw_file()?.clone();
+        Some(ReplyChunk::File { file, offset: slice.position(), len: slice.len() as u64 })
+    };
+    if slice.len() <= COPY_UPTO_BYTES {
+        return slice.read_to_bytes().ok().map(ReplyChunk::Bytes).or_else(file);
+    }
+    file().or_else(|| slice.read_to_bytes().ok().map(ReplyChunk::Bytes))
+}
+
+fn tell(result: &OneResult) -> Told {
+    match result {
+        OneResult::Error(error) => {
+            Told { error: *error, bytes: 0, high_watermark: -1, log_start: -1, notable: false }
+        }
+        OneResult::Found(fetched) => Told {
+            error: ErrorCode::None,
+            bytes: fetched.records.as_ref().map_or(0, |slice| slice.len()),
+            high_watermark: fetched.high_watermark.0,
+            log_start: fetched.log_start_offset.0,
+            notable: fetched.diverging.is_some(),
+        },
+    }
+}
+
+fn partition_data(index: i32, result: OneResult, slices: &mut Vec<LogSlice>) -> PartitionData {
+    match result {
+        OneResult::Error(error) => PartitionData {
+            partition_index: index,
+            error_code: error.code(),
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            aborted_transactions: None,
+            records: Some(Records::Bytes(Bytes::new())),
+            ..PartitionData::default()
+        },
+        OneResult::Found(fetched) => {
+            let records = match fetched.records {
+                None => Records::Bytes(Bytes::new()),
+                Some(slice) => {
+                    let token = u32::try_from(slices.len()).unwrap_or(u32::MAX);
+                    let len = u32::try_from(slice.len()).unwrap_or(u32::MAX);
+                    slices.push(slice);
+                    Records::External { token, len }
+                }
+            };
+            PartitionData {
+                partition_index: index,
+                error_code: ErrorCode::None.code(),
+                high_watermark: fetched.high_watermark.0,
+                last_stable_offset: fetched.last_stable_offset.0,
+                log_start_offset: fetched.log_start_offset.0,
+                diverging_epoch: fetched
+                    .diverging
+                    .map(|(epoch, end)| EpochEndOffset { epoch: epoch.0, end_offset: end.0 })
+                    .unwrap_or_default(),
+                aborted_transactions: None,
+                records: Some(records),
+                ..PartitionData::default()
+            }
+        }
+    }
+}
+
+/// Adds a partition to the answer; neighbours of one topic share an entry.
+fn push(
+    responses: &mut Vec<FetchableTopicResponse>,
+    version: i16,
+    key: &PartitionKey,
+    data: PartitionData,
+) {
+    let same = |last: &&mut FetchableTopicResponse| {
+        if version >= 13 { last.topic_id == key.topic_id } else { *last.topic == *key.topic }
+    };
+    match responses.last_mut().filter(same) {
+        Some(last) => last.partitions.push(data),
+        None => responses.push(FetchableTopicResponse {
+            topic: key.topic.to_string(),
+            topic_id: key.topic_id,
+            partitions: vec![data],
+        }),
+    }
+}

@@ -1,0 +1,141 @@
+//! ListOffsets, versions 1–11: the offset that belongs to a timestamp, or to a special one.
+//!
+//! - −1 latest, −2 earliest; −3 largest timestamp (v7); −4 earliest local (v8); −5 last tiered
+//!   (v9); −6 earliest pending upload (v11). Nothing is tiered here, so −4 is −2, and −5 and −6
+//!   have no answer but −1, as in a broker whose remote storage is off.
+//! - v2: isolation; v4: leader epochs; v6: flexible.
+
+use std::sync::Arc;
+
+use pharos_base::{LeaderEpoch, Offset, PartitionId};
+use pharos_protocol::ErrorCode;
+use pharos_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use pharos_protocol::messages::{ListOffsetsRequestRef, ListOffsetsResponse};
+use pharos_replication::{Isolation, Partition, PartitionError, Replicas};
+
+use crate::errors;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const LARGEST_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// Least version that knows each special timestamp.
+const SPECIAL: [(i64, i16); 6] = [
+    (LATEST, 0),
+    (EARLIEST, 0),
+    (LARGEST_TIMESTAMP, 7),
+    (EARLIEST_LOCAL, 8),
+    (LATEST_TIERED, 9),
+    (EARLIEST_PENDING_UPLOAD, 11),
+];
+
+struct Answer {
+    timestamp: i64,
+    offset: i64,
+    leader_epoch: i32,
+}
+
+const NOTHING: Answer = Answer { timestamp: -1, offset: -1, leader_epoch: -1 };
+
+/// Looks every partition up. Reads index and log files, so it runs where waiting for a disk is
+/// allowed.
+pub fn handle(
+    replicas: &Replicas,
+    version: i16,
+    request: &ListOffsetsRequestRef<'_>,
+) -> ListOffsetsResponse {
+    let isolation = if request.isolation_level == 0 {
+        Isolation::ReadUncommitted
+    } else {
+        Isolation::ReadCommitted
+    };
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| ListOffsetsTopicResponse {
+            name: topic.name.to_owned(),
+            partitions: topic
+                .partitions
+                .iter()
+                .map(|asked| {
+                    let found = replicas
+                        .find(topic.name, PartitionId(asked.partition_index))
+                        .map_err(|missing| errors::of_missing(&missing).code)
+                        .and_then(|partition| {
+                            let epoch = LeaderEpoch(asked.current_leader_epoch);
+                            look_up(&partition, version, asked.timestamp, epoch, isolation)
+                        });
+                    let (error, answer) = match found {
+                        Ok(answer) => (ErrorCode::None, answer),
+                        Err(error) => (error, NOTHING),
+                    };
+                    ListOffsetsPartitionResponse {
+                        partition_index: asked.partition_index,
+                        error_code: error.code(),
+                        timestamp: answer.timestamp,
+                        offset: answer.offset,
+                        leader_epoch: if version >= 4 { answer.leader_epoch } else { -1 },
+                    }
+                })
+                .collect(),
+        })
+        .collect();
+    ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
+}
+
+fn look_up(
+    partition: &Arc<Partition>,
+    version: i16,
+    timestamp: i64,
+    epoch: LeaderEpoch,
+    isolation: Isolation,
+) -> Result<Answer, ErrorCode> {
+    let code = |error: PartitionError| errors::of_partition(&error).code;
+    partition.check_leader(epoch).map_err(code)?;
+    if timestamp < 0 {
+        let known =
+            SPECIAL.iter().any(|(special, since)| timestamp == *special && version >= *since);
+        if !known {
+            return Err(ErrorCode::UnsupportedVersion);
+        }
+    }
+    let log = partition.log();
+    let bound = match isolation {
+        Isolation::ReadUncommitted => partition.high_watermark(),
+        Isolation::ReadCommitted => partition.last_stable_offset(),
+    };
+    let epoch_of = |offset: Offset| log.epoch_at(offset).map_or(-1, |epoch| epoch.0);
+    let storage = |error: pharos_storage::StorageError| code(error.into());
+    match timestamp {
+        LATEST => {
+            let leader_epoch = partition.role().leader_epoch.0;
+            Ok(Answer { timestamp: -1, offset: bound.0, leader_epoch })
+        }
+        EARLIEST | EARLIEST_LOCAL => {
+            let start = log.log_start_offset();
+            Ok(Answer { timestamp: -1, offset: start.0, leader_epoch: epoch_of(start) })
+        }
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
+        LARGEST_TIMESTAMP => {
+            let found = log.offset_of_max_timestamp().map_err(storage)?;
+            Ok(found.filter(|found| found.offset < bound).map_or(NOTHING, answer))
+        }
+        _ => {
+            let found = log.offset_for_timestamp(timestamp).map_err(storage)?;
+            Ok(found.filter(|found| found.offset < bound).map_or(NOTHING, answer))
+        }
+    }
+}
+
+fn answer(found: pharos_storage::OffsetAtTimestamp) -> Answer {
+    Answer {
+        timestamp: found.timestamp,
+        offset: found.offset.0,
+        leader_epoch: found.leader_epoch.0,
+    }
+}

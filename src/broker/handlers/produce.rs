@@ -1,0 +1,308 @@
+//! Produce, versions 3–13: batches into the logs of the partitions that this broker leads.
+//!
+//! - v3: record batches of magic 2, exactly one a partition; transactional id in front.
+//! - v7: zstd may be used.
+//! - v8: errors say which record and why.
+//! - v9: flexible; v10: the leader is told with a wrong guess; v13: topics by id.
+//!
+//! Appends take effect before the next request of the connection begins; only acks=all waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pharos_base::{Offset, PartitionId, TopicId};
+use pharos_metadata::image::MetadataImage;
+use pharos_protocol::ErrorCode;
+use pharos_protocol::batch::{BatchHeader, MAGIC_V2, Origin};
+use pharos_protocol::compression::Codec;
+use pharos_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use pharos_protocol::messages::{ProduceRequestRef, ProduceResponse};
+use pharos_replication::{Appended, Partition, PartitionError, Purgatory, Replicas, Waited};
+
+use crate::context::{Answer, AnswerError, Body, RequestContext};
+use crate::delayed_metrics::DelayedMetrics;
+use crate::errors::{self, Refusal};
+use crate::topic_metrics::{TopicMeter, TopicMetrics};
+use crate::topics::OFFSETS_TOPIC;
+
+/// What the handler needs.
+#[derive(Clone, Debug)]
+pub struct ProduceService {
+    /// The partitions of this broker.
+    pub replicas: Arc<Replicas>,
+    /// Produces that wait for the high watermark.
+    pub purgatory: Purgatory,
+    /// Counters by topic.
+    pub metrics: Arc<TopicMetrics>,
+    /// Counts what ran out of time.
+    pub delayed: Arc<DelayedMetrics>,
+}
+
+/// Appends, and answers as the request's acks say: at once, once committed, or not at all.
+///
+/// # Errors
+/// When the answer does not fit its version.
+pub fn answer(
+    service: &ProduceService,
+    context: &RequestContext,
+    image: &MetadataImage,
+    request: &ProduceRequestRef<'_>,
+) -> Result<Answer, AnswerError> {
+    let outcome = service.append(image, context.version, request);
+    if request.acks == 0 {
+        let failed = outcome
+            .response
+            .responses
+            .iter()
+            .flat_map(|topic| &topic.partition_responses)
+            .any(|partition| partition.error_code != 0);
+        // Without an answer closing is the only way to tell (`KafkaApis.handleProduceRequest`).
+        return Ok(if failed {
+            Answer::Close("produce with acks=0 failed")
+        } else {
+            Answer::Silent
+        });
+    }
+    if outcome.waiting.is_empty() && outcome.flushes.is_empty() {
+        return Answer::ready(context, &outcome.response);
+    }
+    let (service, context) = (service.clone(), context.clone());
+    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    Ok(Answer::Later(Box::pin(async move {
+        let response = service.finish(outcome, timeout).await;
+        Body::of(&context, &response)
+    })))
+}
+
+/// What became of the appends.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The answer, complete but for those that wait.
+    pub response: ProduceResponse,
+    /// Partitions whose high watermark has not passed the append yet.
+    pub waiting: Vec<Waiting>,
+    /// Appends that `flush.messages` wants on the disk before they are answered.
+    pub flushes: Vec<Waiting>,
+}
+
+/// An append that waits for its high watermark or for the disk.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    partition: Arc<Partition>,
+    last_offset: Offset,
+    at: (usize, usize),
+}
+
+impl ProduceService {
+    /// Appends everything, in the order of the request.
+    pub fn append(
+        &self,
+        image: &MetadataImage,
+        version: i16,
+        request: &ProduceRequestRef<'_>,
+    ) -> Outcome {
+        let mut outcome = Outcome {
+            response: ProduceResponse::default(),
+            waiting: Vec::new(),
+            flushes: Vec::new(),
+        };
+        for topic in request.topic_data.iter() {
+            let found = if version >= 13 {
+                image.topic_by_id(topic.topic_id)
+            } else {
+                image.topic(topic.name)
+            };
+            let topic_index = outcome.response.responses.len();
+            let mut partitions = Vec::new();
+            for data in topic.partition_data.iter() {
+                let result = match found {
+                    None if version >= 13 => Err(Refusal::from(ErrorCode::UnknownTopicId)),
+                    None => Err(Refusal::from(ErrorCode::UnknownTopicOrPartition)),
+                    Some(topic) => {
+                        self.append_one(&topic.name, version, request, data.index, data.records)
+                    }
+                };
+                let mut answer =
+                    PartitionProduceResponse { index: data.index, ..Default::default() };
+                match result {
+                    Ok((partition, appended)) => {
+                        answer.base_offset = appended.info.first_offset.0;
+                        answer.log_append_time_ms = appended.info.log_append_time.unwrap_or(-1);
+                        answer.log_start_offset = appended.info.log_start_offset.0;
+                        let waiting = Waiting {
+                            partition,
+                            last_offset: appended.info.last_offset,
+                            at: (topic_index, partitions.len()),
+                        };
+                        if appended.info.flush_due {
+                            outcome.flushes.push(waiting.clone());
+                        }
+                        if request.acks == -1 && !appended.committed {
+                            outcome.waiting.push(waiting);
+                        }
+                    }
+                    Err(refusal) => {
+                        answer.error_code = refusal.code.code();
+                        answer.error_message = refusal.message;
+                        answer.base_offset = -1;
+                        answer.log_start_offset = -1;
+                    }
+                }
+                partitions.push(answer);
+            }
+            outcome.response.responses.push(TopicProduceResponse {
+                name: topic.name.to_owned(),
+                topic_id: if version >= 13 { topic.topic_id } else { TopicId::ZERO },
+                partition_responses: partitions,
+            });
+        }
+        outcome
+    }
+
+    fn append_one(
+        &self,
+        topic: &str,
+        version: i16,
+        request: &ProduceRequestRef<'_>,
+        index: i32,
+        records: Option<&[u8]>,
+    ) -> Result<(Arc<Partition>, Appended), Refusal> {
+        if !(-1..=1).contains(&request.acks) {
+            return Err(ErrorCode::InvalidRequiredAcks.into());
+        }
+        // Only the coordinator writes offsets; a client would forge them.
+        if topic == OFFSETS_TOPIC {
+            return Err(ErrorCode::InvalidTopicException.into());
+        }
+        let partition = self
+            .replicas
+            .find(topic, PartitionId(index))
+            .map_err(|missing| errors::of_missing(&missing))?;
+        let records = check_form(version, records)?;
+        let metrics = self.metrics.topic(topic);
+        metrics.mark(TopicMeter::TotalProduceRequests, 1);
+        match partition.append(records, Origin::Client, request.acks == -1) {
+            Ok(appended) => {
+                if !appended.info.duplicate {
+                    metrics.mark(TopicMeter::BytesIn, appended.info.bytes);
+                    metrics.mark(TopicMeter::MessagesIn, appended.info.record_count);
+                }
+                Ok((partition, appended))
+            }
+            Err(error) => {
+                self.count_refusal(&metrics, &error, records.len());
+                Err(errors::of_partition(&error))
+            }
+        }
+    }
+
+    /// What Kafka counts of a refused append: the size of what is too large, records without key,
+    /// wrong magic, checksum or order; as failed requests only what is not the client's routine.
+    fn count_refusal(
+        &self,
+        metrics: &crate::topic_metrics::OneTopic,
+        error: &PartitionError,
+        bytes: usize,
+    ) {
+        let refused = &self.metrics.refused;
+        let code = errors::of_partition(error).code;
+        match code {
+            ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => {
+                metrics.mark(TopicMeter::BytesRejected, bytes as u64);
+            }
+            ErrorCode::CorruptMessage => refused.crc.mark(1),
+            ErrorCode::InvalidRecord => {
+                if errors::is_missing_key(error) {
+                    refused.no_key.mark(1);
+                }
+                metrics.mark(TopicMeter::FailedProduceRequests, 1);
+            }
+            ErrorCode::UnsupportedForMessageFormat => refused.magic.mark(1),
+            ErrorCode::OutOfOrderSequenceNumber => refused.sequence.mark(1),
+            ErrorCode::UnknownServerError | ErrorCode::KafkaStorageError => {
+                metrics.mark(TopicMeter::FailedProduceRequests, 1);
+            }
+            _ => {}
+        }
+    }
+
+    /// Waits until every append is flushed and committed, `timeout` at most for the latter; what is
+    /// not by then reads REQUEST_TIMED_OUT. The records stay in the log all the same.
+    async fn finish(self, outcome: Outcome, timeout: Duration) -> ProduceResponse {
+        let Outcome { mut response, waiting, flushes } = outcome;
+        for one in flushes {
+            let flushed = one.partition.log().flushed(one.last_offset.plus(1)).await;
+            if flushed.is_err() {
+                refuse(&mut response, one.at, ErrorCode::KafkaStorageError);
+            }
+        }
+        if waiting.is_empty() {
+            return response;
+        }
+        let wait = self.purgatory.begin(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        for one in &waiting {
+            one.partition.produces.watch(&wait, one.last_offset.plus(1).0);
+            one.partition.produces.reached(one.partition.high_watermark().0);
+        }
+        let waited = wait.run(timeout).await;
+        for one in waiting {
+            if one.partition.high_watermark() > one.last_offset {
+                continue;
+            }
+            if waited == Waited::TimedOut {
+                self.delayed.produce_expired(one.partition.id());
+            }
+            let leads = one.partition.role().leads;
+            let code =
+                if leads { ErrorCode::RequestTimedOut } else { ErrorCode::NotLeaderOrFollower };
+            refuse(&mut response, one.at, code);
+        }
+        response
+    }
+}
+
+fn refuse(response: &mut ProduceResponse, (topic, index): (usize, usize), code: ErrorCode) {
+    let answer = response
+        .responses
+        .get_mut(topic)
+        .and_then(|topic| topic.partition_responses.get_mut(index));
+    if let Some(answer) = answer {
+        answer.error_code = code.code();
+        answer.base_offset = -1;
+    }
+}
+
+/// The form that every produce request must have: one batch of magic 2 a partition, and no codec
+/// that its version does not know (`ProduceRequest.validateRecords`).
+fn check_form(version: i16, records: Option<&[u8]>) -> Result<&[u8], Refusal> {
+    let invalid = |message: &str| {
+        Refusal::new(
+            ErrorCode::InvalidRecord,
+            format!("Produce requests with version {version} {message}"),
+        )
+    };
+    let records = records.filter(|records| !records.is_empty());
+    let records =
+        records.ok_or_else(|| invalid("must have at least one record batch per partition"))?;
+    // The magic stands at the same place in every format.
+    match records.get(16) {
+        Some(magic) if *magic != MAGIC_V2 as u8 => {
+            return Err(invalid("are only allowed to contain record batches with magic version 2"));
+        }
+        _ => {}
+    }
+    let header = BatchHeader::read(records)
+        .map_err(|error| Refusal::new(ErrorCode::CorruptMessage, error.to_string()))?;
+    if header.total_len() < records.len() {
+        return Err(invalid("are only allowed to contain exactly one record batch per partition"));
+    }
+    if version < 7 && header.codec() == Some(Codec::Zstd) {
+        return Err(Refusal::new(
+            ErrorCode::UnsupportedCompressionType,
+            format!(
+                "Produce requests with version {version} are not allowed to use ZStandard compression"
+            ),
+        ));
+    }
+    Ok(records)
+}
