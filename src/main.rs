@@ -1,3 +1,22 @@
-//! The front door: the first word picks the role.
+//! The front door: the first word, or the name that the program was called by, picks the role.
+//! Nothing is decided here.
 
-fn main() {}
+mod banner;
+mod roles;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args();
+    let called = arguments.next().unwrap_or_default();
+    match roles::run(&called, arguments.collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            banner::error(&error);
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What each first word starts.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use pharos_base::{Clock, Spawners, raise_open_file_limit};
+use pharos_broker::{Node, NodeOptions};
+use pharos_config::{BrokerConfig, Mode, Sources, Warning, rows};
+use pharos_telemetry as telemetry;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::banner;
+
+/// Longest time that a stop may take before the process ends anyway.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// Threads of the control plane.
+const CONTROL_THREADS: usize = 2;
+
+const USAGE: &str = "usage: pharos [up | server [server.properties]] [--override key=value]... \
+                     [--ready-file FILE]\n       pharos rules eval FILE --beans DUMP.tsv \
+                     [--exporter 0.x|1.x]\n       pharos TOOL ...";
+
+/// Runs the role of `called` or of the first argument.
+///
+/// # Errors
+/// Why nothing was started.
+pub fn run(called: &str, arguments: Vec<String>) -> anyhow::Result<ExitCode> {
+    let name = Path::new(called).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name != "pharos" && pharos_cli::is_tool(name) {
+        return Ok(tool(name, &arguments));
+    }
+    let (first, rest) = match arguments.split_first() {
+        Some((first, rest)) if !first.starts_with('-') => (first.as_str(), rest),
+        _ => ("up", arguments.as_slice()),
+    };
+    match first {
+        "up" => serve(Mode::Up, rest),
+        "server" => serve(Mode::Server, rest),
+        "rules" => rules(rest),
+        "help" => bail!("{USAGE}"),
+        word if pharos_cli::is_tool(word) => Ok(tool(word, rest)),
+        other => bail!("there is no command {other:?}\n{USAGE}"),
+    }
+}
+
+fn tool(name: &str, arguments: &[String]) -> ExitCode {
+    ExitCode::from(u8::try_from(pharos_cli::run(name, arguments)).unwrap_or(1))
+}
+
+/// What was asked for on the command line of a server.
+#[derive(Debug, Default)]
+struct ServeArguments {
+    file: Option<PathBuf>,
+    overrides: Vec<String>,
+    ready_file: Option<PathBuf>,
+}
+
+impl ServeArguments {
+    fn parse(mode: Mode, arguments: &[String]) -> anyhow::Result<Self> {
+        let mut parsed = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let (name, inline) = match argument.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+                _ => (argument.as_str(), None),
+            };
+            let mut value = || {
+                inline
+                    .clone()
+                    .or_else(|| rest.next().cloned())
+                    .with_context(|| format!("{name} needs a value\n{USAGE}"))
+            };
+            match name {
+                "--override" => parsed.overrides.push(value()?),
+                "--ready-file" => parsed.ready_file = Some(PathBuf::from(value()?)),
+                "--help" | "-h" => bail!("{USAGE}"),
+                file if mode == Mode::Server && parsed.file.is_none() && !file.starts_with('-') => {
+                    parsed.file = Some(PathBuf::from(file));
+                }
+                other => bail!("unknown argument {other:?}\n{USAGE}"),
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn config(&self, mode: Mode) -> anyhow::Result<(BrokerConfig, Vec<Warning>)> {
+        let mut sources = Sources::new(mode);
+        if let Some(file) = &self.file {
+            sources = sources.file(file)?;
+        }
+        let overrides = self.overrides.iter().map(String::as_str);
+        let sources = sources.process_environment().overrides(overrides)?;
+        Ok(BrokerConfig::load(sources)?)
+    }
+}
+
+fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let arguments = ServeArguments::parse(mode, arguments)?;
+    let (config, warnings) = arguments.config(mode)?;
+    let control = runtime("control", CONTROL_THREADS)?;
+    let data = runtime("data", std::thread::available_parallelism().map_or(1, usize::from))?;
+    let logging = telemetry::start(telemetry_options(&config, &control))?;
+    raise_open_file_limit();
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let spawners = Spawners {
+        data: data.handle().clone(),
+        control: control.handle().clone(),
+        disks: Spawners::on(control.handle(), config.log_dirs().len()).disks,
+    };
+    let revision = option_env!("PHAROS_REVISION").unwrap_or("unknown").to_owned();
+    let options = NodeOptions { config: config.clone(), spawners, revision };
+    let node = control.block_on(Node::start(options))?;
+    if let Some(file) = &arguments.ready_file {
+        write_ready_file(file, &node)?;
+    }
+    banner::print(&config, &node, began.elapsed().as_millis());
+    let code = control.block_on(until_stopped(node));
+    drop(logging);
+    data.shutdown_timeout(Duration::from_secs(1));
+    control.shutdown_timeout(Duration::from_secs(1));
+    Ok(code)
+}
+
+fn runtime(name: &str, threads: usize) -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .with_context(|| format!("cannot start the {name} threads"))
+}
+
+fn telemetry_options(config: &BrokerConfig, control: &Runtime) -> telemetry::Options {
+    let otlp = config.get(&rows::OTEL_EXPORTER_OTLP_ENDPOINT).map(|endpoint| telemetry::Otlp {
+        endpoint: endpoint.to_owned(),
+        service_name: config.get(&rows::OTEL_SERVICE_NAME).to_owned(),
+        instance: format!("node-{}", config.node_id()),
+        sampled_ratio: config.get(&rows::OTEL_TRACES_SAMPLER_ARG),
+        runtime: control.handle().clone(),
+    });
+    let format = match config.get(&rows::LOGGING_FORMAT) {
+        "json" => telemetry::Format::Json,
+        _ => telemetry::Format::Text,
+    };
+    telemetry::Options { format, clock: Clock::real(), otlp }
+}
+
+/// Writes the bound addresses as JSON, whole or not at all: whoever waits for the file may read it
+/// as soon as it is there.
+fn write_ready_file(file: &Path, node: &Node) -> anyhow::Result<()> {
+    let listeners: serde_json::Map<_, _> = node
+        .listeners()
+        .iter()
+        .map(|listener| {
+            (listener.name.clone(), format!("{}:{}", listener.host, listener.port).into())
+        })
+        .collect();
+    let admin = node.admin().next().map(|(host, port)| {
+        let host = if host.is_empty() { "localhost" } else { host };
+        format!("{host}:{port}")
+    });
+    let text = serde_json::json!({ "listeners": listeners, "admin": admin }).to_string();
+    let temporary = file.with_extension("tmp");
+    std::fs::write(&temporary, text)
+        .and_then(|()| std::fs::rename(&temporary, file))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Serves until a signal or a failure; a second signal, or the limit, ends the process at once.
+async fn until_stopped(node: Node) -> ExitCode {
+    let (Ok(mut term), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received");
+        return ExitCode::from(1);
+    };
+    let failure = tokio::select! {
+        _ = term.recv() => None,
+        _ = interrupt.recv() => None,
+        failure = node.failure() => Some(failure),
+    };
+    if let Some(failure) = failure {
+        tracing::error!("the node ends: {failure}");
+        return ExitCode::from(1);
+    }
+    let stop = tokio::time::timeout(STOP_LIMIT, node.stop());
+    tokio::select! {
+        stopped = stop => match stopped {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => {
+                tracing::error!("the node did not stop within {} s", STOP_LIMIT.as_secs());
+                ExitCode::from(1)
+            }
+        },
+        _ = term.recv() => ExitCode::from(1),
+        _ = interrupt.recv() => ExitCode::from(1),
+    }
+}
+
+/// `pharos rules eval FILE --beans DUMP.tsv [--exporter 0.x|1.x]`.
+fn rules(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let mut file = None;
+    let mut beans = None;
+    let mut generation = pharos_metrics::Generation::V1;
+    let Some(("eval", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
+    else {
+        bail!("{USAGE}");
+    };
+    let mut rest = rest.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--beans" => beans = rest.next(),
+            "--exporter" => {
+                generation = match rest.next().map(String::as_str) {
+                    Some("0.x") => pharos_metrics::Generation::V0,
+                    Some("1.x") => pharos_metrics::Generation::V1,
+                    other => bail!("--exporter: expected 0.x or 1.x, got {other:?}"),
+                };
+            }
+            _ if file.is_none() => file = Some(argument),
+            other => bail!("unknown argument {other:?}\n{USAGE}"),
+        }
+    }
+    let (Some(file), Some(beans)) = (file, beans) else { bail!("{USAGE}") };
+    let read = |path: &String| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
+    };
+    let evaluated = pharos_metrics::rules::eval(
+        &read(file)?,
+        file,
+        &read(beans)?,
+        generation,
+        pharos_metrics::Format::Text,
+    )?;
+    banner::notes(evaluated.warnings.iter().chain(&evaluated.dropped));
+    banner::page(&evaluated.text);
+    Ok(ExitCode::SUCCESS)
+}
