@@ -130,6 +130,8 @@ pub(crate) struct Index<E> {
     stored: u64,
     pending: Vec<E>,
     last: Option<E>,
+    /// The file was changed since it was last synced.
+    unsynced: bool,
 }
 
 /// Where an index finds its file.
@@ -141,13 +143,14 @@ pub(crate) struct Place<'a> {
 impl<E: Entry> Index<E> {
     /// An index without a file, which is made when the first entries are written.
     pub(crate) fn absent() -> Self {
-        Self { file: None, stored: 0, pending: Vec::new(), last: None }
+        Self { file: None, stored: 0, pending: Vec::new(), last: None, unsynced: false }
     }
 
     /// Makes an empty file.
     pub(crate) fn create(place: &Place<'_>) -> io::Result<Self> {
         let file = CachedFile::create(place.cache, &(place.path)(E::SUFFIX))?;
-        Ok(Self { file: Some(file), ..Self::absent() })
+        // It may have been emptied of something else.
+        Ok(Self { file: Some(file), unsynced: true, ..Self::absent() })
     }
 
     /// Opens a file of `len` bytes. `None`: its size is no whole number of entries, or its last
@@ -207,6 +210,7 @@ impl<E: Entry> Index<E> {
         }
         let position = self.stored * E::LEN as u64;
         self.file(place)?.write_at(&mut [IoSlice::new(&bytes)], position)?;
+        self.unsynced = true;
         self.stored += self.pending.len() as u64;
         self.pending = Vec::new();
         Ok(())
@@ -215,7 +219,11 @@ impl<E: Entry> Index<E> {
     /// Writes what waits and makes the file durable; nothing for an absent one.
     pub(crate) fn sync(&mut self, place: &Place<'_>) -> io::Result<()> {
         self.write(place)?;
-        if self.file.is_some() { self.file(place)?.sync() } else { Ok(()) }
+        if self.unsynced {
+            self.file(place)?.sync()?;
+            self.unsynced = false;
+        }
+        Ok(())
     }
 
     /// The last entry that `order` does not put above the target; entries must be sorted by it.
@@ -299,6 +307,7 @@ impl<E: Entry> Index<E> {
         let keep = self.count_not_above(place, order)?;
         if keep < self.stored {
             self.file(place)?.set_len(keep * E::LEN as u64)?;
+            self.unsynced = true;
             self.stored = keep;
         }
         self.pending.truncate(usize::try_from(keep - self.stored).unwrap_or(0));

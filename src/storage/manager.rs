@@ -327,14 +327,20 @@ impl LogManager {
     }
 
     /// Runs what is due in the background, until the future is dropped. Work that waits for a disk
-    /// runs on the directories' pools.
+    /// runs on the directories' pools; a long cleaning delays nothing else.
     pub async fn run(self: Arc<Self>) {
+        let quick = self.clone().run_tasks(tasks::Kind::Quick);
+        let cleaning = self.run_tasks(tasks::Kind::Cleaning);
+        tokio::join!(quick, cleaning);
+    }
+
+    async fn run_tasks(self: Arc<Self>, kind: tasks::Kind) {
         loop {
-            let wait = self.next_task_in().clamp(10, 60_000);
+            let wait = self.next_task_in(kind).clamp(10, 60_000);
             tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
             let manager = self.clone();
             if let Some(dir) = self.dirs.iter().find(|dir| !dir.home.is_offline()) {
-                dir.home.pool().run(move || manager.run_due()).await;
+                dir.home.pool().run(move || manager.run_kind(kind)).await;
             }
         }
     }

@@ -18,6 +18,21 @@ pub(super) enum Task {
     Remove,
 }
 
+/// Tasks that wait for one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// All that takes little time.
+    Quick,
+    /// The cleaner.
+    Cleaning,
+}
+
+impl Task {
+    fn kind(self) -> Kind {
+        if self == Self::Clean { Kind::Cleaning } else { Kind::Quick }
+    }
+}
+
 /// When each task is due next.
 #[derive(Debug)]
 pub(super) struct Schedule(Vec<Slot>);
@@ -51,14 +66,16 @@ impl Schedule {
     }
 
     /// Time until the next task, in ms; negative when one is overdue.
-    fn next_in(&self, now_ms: i64) -> i64 {
-        self.0.iter().map(|slot| slot.due_ms.saturating_sub(now_ms)).min().unwrap_or(i64::MAX)
+    fn next_in(&self, kind: Kind, now_ms: i64) -> i64 {
+        let slots = self.0.iter().filter(|slot| slot.task.kind() == kind);
+        slots.map(|slot| slot.due_ms.saturating_sub(now_ms)).min().unwrap_or(i64::MAX)
     }
 
     /// The tasks that are due, with their next time set.
-    fn take_due(&mut self, now_ms: i64) -> Vec<Task> {
+    fn take_due(&mut self, kind: Kind, now_ms: i64) -> Vec<Task> {
         let mut due = Vec::new();
-        for slot in self.0.iter_mut().filter(|slot| slot.due_ms <= now_ms) {
+        let is_due = |slot: &&mut Slot| slot.task.kind() == kind && slot.due_ms <= now_ms;
+        for slot in self.0.iter_mut().filter(is_due) {
             slot.due_ms = now_ms.saturating_add(slot.every_ms);
             due.push(slot.task);
         }
@@ -67,14 +84,19 @@ impl Schedule {
 }
 
 impl LogManager {
-    /// Time until background work is due, in ms.
-    pub fn next_task_in(&self) -> i64 {
-        self.schedule.lock().next_in(self.options.clock.now_ms())
+    /// Time until background work of this kind is due, in ms.
+    pub(super) fn next_task_in(&self, kind: Kind) -> i64 {
+        self.schedule.lock().next_in(kind, self.options.clock.now_ms())
     }
 
     /// Does the background work that is due. Blocks on the disk.
     pub fn run_due(&self) {
-        let due = self.schedule.lock().take_due(self.options.clock.now_ms());
+        self.run_kind(Kind::Quick);
+        self.run_kind(Kind::Cleaning);
+    }
+
+    pub(super) fn run_kind(&self, kind: Kind) {
+        let due = self.schedule.lock().take_due(kind, self.options.clock.now_ms());
         for task in due {
             match task {
                 Task::Retention => self.apply_retention(),

@@ -259,3 +259,79 @@ fn many_partitions_keep_few_files_open() {
     }
     manager.close(None);
 }
+
+/// Creates, appends, rolls, deletes, cleans and checkpoints; returns what was acknowledged.
+fn busy(manager: &LogManager, hand: &ClockHand, flush: bool) -> Vec<(TopicPartition, Vec<String>)> {
+    let mut acknowledged: Vec<(TopicPartition, Vec<String>)> = Vec::new();
+    for round in 0..6 {
+        let partition = tp(if round % 2 == 0 { "keep" } else { "gone" }, round);
+        let config = LogConfig { segment_bytes: 300, ..LogConfig::default() };
+        let Ok(log) = manager.get_or_create(&partition, Some(TopicId::random()), config) else {
+            return acknowledged;
+        };
+        let mut values = Vec::new();
+        for n in 0..8 {
+            let value = format!("{partition} {n}");
+            if log.append(&batch(NOW, &[&value]), &leader(n / 4)).is_err() {
+                break;
+            }
+            if flush && log.flush().is_err() {
+                break;
+            }
+            values.push(value);
+        }
+        log.set_high_watermark(log.log_end_offset());
+        hand.advance(Duration::from_secs(61));
+        manager.run_due();
+        if round % 2 == 1 {
+            // From the first attempt on it may be gone or not.
+            let _ = manager.delete(&partition);
+        } else {
+            acknowledged.push((partition, values));
+        }
+    }
+    acknowledged
+}
+
+#[test]
+fn a_kill_at_any_change_of_the_manager_loses_nothing() {
+    for power in [None, Some(3)] {
+        let mut step = 0;
+        loop {
+            let house = House::new();
+            house.fs.kill_after(step);
+            let opened = LogManager::open(&["/a".into(), "/b".into()], house.options());
+            let acknowledged = match &opened {
+                Ok((manager, _)) => {
+                    let done = busy(manager, &house.hand, power.is_some());
+                    manager.close(None);
+                    done
+                }
+                Err(_) => Vec::new(),
+            };
+            let survived = !house.fs.was_killed();
+            drop(opened);
+            match power {
+                None => house.fs.restart(),
+                Some(seed) => house.fs.lose_power(seed + step),
+            }
+            let (manager, report) = house.open();
+            assert_eq!(report.offline_dirs, 0, "step {step}");
+            for (partition, values) in &acknowledged {
+                let found = match manager.get(partition) {
+                    Some(log) => contents(&log, 0),
+                    None => Vec::new(),
+                };
+                let found: Vec<_> = found.into_iter().map(|(_, value)| value).collect();
+                assert!(found.starts_with(values), "{partition} at step {step}: {found:?}");
+            }
+            if survived {
+                assert_eq!(report.unclean_dirs, 0);
+                break;
+            }
+            // Every seventh change, so that the whole takes little time.
+            step += 7;
+        }
+        assert!(step > 100, "{step}");
+    }
+}
