@@ -1,5 +1,7 @@
-//! The beans of the controller and of whoever follows the metadata log. Handles live here; the
-//! proposer and the publisher move them, everything else is read from the image when asked.
+//! The beans of the controller. Handles live here; the proposer moves them, everything else is read
+//! from the quorum and its image when asked.
+
+mod loader;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,13 +10,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pharos_base::{BrokerId, Clock};
-use pharos_metrics::catalog::{controller as beans, node};
+use pharos_metrics::catalog::{controller as beans, log, node};
 use pharos_metrics::{Attributes, BeanRow, Histogram, Meter, Registered, Registry, Sensor, Value};
 
-use crate::decide::supported_features;
+use crate::decide::topic_name::CLUSTER_METADATA_TOPIC;
 use crate::image::{MetadataDelta, MetadataImage, RegistrationState};
-use crate::publish::ImagePublisher;
-use crate::quorum::Quorum;
+use crate::quorum::{LogFigures, Quorum};
+
+pub(crate) use loader::LoaderMetrics;
 
 /// Counters of a controller's work, and the beans that show them.
 pub(crate) struct ControllerMetrics {
@@ -82,6 +85,7 @@ impl ControllerMetrics {
         self.bind_counters(&mut handles);
         self.bind_image(quorum, &mut handles);
         self.bind_raft(quorum);
+        self.bind_log(quorum, &mut handles);
         *self.beans.lock() = handles;
     }
 
@@ -180,6 +184,22 @@ impl ControllerMetrics {
         self.raft.callback("current-vote-directory-id", move || Value::text(&directory));
         let idle = IdleRatio::new(self.clock.clone(), self.counts.clone());
         self.raft.callback("poll-idle-ratio-avg", move || Value::Double(idle.read()));
+    }
+
+    /// The metadata log shows itself like any other partition's.
+    fn bind_log(&self, quorum: &Arc<Quorum>, handles: &mut Vec<Registered<()>>) {
+        let tags: &[(&str, &str)] = &[("topic", CLUSTER_METADATA_TOPIC), ("partition", "0")];
+        let mut figure = |row: &'static BeanRow, read: fn(LogFigures) -> i64| {
+            let quorum = quorum.clone();
+            let read = move || long(read(quorum.log_figures()));
+            handles.push(self.registry.gauge_fn(row, tags, read));
+        };
+        figure(&log::LOG_SIZE, |it| i64::try_from(it.size_bytes).unwrap_or(i64::MAX));
+        figure(&log::LOG_NUM_LOG_SEGMENTS, |it| i64::try_from(it.segments).unwrap_or(i64::MAX));
+        figure(&log::LOG_LOG_START_OFFSET, |it| it.start_offset);
+        figure(&log::LOG_LOG_END_OFFSET, |it| it.end_offset);
+        // It is shortened by snapshots, never by a share of a size.
+        figure(&log::LOG_RETENTION_SIZE_IN_PERCENT, |_| 0);
     }
 
     /// Keeps the beans of single brokers in step with the image.
@@ -307,122 +327,4 @@ impl IdleRatio {
         let worked = Duration::from_nanos(u64::try_from(busy - busy_then).unwrap_or(0));
         (1.0 - worked.as_secs_f64() / passed).clamp(0.0, 1.0)
     }
-}
-
-/// Beans of a follower of the metadata log; every node has them.
-pub(crate) struct LoaderMetrics {
-    registry: Registry,
-    _beans: Vec<Registered<()>>,
-    _broker: Registered<Attributes>,
-    _supported: Vec<Registered<Attributes>>,
-    levels: Mutex<BTreeMap<String, Registered<()>>>,
-    batch_time: Registered<Histogram>,
-    batch_sizes: Registered<Histogram>,
-    snapshots: Arc<AtomicI64>,
-}
-
-impl LoaderMetrics {
-    /// Registers the beans of `publisher`; `leader` tells the active controller.
-    pub fn new(
-        registry: &Registry,
-        publisher: &ImagePublisher,
-        leader: impl Fn() -> i64 + Send + Sync + 'static,
-    ) -> Self {
-        let snapshots = Arc::new(AtomicI64::new(0));
-        let loaded = snapshots.clone();
-        let version = publisher.clone();
-        let handles = vec![
-            registry.gauge_fn(&node::METADATA_LOADER_CURRENT_METADATA_VERSION, &[], move || {
-                long(i64::from(version.load().metadata_version()))
-            }),
-            registry.gauge_fn(&node::METADATA_LOADER_CURRENT_CONTROLLER_ID, &[], move || {
-                long(leader())
-            }),
-            registry.gauge_fn(&node::METADATA_LOADER_HANDLE_LOAD_SNAPSHOT_COUNT, &[], move || {
-                long(loaded.load(Ordering::Relaxed))
-            }),
-        ];
-        Self {
-            _beans: handles,
-            _broker: broker_metadata(registry, publisher),
-            _supported: supported(registry),
-            levels: Mutex::default(),
-            batch_time: registry
-                .histogram(&node::BROKER_METADATA_LISTENER_METADATA_BATCH_PROCESSING_TIME_US, &[]),
-            batch_sizes: registry
-                .histogram(&node::BROKER_METADATA_LISTENER_METADATA_BATCH_SIZES, &[]),
-            snapshots,
-            registry: registry.clone(),
-        }
-    }
-
-    /// A step was published.
-    pub fn published(&self, delta: &MetadataDelta, took: Duration) {
-        self.batch_time.update(i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
-        self.batch_sizes.update(i64::try_from(delta.record_count).unwrap_or(i64::MAX));
-    }
-
-    /// A snapshot was loaded.
-    pub fn snapshot_loaded(&self) {
-        self.snapshots.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Keeps a bean for each finalized feature.
-    pub fn follow(&self, image: &MetadataImage, publisher: &ImagePublisher) {
-        let mut levels = self.levels.lock();
-        levels.retain(|name, _| image.feature(name) != 0);
-        for (name, _) in image.features() {
-            if !levels.contains_key(name) {
-                let (publisher, feature) = (publisher.clone(), name.to_owned());
-                let read = move || long(i64::from(publisher.load().feature(&feature)));
-                let row = &node::METADATA_LOADER_FINALIZED_LEVEL;
-                let tag = camel_case(name);
-                let bean = self.registry.gauge_fn(row, &[("featureName", &tag)], read);
-                levels.insert(name.to_owned(), bean);
-            }
-        }
-    }
-}
-
-fn broker_metadata(registry: &Registry, publisher: &ImagePublisher) -> Registered<Attributes> {
-    let broker = registry.attributes(&node::BROKER_METADATA_METRICS, &[]);
-    let image = publisher.clone();
-    broker.callback("last-applied-record-offset", move || long(image.load().last_offset().0));
-    let image = publisher.clone();
-    broker.callback("last-applied-record-timestamp", move || {
-        long(image.load().provenance().last_timestamp_ms)
-    });
-    let (image, clock) = (publisher.clone(), registry.clock().clone());
-    broker.callback("last-applied-record-lag-ms", move || long(lag_ms(&clock, &image.load())));
-    broker
-}
-
-fn supported(registry: &Registry) -> Vec<Registered<Attributes>> {
-    let features = supported_features();
-    let beans = features.iter().map(|range| {
-        let name = range.name.replace('.', "-");
-        let tags: &[(&str, &str)] = &[("feature-name", &name)];
-        let bean = registry.attributes(&node::NODE_METRICS, tags);
-        bean.gauge("maximum-supported-level").set(f64::from(range.max));
-        bean.gauge("minimum-supported-level").set(f64::from(range.min));
-        bean
-    });
-    beans.collect()
-}
-
-/// `metadata.version` as `metadataVersion`, as Kafka names features in bean names.
-fn camel_case(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    let mut upper = false;
-    for c in name.chars() {
-        match c {
-            '.' => upper = true,
-            c if upper => {
-                text.push(c.to_ascii_uppercase());
-                upper = false;
-            }
-            c => text.push(c),
-        }
-    }
-    text
 }

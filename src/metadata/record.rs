@@ -210,3 +210,58 @@ pub fn decode_batch(batch: &RecordBatch<'_>) -> Result<Vec<MetadataRecord>, Reco
 
 /// Most bytes of a batch once it is decompressed.
 const MAX_BATCH_BYTES: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use pharos_protocol::batch::batches;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever stands where a record should be is refused, not believed.
+        #[test]
+        fn bytes_from_outside_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = MetadataRecord::decode(&bytes);
+            for batch in batches(&bytes) {
+                let _ = batch.map(|batch| decode_batch(&batch));
+            }
+        }
+
+        #[test]
+        fn a_record_reads_as_it_was_written(
+            name in "[a-z.]{0,40}",
+            value in prop::option::of("\\PC{0,40}"),
+            level in any::<i16>(),
+        ) {
+            let records = [
+                MetadataRecord::FeatureLevel(messages::FeatureLevelRecord {
+                    name: name.clone(),
+                    feature_level: level,
+                }),
+                MetadataRecord::Config(messages::ConfigRecord {
+                    resource_type: 2,
+                    resource_name: name.clone(),
+                    name,
+                    value,
+                }),
+            ];
+            let bytes = encode_batch(&records, 1).unwrap();
+            let (batch, _) = RecordBatch::split(&bytes).unwrap();
+            prop_assert_eq!(decode_batch(&batch).unwrap(), records);
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_version_or_an_unknown_type_is_named() {
+        let cases: [(&[u8], &str); 4] = [
+            (&[2, 20, 0], "the frame of a metadata record has version 2, only 1 is known"),
+            (&[1, 6, 0], "metadata record type 6 is not known"),
+            (&[1, 20, 9], "version 9 of metadata record NoOpRecord is not known"),
+            (&[1], "the frame of a metadata record is broken"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(MetadataRecord::decode(bytes).unwrap_err().to_string(), expected);
+        }
+    }
+}

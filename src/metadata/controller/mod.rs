@@ -21,7 +21,8 @@ use parking_lot::Mutex;
 use pharos_base::{BrokerId, Clock, Offset};
 use pharos_protocol::messages::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest,
-    AlterConfigsResponse, AlterPartitionRequest, AlterPartitionResponse, BrokerHeartbeatRequest,
+    AlterConfigsResponse, AlterPartitionRequest, AlterPartitionResponse,
+    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest,
     BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
     DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse,
@@ -36,8 +37,8 @@ use tokio::task::JoinHandle;
 pub use start::ControllerOptions;
 
 use crate::decide::{
-    ControllerSettings, Decision, alter_partition, brokers, configs, create_partitions,
-    create_topics, delete_topics, elect_leaders, features, producer_ids,
+    ControllerSettings, Decision, alter_partition, assign_directories, brokers, configs,
+    create_partitions, create_topics, delete_topics, elect_leaders, features, producer_ids,
 };
 use crate::metrics::ControllerMetrics;
 use crate::publish::ImagePublisher;
@@ -257,6 +258,17 @@ impl Controller {
         version: i16,
     ) -> Result<AlterPartitionResponse, ControllerError> {
         self.ask(move |turn| alter_partition::decide(&turn.facts, &request, version)).await
+    }
+
+    /// AssignReplicasToDirs (API 73).
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn assign_replicas_to_dirs(
+        &self,
+        request: AssignReplicasToDirsRequest,
+    ) -> Result<AssignReplicasToDirsResponse, ControllerError> {
+        self.ask(move |turn| assign_directories::decide(&turn.facts, &request)).await
     }
 
     /// ListPartitionReassignments (API 46): there is no reassignment, so the list is truly empty.

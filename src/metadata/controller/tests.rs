@@ -335,6 +335,8 @@ async fn beans_follow_what_was_decided() {
     assert_eq!(read(&level, "Value"), Value::Long(1));
     let supported = "kafka.server:type=node-metrics,feature-name=metadata-version";
     assert_eq!(read(supported, "maximum-supported-level"), Value::Long(30));
+    let log = "kafka.log:type=Log,name=LogEndOffset,topic=__cluster_metadata,partition=0";
+    assert_eq!(read(log, "Value"), Value::Long(node.controller.last_committed_offset().0 + 1));
     let sizes = "kafka.server:type=BrokerMetadataListener,name=MetadataBatchSizes";
     assert!(matches!(read(sizes, "Count"), Value::Long(1..)));
     node.controller.shutdown().await;

@@ -3,6 +3,7 @@
 //! no effect before the records are committed.
 
 pub(crate) mod alter_partition;
+pub(crate) mod assign_directories;
 pub(crate) mod brokers;
 pub(crate) mod configs;
 pub(crate) mod create_partitions;

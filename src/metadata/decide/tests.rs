@@ -12,9 +12,9 @@ use pharos_protocol::messages::incremental_alter_configs_request::{
 use pharos_protocol::messages::update_features_request::FeatureUpdateKey;
 use pharos_protocol::messages::{
     AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
-    IncrementalAlterConfigsRequest, PartitionRecord, RegisterBrokerRecord, TopicRecord,
-    UpdateFeaturesRequest, alter_configs_request, alter_partition_request,
+    AssignReplicasToDirsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    ElectLeadersRequest, IncrementalAlterConfigsRequest, PartitionRecord, RegisterBrokerRecord,
+    TopicRecord, UpdateFeaturesRequest, alter_configs_request, alter_partition_request,
 };
 
 use super::*;
@@ -579,4 +579,43 @@ fn features_move_only_where_every_node_can_follow() {
         assert_eq!(decision.response.error_message.unwrap_or_default(), expected);
         assert_eq!(decision.records.is_empty(), !expected.is_empty());
     }
+}
+
+#[test]
+fn replicas_are_assigned_to_directories_and_leave_with_them() {
+    use pharos_protocol::messages::assign_replicas_to_dirs_request as request;
+    let mut cluster = Cluster::new();
+    let id = cluster.topic("t", &[1, 2], &[1, 2], 1);
+    let online = cluster.image.broker(BrokerId(1)).unwrap().log_dirs[0];
+    let assign = |cluster: &Cluster, broker_id, directory, topic_id, partition_index| {
+        let partitions = vec![request::PartitionData { partition_index }];
+        let directories = vec![request::DirectoryData {
+            id: directory,
+            topics: vec![request::TopicData { topic_id, partitions }],
+        }];
+        let request = AssignReplicasToDirsRequest {
+            broker_id,
+            broker_epoch: i64::from(broker_id) * 10,
+            directories,
+        };
+        let decision = assign_directories::decide(&cluster.facts(), &request);
+        let code = decision.response.directories[0].topics[0].partitions[0].error_code;
+        (code, decision.records)
+    };
+    assert_eq!(assign(&cluster, 1, online, TopicId::random(), 0).0, 100);
+    assert_eq!(assign(&cluster, 1, online, id, 1).0, 3);
+    assert_eq!(assign(&cluster, 3, online, id, 0).0, 6);
+    let (code, records) = assign(&cluster, 1, online, id, 0);
+    assert_eq!(code, 0);
+    cluster.apply(&records);
+    let partition = cluster.image.partition("t", PartitionId(0)).unwrap();
+    assert_eq!(
+        (partition.directory_of(BrokerId(1)), partition.leader),
+        (Some(online), BrokerId(1))
+    );
+    assert!(assign(&cluster, 1, online, id, 0).1.is_empty(), "nothing changes a second time");
+    let (_, records) = assign(&cluster, 1, TopicId::random(), id, 0);
+    cluster.apply(&records);
+    let partition = cluster.image.partition("t", PartitionId(0)).unwrap();
+    assert_eq!((partition.leader, &partition.isr), (BrokerId(2), &vec![BrokerId(2)]));
 }

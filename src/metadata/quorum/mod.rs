@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 pub(crate) use entry::{EntryError, control_batch};
-pub(crate) use log_store::LogStore;
+pub(crate) use log_store::{LogFigures, LogStore};
 pub(crate) use machine::{Commit, Machine, MachineView};
 pub(crate) use network::Alone;
 pub(crate) use node::{Quorum, QuorumOptions, RaftMetrics, Role, failure, role};
