@@ -7,6 +7,9 @@ use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::broker_registration_request::Feature;
 use pharos_protocol::messages::create_topics_request::CreatableTopic;
 use pharos_protocol::messages::create_topics_response::CreatableTopicConfigs;
+use pharos_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use pharos_protocol::messages::{DescribeQuorumRequest, describe_quorum_request};
 use pharos_storage::fs::{Fs, SimFs};
 
@@ -354,4 +357,40 @@ async fn an_idle_cluster_gives_a_sign_of_life() {
     // Features and the controller's registration come first, then one record after the other.
     controller.publisher().wait_for(Offset(10)).await;
     controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_long_log_is_applied_whole_at_start() {
+    let fs = Arc::new(SimFs::new());
+    let node = TestNode::start(fs.clone()).await;
+    node.join().await.unwrap();
+    node.create("t", 1).await;
+    // Twelve megabytes, in two segments, without a snapshot.
+    for step in 0..20 {
+        let configs = (0..20).map(|key| AlterableConfig {
+            name: format!("key{key}"),
+            config_operation: 0,
+            value: Some(format!("{step:030000}")),
+        });
+        let resource = AlterConfigsResource {
+            resource_type: 2,
+            resource_name: "t".to_owned(),
+            configs: configs.collect(),
+        };
+        let request = IncrementalAlterConfigsRequest {
+            resources: vec![resource],
+            ..IncrementalAlterConfigsRequest::default()
+        };
+        let response = node.controller.incremental_alter_configs(request).await.unwrap();
+        assert_eq!(response.responses[0].error_code, 0);
+    }
+    let figures = node.controller.0.quorum.log_figures();
+    assert!(figures.segments == 2 && figures.size_bytes > 12_000_000, "{figures:?}");
+    node.controller.shutdown().await;
+    let again = TestNode::start(fs).await;
+    again.join().await.unwrap();
+    let resource = ConfigResource::topic("t");
+    let value = again.image().config_value(&resource, "key19").map(str::len);
+    assert_eq!(value, Some(30_000));
+    again.controller.shutdown().await;
 }

@@ -21,8 +21,8 @@ use super::{Entry, EntryError, LogId, StateFile, StorageError, TypeConfig, Vote}
 
 /// How long to wait before a write is tried again on a full disk.
 const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
-/// Most bytes of entries that are handed out at once, so that a follower that lags far behind does
-/// not make the leader hold its whole log in memory.
+/// Bytes of entries after which replication takes a break, so that a follower that lags far behind
+/// does not make the leader hold its whole log in memory.
 const MAX_READ_BYTES: usize = 4 << 20;
 
 /// The log and the vote; clones share them.
@@ -134,7 +134,8 @@ impl Inner {
         self.log.append(&batches)
     }
 
-    fn read(&self, range: impl RangeBounds<u64>) -> io::Result<Vec<Entry>> {
+    /// The entries of a range that are there, up to about `max_bytes` but at least one.
+    fn read(&self, range: impl RangeBounds<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
         let start = match range.start_bound() {
             Bound::Included(start) => *start,
             Bound::Excluded(start) => start + 1,
@@ -153,7 +154,7 @@ impl Inner {
             bytes += batch.len();
             entries.push(from_batch(&batch, index).map_err(invalid)?);
             index += 1;
-            if bytes > MAX_READ_BYTES {
+            if bytes > max_bytes {
                 break;
             }
         }
@@ -175,8 +176,18 @@ impl RaftLogReader<TypeConfig> for LogStore {
         &mut self,
         range: RB,
     ) -> Result<Vec<Entry>, StorageError> {
-        // The entries were just written, so they come from memory.
-        let entries = self.inner.lock().read(range);
+        // All of the range: openraft applies what it asks for in one go. What lies behind the last
+        // snapshot is bounded by the snapshot policy, and was written lately, so it is in memory.
+        let entries = self.inner.lock().read(range, usize::MAX);
+        entries.map_err(|error| StorageIOError::read_logs(&error).into())
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let entries = self.inner.lock().read(start..end, MAX_READ_BYTES);
         entries.map_err(|error| StorageIOError::read_logs(&error).into())
     }
 }
