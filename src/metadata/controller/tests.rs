@@ -1,3 +1,5 @@
+//! Lives of a node on a simulated file system: it forms a cluster, joins, stops, and comes back.
+
 use std::path::Path;
 
 use pharos_base::PartitionId;

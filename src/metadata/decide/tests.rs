@@ -1,3 +1,5 @@
+//! Tables of requests and Kafka's answers to them.
+
 use pharos_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };

@@ -1,3 +1,5 @@
+//! Records into images and back, and what Kafka itself wrote.
+
 use pharos_protocol::batch::batches;
 use pharos_protocol::messages::{
     BrokerRegistrationChangeRecord, ConfigRecord, NoOpRecord, PartitionChangeRecord,
