@@ -11,7 +11,7 @@ use std::path::Path;
 use pharos_base::{LeaderEpoch, Offset, TopicPartition};
 
 use crate::error::{Context, StorageError};
-use crate::fs::{Fs, read_file, replace_file};
+use crate::fs::{Fs, read_file, replace_file, replace_file_unsynced};
 
 /// Largest checkpoint that is read: a million partitions with the longest names.
 const MAX_CHECKPOINT_BYTES: u64 = 300 << 20;
@@ -85,13 +85,13 @@ fn parse_epoch(line: &str) -> Option<EpochEntry> {
         .then_some(EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(offset) })
 }
 
-/// Replaces a `leader-epoch-checkpoint`, durably.
+/// Replaces a `leader-epoch-checkpoint`; it is not synced here.
 pub fn write_epochs(fs: &dyn Fs, path: &Path, entries: &[EpochEntry]) -> Result<(), StorageError> {
     let mut text = format!("0\n{}\n", entries.len());
     for entry in entries {
         let _ = writeln!(text, "{} {}", entry.epoch, entry.start_offset);
     }
-    replace_file(fs, path, text.as_bytes()).context("write", path)
+    replace_file_unsynced(fs, path, text.as_bytes()).context("write", path)
 }
 
 /// The entry lines after checking version and count; `None` when there is no file.
@@ -105,6 +105,10 @@ fn read_lines(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<String>>, StorageEr
         Err(error) => return Err(StorageError::io("read", path, error)),
     };
     let text = String::from_utf8(bytes).map_err(|_| StorageError::damaged(path, "not text"))?;
+    // A number that was cut short would still be one.
+    if !text.ends_with('\n') {
+        return Err(StorageError::damaged(path, "its last line is cut off"));
+    }
     let mut lines = text.lines();
     if lines.next() != Some("0") {
         return Err(StorageError::damaged(path, "its version is not 0"));

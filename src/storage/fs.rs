@@ -126,15 +126,27 @@ pub fn read_file(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// Replaces a small file: writes `name.tmp`, syncs it, renames it over the old one and syncs the
 /// directory. After a crash either the old or the new content is there, whole.
 pub fn replace_file(fs: &dyn Fs, path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(fs, path, content, true)?;
+    match path.parent() {
+        Some(parent) => fs.sync_dir(parent),
+        None => Ok(()),
+    }
+}
+
+/// As [`replace_file`], but nothing is synced: the end of the process does no harm, after a power
+/// failure the old content, the new, a part of it or none may be there.
+pub fn replace_file_unsynced(fs: &dyn Fs, path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(fs, path, content, false)
+}
+
+fn replace(fs: &dyn Fs, path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
     let file = fs.open(&temporary, Open::Truncate)?;
     file.write_at(&mut [IoSlice::new(content)], 0)?;
-    file.sync()?;
-    fs.rename(&temporary, path)?;
-    match path.parent() {
-        Some(parent) => fs.sync_dir(parent),
-        None => Ok(()),
+    if sync {
+        file.sync()?;
     }
+    fs.rename(&temporary, path)
 }

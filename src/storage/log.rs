@@ -214,7 +214,8 @@ impl Log {
         self.writer.lock().epochs.epoch_of(offset)
     }
 
-    /// Notes, durably, that `epoch` begins at the log's end: a leader does so before it appends.
+    /// Notes that `epoch` begins at the log's end: a leader does so before it appends. Durable with
+    /// the next flush, before any batch of it is.
     ///
     /// # Errors
     /// When the checkpoint cannot be written; the directory goes offline unless it is only full.
@@ -242,6 +243,7 @@ impl Log {
 
     fn write_epochs(&self, writer: &Writer) -> Result<(), StorageError> {
         let path = self.dir.join(names::EPOCHS);
+        self.flusher.epochs_changed.store(true, Ordering::Release);
         self.guard(write_epochs(self.fs(), &path, writer.epochs.entries()))
     }
 

@@ -204,11 +204,7 @@ impl LogManager {
         }
         let home = self.choose(dir)?;
         let options = self.log_options(&home, partition, topic_id, config);
-        let opened = Log::open(options).and_then(|(log, _)| {
-            self.options.fs.sync_dir(home.path()).context("sync", home.path())?;
-            Ok(log)
-        });
-        let log = opened.inspect_err(|error| {
+        let (log, _) = Log::open(options).inspect_err(|error| {
             if matches!(error, StorageError::Io { .. }) {
                 home.fail(error);
             }

@@ -7,15 +7,16 @@ use std::path::Path;
 use pharos_base::TopicId;
 
 use crate::error::{Context, StorageError};
-use crate::fs::{Fs, read_file, replace_file};
+use crate::fs::{Fs, read_file, replace_file_unsynced};
 use crate::names;
 
 const MAX_BYTES: u64 = 4096;
 
-/// Reads the id; `None` when there is no file.
+/// Reads the id; `None` when there is no file, or an empty one that a power failure left.
 pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Option<TopicId>, StorageError> {
     let path = dir.join(names::PARTITION_METADATA);
     let bytes = match read_file(fs, &path, MAX_BYTES) {
+        Ok(bytes) if bytes.is_empty() => return Ok(None),
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -57,7 +58,8 @@ pub(crate) fn settle(
         (None, None) => Ok(TopicId::ZERO),
         (None, Some(wanted)) => {
             let text = format!("version: 0\ntopic_id: {wanted}");
-            replace_file(fs, &path, text.as_bytes()).context("write", &path)?;
+            // Made durable with the directory by the first flush.
+            replace_file_unsynced(fs, &path, text.as_bytes()).context("write", &path)?;
             Ok(wanted)
         }
     }

@@ -1,5 +1,7 @@
 //! Flushing: what was appended becomes durable, one sync for all who wait.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::Log;
 use crate::error::StorageError;
+use crate::fs::Open;
 use crate::names;
 
 /// Who waits for a sync, and how far it has come.
@@ -19,6 +22,10 @@ pub(super) struct Flusher {
     wake: Notify,
     /// Files were made or renamed since the directory was last synced.
     pub(super) dir_changed: AtomicBool,
+    /// The same of the epoch checkpoint.
+    pub(super) epochs_changed: AtomicBool,
+    /// The partition's directory is not yet surely in its log directory.
+    dir_is_new: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -38,6 +45,8 @@ impl Flusher {
             done: Condvar::new(),
             wake: Notify::new(),
             dir_changed: AtomicBool::new(true),
+            epochs_changed: AtomicBool::new(true),
+            dir_is_new: AtomicBool::new(true),
         }
     }
 
@@ -162,11 +171,7 @@ impl Log {
         let segments = self.segments.load_full();
         // A segment that ends right there was durable, but not yet sealed, when it was synced.
         let first = segments.partition_point(|segment| segment.base_offset < from);
-        if self.flusher.dir_changed.swap(false, Ordering::AcqRel) {
-            let synced = self.fs().sync_dir(&self.dir);
-            let synced = synced.map_err(|error| StorageError::io("sync", &self.dir, error));
-            self.lasting(synced)?;
-        }
+        self.sync_surroundings()?;
         for (index, segment) in segments.iter().enumerate().skip(first.saturating_sub(1)) {
             let began = self.clock.monotonic();
             let synced = segment.sync_log().and_then(|()| {
@@ -180,6 +185,34 @@ impl Log {
             }
         }
         Ok(upto)
+    }
+
+    /// Syncs what the batches need beside themselves: epochs, the directory, and once its name.
+    fn sync_surroundings(&self) -> Result<(), StorageError> {
+        let failed = |path: &Path, error| StorageError::io("sync", path, error);
+        let flusher = &self.flusher;
+        if flusher.epochs_changed.swap(false, Ordering::AcqRel) {
+            for name in [names::EPOCHS, names::PARTITION_METADATA] {
+                let path = self.dir.join(name);
+                match self.fs().open(&path, Open::Write).and_then(|file| file.sync()) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        self.lasting(Err(failed(&path, error)))?;
+                    }
+                    _ => {}
+                }
+            }
+            flusher.dir_changed.store(true, Ordering::Release);
+        }
+        if flusher.dir_changed.swap(false, Ordering::AcqRel) {
+            let synced = self.fs().sync_dir(&self.dir);
+            self.lasting(synced.map_err(|error| failed(&self.dir, error)))?;
+        }
+        let is_new = flusher.dir_is_new.swap(false, Ordering::AcqRel);
+        if let Some(parent) = self.dir.parent().filter(|_| is_new) {
+            let synced = self.fs().sync_dir(parent);
+            self.lasting(synced.map_err(|error| failed(parent, error)))?;
+        }
+        Ok(())
     }
 
     /// As `guard`, but no failure of a sync is forgivable, not even for want of room.
