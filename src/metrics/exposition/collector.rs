@@ -421,9 +421,10 @@ impl Collector {
     fn made(&self, bean: u64, leaf: u32) -> Option<Made> {
         let (entry, view, value) = self.view(bean, leaf)?;
         let seen = value.as_ref().map_or(Seen::Number, Seen::Value);
-        let evaluated = view.with(&entry.origin, |subject| {
-            self.rules.evaluate(subject, seen, &mut Buffers::default())
-        });
+        let mut buffers = Buffers::default();
+        buffers.with_help = true;
+        let evaluated =
+            view.with(&entry.origin, |subject| self.rules.evaluate(subject, seen, &mut buffers));
         match evaluated {
             Ok(Evaluated { outcome: Outcome::Made(made), .. }) => Some(made),
             _ => None,

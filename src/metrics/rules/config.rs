@@ -394,64 +394,86 @@ pub(crate) fn utf16(a: &str, b: &str) -> std::cmp::Ordering {
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
-/// Finds the rules that a text could match, by the literal that each pattern must contain.
+/// Finds the rules that a text could match, by the literals that each pattern must contain.
 #[derive(Debug)]
 pub(crate) struct Prefilter {
-    literals: Option<AhoCorasick>,
+    automaton: Option<AhoCorasick>,
     /// For each literal the rules that need it.
-    rules: Vec<Vec<usize>>,
+    needed_by: Vec<Vec<usize>>,
+    /// For each rule how many literals it needs.
+    needs: Vec<u32>,
+    /// Rules that need none.
     always: Vec<usize>,
-    count: usize,
+}
+
+/// What one scan found; reused by one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// The rules worth trying, in file order.
+    pub(crate) rules: Vec<usize>,
+    seen: Vec<bool>,
+    found: Vec<u32>,
 }
 
 impl Prefilter {
     fn new(rules: &[Rule]) -> Result<Self> {
+        let mut literals: indexmap::IndexMap<&str, Vec<usize>> = indexmap::IndexMap::new();
+        let mut needs = vec![0; rules.len()];
         let mut always = Vec::new();
-        let mut literals: Vec<&str> = Vec::new();
-        let mut needing: Vec<Vec<usize>> = Vec::new();
-        for (at, rule) in rules.iter().enumerate() {
-            match rule.pattern.as_ref().and_then(Pattern::literal) {
-                // A cached rule sees a text of its own.
-                Some(literal) if !rule.cache => {
-                    match literals.iter().position(|have| *have == literal) {
-                        Some(known) => needing.get_mut(known).into_iter().for_each(|n| n.push(at)),
-                        None => {
-                            literals.push(literal);
-                            needing.push(vec![at]);
-                        }
-                    }
-                }
-                _ => always.push(at),
+        for ((at, rule), need) in rules.iter().enumerate().zip(&mut needs) {
+            // A cached rule sees a text of its own.
+            let own = match &rule.pattern {
+                Some(pattern) if !rule.cache => pattern.literals(),
+                _ => &[],
+            };
+            if own.is_empty() {
+                always.push(at);
+            }
+            for literal in own {
+                literals.entry(literal).or_default().push(at);
+                *need += 1;
             }
         }
         let automaton = if literals.is_empty() {
             None
         } else {
-            let built = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&literals);
+            let built =
+                AhoCorasick::builder().match_kind(MatchKind::Standard).build(literals.keys());
             Some(built.map_err(|error| format!("rules: {error}"))?)
         };
-        Ok(Self { literals: automaton, rules: needing, always, count: rules.len() })
+        Ok(Self { automaton, needed_by: literals.into_values().collect(), needs, always })
     }
 
-    /// The rules worth trying, in file order, into `out`. Both texts count: the second is the
-    /// one with the attribute in snake case.
-    pub(crate) fn candidates(&self, texts: [&str; 2], out: &mut Vec<usize>) {
-        out.clear();
-        out.extend_from_slice(&self.always);
-        if let Some(literals) = &self.literals {
-            let mut seen = vec![false; self.count];
-            for text in texts {
-                for found in literals.find_overlapping_iter(text) {
-                    for rule in self.rules.get(found.pattern().as_usize()).into_iter().flatten() {
-                        if let Some(seen) = seen.get_mut(*rule)
-                            && !std::mem::replace(seen, true)
-                        {
-                            out.push(*rule);
-                        }
+    /// Scans both texts, which count together: the second is the one with the attribute in snake
+    /// case.
+    pub(crate) fn scan(&self, texts: [&str; 2], out: &mut Candidates) {
+        let Candidates { rules, seen, found } = out;
+        rules.clear();
+        rules.extend_from_slice(&self.always);
+        let Some(automaton) = &self.automaton else { return };
+        seen.clear();
+        seen.resize(self.needed_by.len(), false);
+        found.clear();
+        found.resize(self.needs.len(), 0);
+        for text in texts {
+            for hit in automaton.find_overlapping_iter(text) {
+                let literal = hit.pattern().as_usize();
+                let Some(seen) = seen.get_mut(literal) else { continue };
+                if std::mem::replace(seen, true) {
+                    continue;
+                }
+                for rule in self.needed_by.get(literal).into_iter().flatten() {
+                    let (Some(found), Some(need)) = (found.get_mut(*rule), self.needs.get(*rule))
+                    else {
+                        continue;
+                    };
+                    *found += 1;
+                    if found == need {
+                        rules.push(*rule);
                     }
                 }
             }
         }
-        out.sort_unstable();
+        rules.sort_unstable();
     }
 }

@@ -1,6 +1,6 @@
 //! One sample through the rules: the first whose pattern matches decides.
 
-use super::config::{Generation, Kind, Rule, RuleSet};
+use super::config::{Candidates, Generation, Kind, Rule, RuleSet};
 use super::names::{is_label_name, java_double, safe_name, snake_case};
 use super::pattern::{Groups, Stop};
 use super::template::BadReference;
@@ -140,7 +140,9 @@ pub(crate) struct Evaluated {
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     texts: Texts,
-    candidates: Vec<usize>,
+    candidates: Candidates,
+    /// Whether [`Made::help`] is wanted where the rule has none of its own.
+    pub(crate) with_help: bool,
 }
 
 /// `DOMAIN<K=V, K=V><PATH>ATTR: VALUE` in its variants.
@@ -204,11 +206,13 @@ impl RuleSet {
         seen: Seen<'_>,
         buffers: &mut Buffers,
     ) -> Result<Evaluated, Stop> {
-        buffers.texts.fill(subject, seen);
-        let Buffers { texts, candidates } = buffers;
-        self.prefilter.candidates([&texts.plain, &texts.snake], candidates);
+        let snake = self.rules.iter().any(|rule| rule.snake_case);
+        buffers.texts.fill(subject, seen, snake);
+        let Buffers { texts, candidates, with_help } = buffers;
+        let second = if snake { texts.snake.as_str() } else { "" };
+        self.prefilter.scan([&texts.plain, second], candidates);
         let mut cached_tried = 0;
-        for at in candidates.iter().copied() {
+        for at in candidates.rules.iter().copied() {
             let Some(rule) = self.rules.get(at) else { continue };
             cached_tried += u32::from(rule.cache);
             let groups = match matched(rule, texts, seen, subject) {
@@ -220,7 +224,8 @@ impl RuleSet {
                     return Ok(Evaluated { outcome, cached_tried, rule: Some(at) });
                 }
             };
-            let outcome = self.make(rule, subject, groups.as_ref()).unwrap_or_else(|other| other);
+            let outcome = self.make(rule, subject, groups.as_ref(), *with_help);
+            let outcome = outcome.unwrap_or_else(|early| early);
             return Ok(Evaluated { outcome, cached_tried, rule: Some(at) });
         }
         Ok(Evaluated { outcome: Outcome::Nothing, cached_tried, rule: None })
@@ -233,6 +238,7 @@ impl RuleSet {
         rule: &Rule,
         subject: &Subject<'_>,
         groups: Option<&Groups<'_>>,
+        with_help: bool,
     ) -> Result<Outcome, Outcome> {
         let constant = match &rule.value {
             None => None,
@@ -256,7 +262,8 @@ impl RuleSet {
         };
         let help = match &rule.help {
             Some(help) => help.expand(groups)?,
-            None => default_help(subject),
+            None if with_help => default_help(subject),
+            None => String::new(),
         };
         if rule.kind == Kind::Missing {
             return Err(Outcome::Dropped(Reason::TypeWithoutValue));
@@ -349,18 +356,22 @@ fn matched<'t>(
 }
 
 impl Texts {
-    fn fill(&mut self, subject: &Subject<'_>, seen: Seen<'_>) {
+    fn fill(&mut self, subject: &Subject<'_>, seen: Seen<'_>, snake: bool) {
         self.plain.clear();
         push_head(&mut self.plain, subject);
         self.head = self.plain.len();
-        self.snake.clear();
-        self.snake.push_str(&self.plain);
         self.plain.push_str(subject.attribute);
-        self.snake.push_str(&snake_case(subject.attribute));
-        for text in [&mut self.plain, &mut self.snake] {
-            text.push_str(": ");
+        self.plain.push_str(": ");
+        if let Seen::Value(value) = seen {
+            value.write_java(&mut self.plain);
+        }
+        self.snake.clear();
+        if snake {
+            self.snake.push_str(self.plain.get(..self.head).unwrap_or_default());
+            self.snake.push_str(&snake_case(subject.attribute));
+            self.snake.push_str(": ");
             if let Seen::Value(value) = seen {
-                value.write_java(text);
+                value.write_java(&mut self.snake);
             }
         }
     }

@@ -21,8 +21,8 @@ pub(crate) struct Pattern {
     program: Program,
     groups: u32,
     names: Vec<(String, u32)>,
-    /// A text that every match contains, outside a printed number.
-    literal: Option<String>,
+    /// Texts that every match contains, outside a printed number.
+    literals: Vec<String>,
 }
 
 /// The groups of a match. Group 0 is the whole text.
@@ -48,7 +48,7 @@ impl Pattern {
         let mut literals = Literals::default();
         literals.walk(&node);
         literals.cut();
-        Ok(Self { program, groups, names, literal: literals.best })
+        Ok(Self { program, groups, names, literals: literals.all })
     }
 
     /// Matches a text that is wholly known.
@@ -83,9 +83,9 @@ impl Pattern {
         self.names.iter().find(|(have, _)| have == name).map(|(_, group)| *group)
     }
 
-    /// A text without which there is no match.
-    pub(crate) fn literal(&self) -> Option<&str> {
-        self.literal.as_deref()
+    /// Texts without any one of which there is no match; no two are equal.
+    pub(crate) fn literals(&self) -> &[String] {
+        &self.literals
     }
 }
 
@@ -99,12 +99,15 @@ impl Groups<'_> {
     }
 }
 
-/// Finds the longest run of plain characters that every match contains.
+/// Finds the runs of plain characters that every match contains.
 #[derive(Default)]
 struct Literals {
     current: String,
-    best: Option<String>,
+    all: Vec<String>,
 }
+
+/// Shorter runs are in nearly every text.
+const MIN_LITERAL: usize = 3;
 
 impl Literals {
     fn walk(&mut self, node: &Node) {
@@ -135,9 +138,9 @@ impl Literals {
         for part in run.split(": ") {
             // Nor must it reach over the blank before a value.
             let part = part.trim_matches([':', ' ']);
-            let longer = self.best.as_ref().is_none_or(|best| best.len() < part.len());
-            if longer && part.chars().any(|c| !is_number_char(c)) {
-                self.best = Some(part.to_owned());
+            let telling = part.len() >= MIN_LITERAL && part.chars().any(|c| !is_number_char(c));
+            if telling && !self.all.iter().any(|have| have == part) {
+                self.all.push(part.to_owned());
             }
         }
     }
@@ -271,8 +274,8 @@ mod tests {
                 let list = |groups: &Groups<'_>| (1..=pattern.groups())
                     .map(|n| groups.get(n).to_owned()).collect::<Vec<_>>();
                 proptest::prop_assert_eq!(early.as_ref().map(list), late.as_ref().map(list));
-                if let Some(literal) = pattern.literal() {
-                    proptest::prop_assert!(late.is_none() || text.contains(literal));
+                for literal in pattern.literals() {
+                    proptest::prop_assert!(late.is_none() || text.contains(literal.as_str()));
                 }
             }
         }
