@@ -6,6 +6,7 @@ mod cluster;
 mod configs;
 mod console_consumer;
 mod console_producer;
+mod consumer_groups;
 mod delete_records;
 mod features;
 mod get_offsets;
@@ -42,6 +43,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "configs", spec: &configs::SPEC, run: configs::run },
     Tool { name: "console-consumer", spec: &console_consumer::SPEC, run: console_consumer::run },
     Tool { name: "console-producer", spec: &console_producer::SPEC, run: console_producer::run },
+    Tool { name: "consumer-groups", spec: &consumer_groups::SPEC, run: consumer_groups::run },
     Tool { name: "delete-records", spec: &delete_records::SPEC, run: delete_records::run },
     Tool { name: "features", spec: &features::SPEC, run: features::run },
     Tool { name: "get-offsets", spec: &get_offsets::SPEC, run: get_offsets::run },
