@@ -173,7 +173,9 @@ fn metrics_go_through_the_catalogue() {
         if path.ends_with("tests/it/tidy.rs") {
             continue;
         }
-        if macros.iter().any(|name| text.contains(name)) {
+        // Tests compare with the exporter that the macros feed.
+        let is_test = path.ends_with("tests.rs");
+        if !is_test && macros.iter().any(|name| text.contains(name)) {
             broken.push(path.display().to_string());
         }
     }
