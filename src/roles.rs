@@ -148,7 +148,9 @@ fn telemetry_options(config: &BrokerConfig, control: &Runtime) -> telemetry::Opt
         "json" => telemetry::Format::Json,
         _ => telemetry::Format::Text,
     };
-    telemetry::Options { format, clock: Clock::real(), otlp }
+    // At a terminal the block that `up` prints is all that a newcomer needs to see.
+    let quiet = config.mode() == Mode::Up;
+    telemetry::Options { format, clock: Clock::real(), quiet, otlp }
 }
 
 /// Writes the bound addresses as JSON, whole or not at all: whoever waits for the file may read it

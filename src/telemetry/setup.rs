@@ -17,6 +17,7 @@ const FILTER_VARIABLE: &str = "PHAROS_LOG";
 /// What is logged where nothing is said.
 // The quorum library tells of each of its steps at INFO, and of each retry at WARN.
 const DEFAULT_FILTER: &str = "info,openraft=error";
+const QUIET_FILTER: &str = "warn,openraft=error";
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Options {
     pub format: Format,
     /// The clock that dates them.
     pub clock: Clock,
+    /// Only what needs attention is logged, unless `PHAROS_LOG` says otherwise.
+    pub quiet: bool,
     /// Where spans go, if anywhere.
     pub otlp: Option<Otlp>,
 }
@@ -72,8 +75,9 @@ pub struct Guard {
 /// # Errors
 /// A malformed filter or endpoint, or a second start in one process.
 pub fn start(options: Options) -> Result<Guard, TelemetryError> {
-    let Options { format, clock, otlp } = options;
-    let filter = filter(std::env::var(FILTER_VARIABLE).ok())?;
+    let Options { format, clock, quiet, otlp } = options;
+    let default = if quiet { QUIET_FILTER } else { DEFAULT_FILTER };
+    let filter = filter(std::env::var(FILTER_VARIABLE).ok(), default)?;
     let terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
     let lines = match format {
@@ -93,9 +97,9 @@ pub fn start(options: Options) -> Result<Guard, TelemetryError> {
     Ok(Guard { _provider: provider })
 }
 
-fn filter(text: Option<String>) -> Result<EnvFilter, TelemetryError> {
+fn filter(text: Option<String>, default: &str) -> Result<EnvFilter, TelemetryError> {
     let text = text.filter(|text| !text.trim().is_empty());
-    let text = text.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
+    let text = text.unwrap_or_else(|| default.to_owned());
     EnvFilter::try_new(&text).map_err(|source| TelemetryError::Filter { text, source })
 }
 
@@ -106,9 +110,10 @@ mod tests {
     #[test]
     fn filters_are_levels_or_targets() {
         for good in [None, Some(""), Some("debug"), Some("info,pharos_storage=trace")] {
-            assert!(filter(good.map(str::to_owned)).is_ok(), "{good:?}");
+            assert!(filter(good.map(str::to_owned), DEFAULT_FILTER).is_ok(), "{good:?}");
         }
-        let error = filter(Some("storage=loud".to_owned())).unwrap_err().to_string();
+        let error =
+            filter(Some("storage=loud".to_owned()), DEFAULT_FILTER).unwrap_err().to_string();
         assert!(error.starts_with("PHAROS_LOG=storage=loud: expected a level"), "{error}");
     }
 }
