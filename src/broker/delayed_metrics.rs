@@ -1,7 +1,7 @@
 //! Operations that wait: how many, and how many ran out of time.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use pharos_base::TopicPartition;
@@ -18,11 +18,17 @@ const IDLE_PURGATORIES: [&str; 4] = ["AlterAcls", "RemoteFetch", "RemoteListOffs
 #[derive(Debug)]
 pub struct DelayedMetrics {
     registry: Registry,
-    fetch_expired: Registered<Meter>,
-    produce_expired: Registered<Meter>,
+    // Kafka's come with the first operation of their kind that runs out of time.
+    fetch_expired: OnceLock<FetchExpired>,
+    produce_expired: OnceLock<Registered<Meter>>,
     produce_expired_by_partition: Mutex<HashMap<TopicPartition, Registered<Meter>>>,
     _beans: Vec<Registered<()>>,
-    _idle: Vec<Registered<Meter>>,
+}
+
+#[derive(Debug)]
+struct FetchExpired {
+    consumer: Registered<Meter>,
+    _follower: Registered<Meter>,
 }
 
 /// The purgatories of a broker.
@@ -78,25 +84,29 @@ impl DelayedMetrics {
         let evictions = registry
             .meter(&rows::FETCH_SESSION_CACHE_INCREMENTAL_FETCH_SESSION_EVICTIONS_PER_SEC, &[]);
         sessions.count_evictions_in(evictions);
-        let meter = |row| registry.meter(row, &[]);
         Self {
-            fetch_expired: meter(&rows::DELAYED_FETCH_METRICS_EXPIRES_PER_SEC_BY_CONSUMER),
-            produce_expired: meter(&rows::DELAYED_PRODUCE_METRICS_EXPIRES_PER_SEC),
+            fetch_expired: OnceLock::new(),
+            produce_expired: OnceLock::new(),
             produce_expired_by_partition: Mutex::default(),
             registry: registry.clone(),
             _beans: beans,
-            _idle: vec![meter(&rows::DELAYED_FETCH_METRICS_EXPIRES_PER_SEC_BY_FOLLOWER)],
         }
     }
 
     /// A consumer's fetch ran out of time.
     pub fn fetch_expired(&self) {
-        self.fetch_expired.mark(1);
+        let meter = |row| self.registry.meter(row, &[]);
+        let expired = self.fetch_expired.get_or_init(|| FetchExpired {
+            consumer: meter(&rows::DELAYED_FETCH_METRICS_EXPIRES_PER_SEC_BY_CONSUMER),
+            _follower: meter(&rows::DELAYED_FETCH_METRICS_EXPIRES_PER_SEC_BY_FOLLOWER),
+        });
+        expired.consumer.mark(1);
     }
 
     /// A produce ran out of time at this partition.
     pub fn produce_expired(&self, partition: &TopicPartition) {
-        self.produce_expired.mark(1);
+        let row = &rows::DELAYED_PRODUCE_METRICS_EXPIRES_PER_SEC;
+        self.produce_expired.get_or_init(|| self.registry.meter(row, &[])).mark(1);
         let row = &rows::DELAYED_PRODUCE_METRICS_EXPIRES_PER_SEC_BY_TOPIC_PARTITION;
         let index = partition.partition.to_string();
         self.produce_expired_by_partition

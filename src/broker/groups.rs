@@ -10,14 +10,15 @@ use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use pharos_base::{Clock, Offset, PartitionId};
 use pharos_coordinator::{
-    Config, Context, Event, Now, Output, Record, Reply, Request, Response, Shard, Tally, Token,
-    Topics, Write, partition_for,
+    Config, Context, Event, GroupMetrics, Now, Output, Record, Reply, Request, Response, Shard,
+    Token, Topics, Write, partition_for,
 };
+use pharos_metrics::Registry;
 use pharos_protocol::ErrorCode;
 use pharos_protocol::batch::{
     BatchBuilder, BatchOptions, ControlRecord, NewRecord, Origin, batches,
@@ -35,6 +36,7 @@ use pharos_replication::{Partition, Purgatory, Replicas, Waited};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
+use crate::beans::{EventSensors, ShardMetrics, ShardStage, Staged};
 use crate::errors;
 use crate::topics::OFFSETS_TOPIC;
 
@@ -53,7 +55,8 @@ pub struct Groups {
     commit_limit: Duration,
     slots: RwLock<HashMap<i32, Arc<Slot>>>,
     shared: RwLock<Shared>,
-    tally: Tally,
+    metrics: GroupMetrics,
+    shards: ShardMetrics,
     next_token: AtomicU64,
 }
 
@@ -70,6 +73,7 @@ struct Shared {
 struct Slot {
     partition: Arc<Partition>,
     state: Mutex<State>,
+    sensors: EventSensors,
     /// The next deadline may have moved.
     moved: Notify,
 }
@@ -77,19 +81,22 @@ struct Slot {
 #[derive(Debug)]
 struct State {
     shard: Shard,
-    loaded: bool,
+    stage: Staged,
     waiting: HashMap<Token, oneshot::Sender<Reply>>,
 }
 
 impl Groups {
-    /// A coordinator without shards. `commit_limit` is `offsets.commit.timeout.ms`.
+    /// A coordinator without shards, with its beans. `commit_limit` is
+    /// `offsets.commit.timeout.ms`.
     pub fn new(
+        registry: &Registry,
         clock: Clock,
         runtime: Handle,
         replicas: Arc<Replicas>,
         config: Config,
         commit_limit: Duration,
     ) -> Arc<Self> {
+        let metrics = GroupMetrics::new(registry);
         Arc::new(Self {
             clock,
             runtime,
@@ -102,15 +109,15 @@ impl Groups {
                 topics: Arc::new(Topics::default()),
                 partition_count: 0,
             }),
-            tally: Tally::default(),
+            shards: ShardMetrics::new(registry, &metrics),
+            metrics,
             next_token: AtomicU64::new(0),
         })
     }
 
-    /// Counts over all shards.
-    #[expect(dead_code, reason = "the beans of groups read it")]
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    /// The beans of the shards.
+    pub fn shard_metrics(&self) -> &ShardMetrics {
+        &self.shards
     }
 
     /// Partition of `__consumer_offsets` that a group belongs to; `None` while there is no such
@@ -122,7 +129,7 @@ impl Groups {
 
     /// Whether every shard of this broker has been loaded.
     pub fn is_loaded(&self) -> bool {
-        self.slots.read().values().all(|slot| slot.state.lock().loaded)
+        self.slots.read().values().all(|slot| slot.state.lock().stage.is_active())
     }
 
     /// Other topics from now on; `deleted` lost their offsets.
@@ -175,24 +182,27 @@ impl Groups {
 
     fn take(self: &Arc<Self>, index: i32, partition: Arc<Partition>) {
         let shared = self.shared.read().clone();
-        let shard = Shard::new(shared.config, shared.topics, self.tally.clone());
-        let state = Mutex::new(State { shard, loaded: false, waiting: HashMap::new() });
-        let slot = Arc::new(Slot { partition, state, moved: Notify::new() });
+        let shard = Shard::new(shared.config, shared.topics, self.metrics.tally());
+        let stage = self.shards.stage(ShardStage::Loading);
+        let state = Mutex::new(State { shard, stage, waiting: HashMap::new() });
+        let sensors = self.shards.sensors().clone();
+        let slot = Arc::new(Slot { partition, state, sensors, moved: Notify::new() });
         self.slots.write().insert(index, slot.clone());
         let groups = self.clone();
         self.runtime.spawn(async move {
             let loading = slot.clone();
-            let clock = groups.clock.clone();
+            let (clock, began) = (groups.clock.clone(), Instant::now());
             let loaded = tokio::task::spawn_blocking(move || load(&loading, &clock)).await;
-            match loaded {
-                Ok(Ok(())) => groups.keep_time(slot).await,
-                Ok(Err(error)) => {
-                    tracing::error!(partition = %slot.partition.id(), %error, "groups cannot be loaded");
+            let error = match loaded {
+                Ok(Ok(())) => {
+                    slot.sensors.loaded(began.elapsed());
+                    return groups.keep_time(slot).await;
                 }
-                Err(error) => {
-                    tracing::error!(partition = %slot.partition.id(), %error, "loading groups failed");
-                }
-            }
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            slot.state.lock().stage.enter(ShardStage::Failed);
+            tracing::error!(partition = %slot.partition.id(), %error, "groups cannot be loaded");
         });
     }
 
@@ -231,9 +241,12 @@ impl Groups {
 
     /// Lets an event take effect: records are appended before this returns.
     fn run(&self, slot: &Slot, event: impl FnOnce(&mut Shard, Now) -> Output) {
+        let arrived = Instant::now();
         let mut state = slot.state.lock();
+        let began = Instant::now();
         state.run(slot, Now::of(&self.clock), event);
         drop(state);
+        slot.sensors.event(arrived, began);
         slot.moved.notify_one();
     }
 
@@ -273,14 +286,17 @@ impl Groups {
     ) -> Result<oneshot::Receiver<Reply>, ErrorCode> {
         let token = Token(self.next_token.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
+        let arrived = Instant::now();
         let mut state = slot.state.lock();
-        if !state.loaded {
+        let began = Instant::now();
+        if !state.stage.is_active() {
             return Err(ErrorCode::CoordinatorLoadInProgress);
         }
         state.waiting.insert(token, sender);
         let event = Event::Request { token, context, request };
         state.run(slot, Now::of(&self.clock), |shard, now| shard.handle(now, event));
         drop(state);
+        slot.sensors.event(arrived, began);
         slot.moved.notify_one();
         Ok(receiver)
     }
@@ -297,13 +313,17 @@ impl Groups {
         };
         let Some(after) = reply.after else { return reply.response };
         let partition = &slot.partition;
+        let began = Instant::now();
         if partition.high_watermark() > Offset(after) {
+            slot.sensors.committed(began.elapsed());
             return reply.response;
         }
         let wait = self.commits.begin(1);
         partition.produces.watch(&wait, after + 1);
         partition.produces.reached(partition.high_watermark().0);
-        match wait.run(self.commit_limit).await {
+        let waited = wait.run(self.commit_limit).await;
+        slot.sensors.committed(began.elapsed());
+        match waited {
             Waited::Completed if partition.high_watermark() > Offset(after) => reply.response,
             Waited::Completed => reply.response.failed(ErrorCode::NotCoordinator),
             Waited::TimedOut => reply.response.failed(ErrorCode::CoordinatorNotAvailable),
@@ -333,7 +353,7 @@ impl Groups {
     pub fn look(&self, mut at: impl FnMut(&Shard)) {
         for slot in self.all() {
             let state = slot.state.lock();
-            if state.loaded {
+            if state.stage.is_active() {
                 at(&state.shard);
             }
         }
@@ -347,7 +367,10 @@ impl State {
         loop {
             self.answer(output.replies);
             let Some(write) = output.write else { break };
-            output = match append(&slot.partition, &write, now.wall_ms) {
+            let began = Instant::now();
+            let appended = append(&slot.partition, &write, now.wall_ms);
+            slot.sensors.flushed(began.elapsed());
+            output = match appended {
                 Ok(base) => {
                     let output = self.shard.appended(now, write, base);
                     self.shard.committed_up_to(slot.partition.high_watermark().0);
@@ -423,7 +446,7 @@ fn load(slot: &Slot, clock: &Clock) -> Result<(), LoadError> {
         }
     }
     state.shard.loaded(Now::of(clock));
-    state.loaded = true;
+    state.stage.enter(ShardStage::Active);
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 mod apis;
 mod authorizer;
 mod auto_topics;
+mod beans;
 mod config_rules;
 mod context;
 mod delayed_metrics;

@@ -23,6 +23,7 @@ use pharos_storage::{LogManager, OpenReport};
 use tokio::task::JoinHandle;
 
 use crate::auto_topics::AutoTopics;
+use crate::beans::{AtRest, BrokerState, IdleMeters, NodeFacts, NodeState};
 use crate::config_rules::RowRules;
 use crate::delayed_metrics::{DelayedMetrics, Purgatories};
 use crate::dispatch::Dispatch;
@@ -108,6 +109,8 @@ pub struct Node {
     logs: Arc<LogManager>,
     lifecycle: Arc<Lifecycle>,
     tasks: Vec<JoinHandle<()>>,
+    state: NodeState,
+    _at_rest: AtRest,
     registry: Registry,
 }
 
@@ -121,8 +124,16 @@ impl Node {
         let clock = Clock::real();
         let registry = Registry::new(clock.clone());
         let fs: Arc<dyn Fs> = Arc::new(RealFs);
-        let pages = pages(&config, &registry, revision)?;
+        let pages = pages(&config, &registry, revision.clone())?;
         let formatted = format(&config, &fs).await?;
+        let state = NodeState::new(
+            &registry,
+            &NodeFacts {
+                id: BrokerId(config.node_id()),
+                cluster_id: formatted.cluster_id.clone(),
+                revision,
+            },
+        );
         let (logs, recovery) = open_logs(&config, &fs, &clock, &registry).await?;
         let live = Arc::new(LiveConfig::new(config.clone()));
 
@@ -142,6 +153,7 @@ impl Node {
         let replicas = Arc::new(Replicas::new(BrokerId(config.node_id()), logs.clone(), &registry));
         let topic_metrics = Arc::new(TopicMetrics::new(&registry));
         let groups = Groups::new(
+            &registry,
             clock.clone(),
             spawners.control.clone(),
             replicas.clone(),
@@ -160,6 +172,7 @@ impl Node {
         lifecycle.register(endpoints(&listeners)).await?;
         lifecycle.unfence().await?;
         unfenced.met();
+        state.set(BrokerState::Running);
 
         let services = Arc::new(Services {
             clock: clock.clone(),
@@ -204,10 +217,11 @@ impl Node {
             };
             server.serve(admin, &spawners.control);
         }
+        let idle = IdleMeters::new(&registry, &spawners);
         let tasks = vec![
             spawners.control.spawn(logs.clone().run()),
             spawners.control.spawn(lifecycle.clone().keep_alive()),
-            spawners.control.spawn(tick(registry.clone(), groups, replicas, unfenced, loaded)),
+            spawners.control.spawn(tick(registry.clone(), idle, groups, replicas, loaded)),
         ];
         Ok(Self {
             listeners,
@@ -219,6 +233,8 @@ impl Node {
             logs,
             lifecycle,
             tasks,
+            state,
+            _at_rest: AtRest::new(&registry),
             registry,
         })
     }
@@ -255,7 +271,9 @@ impl Node {
 
     /// Stops: no new connections, last answers, clean logs.
     pub async fn stop(mut self) {
+        self.state.set(BrokerState::PendingControlledShutdown);
         self.lifecycle.leave().await;
+        self.state.set(BrokerState::ShuttingDown);
         self.server.stop(DRAIN_LIMIT).await;
         for task in &self.tasks {
             task.abort();
@@ -448,15 +466,17 @@ fn follow_metadata(
 /// Ticks meters, counts what is too dear to count at once, and says when groups are loaded.
 async fn tick(
     registry: Registry,
+    mut idle: IdleMeters,
     groups: Arc<Groups>,
     replicas: Arc<Replicas>,
-    _unfenced: Condition,
     loaded: Condition,
 ) {
     let mut interval = tokio::time::interval(TICK);
     loop {
         interval.tick().await;
         registry.tick();
+        idle.sample();
+        groups.shard_metrics().sample_idle();
         replicas.count_producers();
         if groups.is_loaded() {
             loaded.met();

@@ -30,7 +30,7 @@ pub use instruments::{GaugeCell, Histogram, Meter, Rates, Sensor, Snapshot, Text
 pub use metrics::{Counter, Gauge, Histogram as NativeHistogram};
 pub use native::{Family, FamilyKind, FamilyRow, OTHER, Owner};
 pub use object_name::{ObjectName, ObjectNameError, push_tag_value};
-pub use registry::{Registered, Registry};
+pub use registry::{BeanCounts, Registered, Registry};
 pub use row::{AttributeInfo, AttributeRow, BeanRow, Origin, RateUnit, Shape, Stat};
 pub use rules::{Generation, RuleError, RuleSet};
 pub use value::{Value, ValueType};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -25,6 +26,42 @@ struct Inner {
     state: RwLock<State>,
     meters: Mutex<Vec<WeakMeter>>,
     families: Families,
+    counts: BeanCounts,
+}
+
+/// How many figures there are, kept as beans come and go. Cloning shares the numbers.
+#[derive(Clone, Debug, Default)]
+pub struct BeanCounts(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    yammer: AtomicI64,
+    kafka: AtomicI64,
+}
+
+impl BeanCounts {
+    /// Beans of Yammer's library: meters, histograms, timers and gauges.
+    pub fn yammer(&self) -> i64 {
+        self.0.yammer.load(Ordering::Relaxed)
+    }
+
+    /// Attributes of the beans of Kafka's own library.
+    #[expect(clippy::cast_precision_loss, reason = "Kafka's figure is a double")]
+    pub fn kafka(&self) -> f64 {
+        self.0.kafka.load(Ordering::Relaxed) as f64
+    }
+
+    fn add(&self, row: &BeanRow, times: i64) {
+        match row.shape {
+            Shape::Attributes(rows) => {
+                let figures = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+                self.0.kafka.fetch_add(figures.saturating_mul(times), Ordering::Relaxed);
+            }
+            _ => {
+                self.0.yammer.fetch_add(times, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -98,7 +135,13 @@ impl Registry {
             state: RwLock::default(),
             meters: Mutex::default(),
             families: Families::default(),
+            counts: BeanCounts::default(),
         }))
+    }
+
+    /// How many beans and attributes there are, for beans that tell it.
+    pub fn bean_counts(&self) -> BeanCounts {
+        self.0.counts.clone()
     }
 
     /// The clock that its instruments read.
@@ -275,7 +318,9 @@ impl Registry {
         state.next_id += 1;
         let id = state.next_id;
         let bean = Arc::new(Bean::new(id, name, row, source));
+        self.0.counts.add(row, 1);
         if let Some(old) = state.beans.insert(bean.name().shared(), bean.clone()) {
+            self.0.counts.add(old.row(), -1);
             state.tell(|listener| listener.removed(old.id));
         }
         state.tell(|listener| listener.added(&bean));
@@ -305,6 +350,7 @@ fn remove(registry: &Weak<Inner>, bean: &Bean) {
     let name = bean.name().as_str();
     if state.beans.get(name).is_some_and(|have| have.id == bean.id) {
         state.beans.remove(name);
+        inner.counts.add(bean.row(), -1);
         state.tell(|listener| listener.removed(bean.id));
     }
 }
