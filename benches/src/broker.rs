@@ -1,0 +1,130 @@
+//! The broker under measurement: a process of its own.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::machine::{self, Place};
+
+/// Longest time that a start or a stop may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a broker is started.
+pub(crate) struct Start<'a> {
+    pub(crate) binary: &'a Path,
+    pub(crate) directory: PathBuf,
+    pub(crate) overrides: &'a [&'a str],
+    pub(crate) place: Place,
+}
+
+/// A running broker; killed when dropped.
+pub(crate) struct Broker {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    admin: SocketAddr,
+    pub(crate) spawned: Instant,
+}
+
+impl Broker {
+    /// Starts the process, and does not wait for it.
+    pub(crate) fn spawn(start: &Start<'_>) -> anyhow::Result<Self> {
+        fs::create_dir_all(&start.directory)?;
+        let (address, admin) = (free_port()?, free_port()?);
+        let mut command = Command::new(start.binary);
+        command.arg("up").current_dir(&start.directory);
+        let fixed = [
+            format!("listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:0"),
+            format!("admin.listeners=HTTP://{admin}"),
+            format!("log.dirs={}/data", start.directory.display()),
+        ];
+        let given = start.overrides.iter().map(|one| (*one).to_owned());
+        for one in fixed.into_iter().chain(given) {
+            command.args(["--override", &one]);
+        }
+        let log = File::options().create(true).append(true).open(start.directory.join("log"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let place = start.place;
+        // The process inherits the cores of the thread that starts it.
+        let (child, spawned) = machine::at(place, move || (command.spawn(), Instant::now()))?;
+        let child = child.with_context(|| format!("cannot start {}", start.binary.display()))?;
+        Ok(Self { child, address, admin, spawned })
+    }
+
+    /// Starts the process and waits until it listens.
+    pub(crate) fn start(start: &Start<'_>) -> anyhow::Result<Self> {
+        let mut broker = Self::spawn(start)?;
+        broker.connect()?;
+        Ok(broker)
+    }
+
+    /// The first connection that it accepts.
+    pub(crate) fn connect(&mut self) -> anyhow::Result<TcpStream> {
+        let begin = Instant::now();
+        loop {
+            if let Ok(stream) = TcpStream::connect(self.address) {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the broker ended with {status}");
+            }
+            if begin.elapsed() > PATIENCE {
+                bail!("the broker does not listen on {}", self.address);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Numeric attribute of a bean, by `/beans`.
+    pub(crate) fn bean(&self, name: &str, attribute: &str) -> anyhow::Result<f64> {
+        let mut stream = TcpStream::connect(self.admin)?;
+        let path = name.replace('=', "%3D");
+        write!(stream, "GET /beans?name={path} HTTP/1.0\r\nHost: bench\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let all: serde_json::Value = serde_json::from_str(body).context("/beans is no JSON")?;
+        let value = all
+            .get("beans")
+            .and_then(|beans| beans.get(name))
+            .and_then(|bean| bean.get(attribute))
+            .and_then(|attribute| attribute.get("value"))
+            .and_then(serde_json::Value::as_f64);
+        value.with_context(|| format!("there is no {attribute} of {name}"))
+    }
+
+    /// Kills the process as `kill -9` does.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Stops the process in order.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        machine::signal(self.pid(), rustix::process::Signal::TERM);
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address of this machine that nobody listens on.
+pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

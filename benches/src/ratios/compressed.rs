@@ -1,0 +1,110 @@
+//! R8: producing compressed batches, against decoding the same data with the bare decoder.
+
+use std::io::Read;
+use std::time::Instant;
+
+use anyhow::Context;
+use bytes::Bytes;
+use pharos_protocol::batch::HEADER_LEN;
+use pharos_protocol::compression::Codec;
+
+use super::{PARTITIONS, fresh, produce};
+use crate::Plan;
+use crate::load::{self, Topic};
+use crate::machine::{self, Place};
+use crate::report::{Better, Report, Row};
+use crate::stats::{abba, ratios};
+
+/// Records of 1 KiB in a batch: a producer's batch of 16 KiB or so after compression.
+const RECORDS: usize = 64;
+const CODECS: [Codec; 4] = [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let plain = load::batch(RECORDS, 1024, Codec::None)?.len() - HEADER_LEN;
+    let partitions: Vec<i32> = (0..PARTITIONS).collect();
+    for codec in CODECS {
+        let name = format!("compressed-{}", codec.name());
+        let broker = fresh(plan, &name)?;
+        load::create_topic(
+            broker.address,
+            &Topic { name: "bulk", partitions: PARTITIONS, configs: &[] },
+        )?;
+        let batch = load::batch(RECORDS, 1024, codec)?;
+        let frame = load::produce("bulk", &partitions, &batch, 1)?;
+        // As many batches as make the plan's bytes when they are plain; gzip is slow.
+        let plain_bytes = if codec == Codec::Gzip { plan.bytes / 4 } else { plan.bytes };
+        let wire_bytes = plain_bytes / plain as u64 * batch.len() as u64;
+        let share = ratio(plain, batch.len());
+        let address = broker.address;
+        let found = abba(
+            plan.repeats,
+            || {
+                let (wall, bytes) = produce::send(address, &frame, wire_bytes)?;
+                Ok([bytes * share / 1e6 / wall])
+            },
+            || {
+                let count = plain_bytes / plain as u64;
+                let wall = machine::at(Place::Server, || decode(codec, &batch, count))??;
+                #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+                let bytes = (count * plain as u64) as f64;
+                Ok([bytes / 1e6 / wall])
+            },
+        )?;
+        broker.kill()?;
+        std::fs::remove_dir_all(plan.directory.join(&name))?;
+        let name = codec.name();
+        report.sample(
+            &format!("R8 {name} MB/s of plain records: broker, broker, decoder, decoder"),
+            serde_json::json!(found),
+        );
+        let row = Row {
+            id: "R8",
+            what: format!("{name}: produce MB/s on one core / bare decoder"),
+            floor: 0.5,
+            target: 0.75,
+            better: Better::Higher,
+            unit: "",
+        };
+        report.add(&row, &ratios(&found, 0));
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "lengths of batches")]
+fn ratio(plain: usize, packed: usize) -> f64 {
+    plain as f64 / packed as f64
+}
+
+/// Decodes the records of `batch` `count` times into a buffer that is used again.
+fn decode(codec: Codec, batch: &Bytes, count: u64) -> anyhow::Result<f64> {
+    let packed = batch.get(HEADER_LEN..).context("no batch")?;
+    let mut buffer = vec![0; 64 << 10];
+    let begin = Instant::now();
+    for _ in 0..count {
+        match codec {
+            Codec::None => {}
+            Codec::Gzip => drain(flate2::read::GzDecoder::new(packed), &mut buffer)?,
+            Codec::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(packed), &mut buffer)?,
+            Codec::Zstd => drain(zstd::stream::read::Decoder::new(packed)?, &mut buffer)?,
+            Codec::Snappy => snappy(packed, &mut buffer)?,
+        }
+    }
+    Ok(begin.elapsed().as_secs_f64())
+}
+
+fn drain(mut from: impl Read, buffer: &mut [u8]) -> anyhow::Result<()> {
+    while from.read(buffer)? > 0 {}
+    Ok(())
+}
+
+/// Blocks behind Xerial's 16-byte head, each with its size.
+fn snappy(packed: &[u8], buffer: &mut [u8]) -> anyhow::Result<()> {
+    let mut rest = packed.get(16..).context("no head")?;
+    while let Some((size, after)) = rest.split_first_chunk::<4>() {
+        let size = usize::try_from(u32::from_be_bytes(*size))?;
+        let (block, after) = after.split_at_checked(size).context("a block is cut")?;
+        snap::raw::Decoder::new().decompress(block, buffer)?;
+        rest = after;
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! R5: requests with one record over 64 connections, against a server that only echoes 64 bytes.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use pharos_protocol::compression::Codec;
+
+use super::{PARTITIONS, fresh};
+use crate::Plan;
+use crate::broker::free_port;
+use crate::echo::ECHO_BYTES;
+use crate::load::{self, Client, Topic};
+use crate::machine::{self, Place};
+use crate::report::{Better, Report, Row};
+use crate::stats::{abba, ratios};
+
+/// Connections, each with one request in flight.
+const CONNECTIONS: i32 = 64;
+/// How long each side is asked.
+const TAKES: Duration = Duration::from_secs(3);
+
+/// Ends the process with the measurement.
+struct EchoServer(Child);
+
+impl Drop for EchoServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let broker = fresh(plan, "requests")?;
+    load::create_topic(
+        broker.address,
+        &Topic { name: "one", partitions: PARTITIONS, configs: &[] },
+    )?;
+    let echo = free_port()?;
+    let program = std::env::current_exe()?;
+    let start = || {
+        Command::new(program).arg("echo-server").env("PHAROS_BENCH_ECHO", echo.to_string()).spawn()
+    };
+    let _server = EchoServer(machine::at(Place::Server, start)??);
+    let batch = load::batch(1, ECHO_BYTES, Codec::None)?;
+    let frames = (0..CONNECTIONS)
+        .map(|index| load::produce("one", &[index % PARTITIONS], &batch, 1))
+        .collect::<Result<Vec<_>, _>>()?;
+    let echoes = vec![vec![7; ECHO_BYTES]; frames.len()];
+    let address = broker.address;
+    let found = abba(
+        plan.repeats,
+        || machine::at(Place::Load, || rounds(address, &frames, Client::must_be_acked))?,
+        || machine::at(Place::Load, || rounds(echo, &echoes, |it| it.receive_raw(ECHO_BYTES)))?,
+    )?;
+    broker.kill()?;
+    report.sample("R5 requests/s: broker, broker, echo, echo", serde_json::json!(found));
+    report.add(
+        &Row {
+            id: "R5",
+            what: "single-record produce requests/s, 64 connections / 64-byte echo".to_owned(),
+            floor: 0.25,
+            target: 0.45,
+            better: Better::Higher,
+            unit: "",
+        },
+        &ratios(&found, 0),
+    );
+    Ok(())
+}
+
+/// Requests per second when every connection is asked in turn and then answered in turn.
+fn rounds(
+    address: SocketAddr,
+    frames: &[Vec<u8>],
+    answered: fn(&mut Client) -> anyhow::Result<()>,
+) -> anyhow::Result<[f64; 1]> {
+    let mut clients = Vec::new();
+    for _ in frames {
+        clients.push(connect(address)?);
+    }
+    let (mut requests, begin) = (0_u32, Instant::now());
+    while begin.elapsed() < TAKES {
+        for (client, frame) in clients.iter_mut().zip(frames) {
+            client.send(frame)?;
+        }
+        for client in &mut clients {
+            answered(client)?;
+            requests += 1;
+        }
+    }
+    Ok([f64::from(requests) / begin.elapsed().as_secs_f64()])
+}
+
+/// A connection; the echo server may have just been started.
+fn connect(address: SocketAddr) -> anyhow::Result<Client> {
+    let begin = Instant::now();
+    loop {
+        match Client::connect(address) {
+            Err(_) if begin.elapsed() < TAKES => std::thread::sleep(Duration::from_millis(5)),
+            done => return done,
+        }
+    }
+}
