@@ -64,6 +64,19 @@ pub const COMMAND_CONFIG: Flag =
 const HELP: Flag = switch("help", "Print usage information.");
 const VERSION: Flag = switch("version", "Display Kafka version.");
 
+/// Letters that stand for a flag, where a tool has that flag.
+const LETTERS: [(&str, &str); 9] = [
+    ("h", "help"),
+    ("b", "bootstrap-server"),
+    ("C", "bootstrap-controller"),
+    ("c", "config"),
+    ("t", "cluster-id"),
+    ("g", "ignore-formatted"),
+    ("s", "standalone"),
+    ("i", "id"),
+    ("r", "release-version"),
+];
+
 /// What a tool takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
@@ -128,8 +141,9 @@ impl Spec {
         if let Some(exact) = all().find(|flag| flag.name == name) {
             return Ok(exact);
         }
-        if name == "h" {
-            return Ok(HELP);
+        let long = LETTERS.iter().find(|(letter, _)| *letter == name).map(|(_, long)| *long);
+        if let Some(flag) = all().find(|flag| long == Some(flag.name)) {
+            return Ok(flag);
         }
         let mut begun = all().filter(|flag| flag.name.starts_with(name));
         match (begun.next(), begun.next()) {

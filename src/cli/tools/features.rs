@@ -166,7 +166,8 @@ async fn update(
     Ok(0)
 }
 
-fn version_mapping(args: &Args, io: &mut Io<'_>) -> Result<()> {
+/// The levels of all features that belong to `--release-version`.
+pub fn version_mapping(args: &Args, io: &mut Io<'_>) -> Result<()> {
     let version = match args.one("release-version")? {
         Some(release) => metadata_version(release)?,
         None => newest_metadata(),
@@ -178,7 +179,8 @@ fn version_mapping(args: &Args, io: &mut Io<'_>) -> Result<()> {
     Ok(())
 }
 
-fn dependencies(args: &Args, io: &mut Io<'_>) -> Result<()> {
+/// What each `--feature` needs.
+pub fn dependencies(args: &Args, io: &mut Io<'_>) -> Result<()> {
     if !args.has("feature") {
         bail!("argument --feature is required");
     }

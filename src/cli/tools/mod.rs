@@ -7,12 +7,18 @@ mod configs;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod consumer_perf_test;
 mod delete_records;
+mod dump_log;
 mod features;
 mod get_offsets;
 mod groups;
+mod install;
 mod log_dirs;
 mod metadata_quorum;
+mod producer_perf_test;
+mod server;
+mod storage;
 mod topics;
 
 use std::path::Path;
@@ -44,12 +50,27 @@ const TOOLS: &[Tool] = &[
     Tool { name: "console-consumer", spec: &console_consumer::SPEC, run: console_consumer::run },
     Tool { name: "console-producer", spec: &console_producer::SPEC, run: console_producer::run },
     Tool { name: "consumer-groups", spec: &consumer_groups::SPEC, run: consumer_groups::run },
+    Tool {
+        name: "consumer-perf-test",
+        spec: &consumer_perf_test::SPEC,
+        run: consumer_perf_test::run,
+    },
     Tool { name: "delete-records", spec: &delete_records::SPEC, run: delete_records::run },
+    Tool { name: "dump-log", spec: &dump_log::SPEC, run: dump_log::run },
     Tool { name: "features", spec: &features::SPEC, run: features::run },
     Tool { name: "get-offsets", spec: &get_offsets::SPEC, run: get_offsets::run },
     Tool { name: "groups", spec: &groups::SPEC, run: groups::run },
     Tool { name: "log-dirs", spec: &log_dirs::SPEC, run: log_dirs::run },
     Tool { name: "metadata-quorum", spec: &metadata_quorum::SPEC, run: metadata_quorum::run },
+    Tool {
+        name: "producer-perf-test",
+        spec: &producer_perf_test::SPEC,
+        run: producer_perf_test::run,
+    },
+    Tool { name: "server-start", spec: &server::START, run: server::start },
+    Tool { name: "server-stop", spec: &server::STOP, run: server::stop },
+    Tool { name: "storage", spec: &storage::SPEC, run: storage::run },
+    Tool { name: "tools", spec: &install::SPEC, run: install::run },
     Tool { name: "topics", spec: &topics::SPEC, run: topics::run },
 ];
 
