@@ -84,7 +84,7 @@ fn feature_line(name: &str, supported: ApiRange, level: i16, epoch: i64) -> Stri
     format!(
         "Feature: {} SupportedMinVersion: {} SupportedMaxVersion: {} FinalizedVersionLevel: {} \
          Epoch: {epoch}",
-        pad(name, 33),
+        pad(name, 41),
         shown(supported.min),
         shown(supported.max),
         shown(level)
@@ -215,12 +215,12 @@ mod tests {
     #[test]
     fn features_look_as_kafka_prints_them() {
         // Captured from kafka-features.sh describe of 4.3.1.
-        let expected = "Feature: metadata.version                  SupportedMinVersion: 3.3-IV3          SupportedMaxVersion: 4.3-IV0          FinalizedVersionLevel: 4.3-IV0          Epoch: 1030";
+        let expected = "Feature: metadata.version                          SupportedMinVersion: 3.3-IV3          SupportedMaxVersion: 4.3-IV0          FinalizedVersionLevel: 4.3-IV0          Epoch: 1030";
         assert_eq!(
             feature_line("metadata.version", ApiRange { min: 7, max: 30 }, 30, 1030),
             expected
         );
-        let expected = "Feature: group.version                     SupportedMinVersion: 0                SupportedMaxVersion: 1                FinalizedVersionLevel: 1                Epoch: 1030";
+        let expected = "Feature: group.version                             SupportedMinVersion: 0                SupportedMaxVersion: 1                FinalizedVersionLevel: 1                Epoch: 1030";
         assert_eq!(feature_line("group.version", ApiRange { min: 0, max: 1 }, 1, 1030), expected);
     }
 
