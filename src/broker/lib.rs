@@ -9,6 +9,7 @@ mod beans;
 mod config_rules;
 mod context;
 mod delayed_metrics;
+mod directories;
 mod dispatch;
 mod errors;
 mod features;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use pharos_base::{BrokerId, TopicId};
 use pharos_config::{BrokerConfig, rows};
 use pharos_metadata::image::Endpoint;
@@ -46,6 +47,7 @@ pub struct Lifecycle {
     epoch: Arc<AtomicI64>,
     interval: Duration,
     register_limit: Duration,
+    failed: Mutex<Vec<TopicId>>,
 }
 
 impl Lifecycle {
@@ -67,12 +69,28 @@ impl Lifecycle {
             epoch: Arc::new(AtomicI64::new(-1)),
             interval: ms(config.get(&rows::BROKER_HEARTBEAT_INTERVAL_MS)),
             register_limit: ms(config.get(&rows::INITIAL_BROKER_REGISTRATION_TIMEOUT_MS)),
+            failed: Mutex::default(),
         })
     }
 
     /// Epoch of the registration; −1 before it.
     pub fn epoch(&self) -> &Arc<AtomicI64> {
         &self.epoch
+    }
+
+    /// Id of the broker.
+    pub fn broker(&self) -> BrokerId {
+        self.broker
+    }
+
+    /// Who decides about metadata.
+    pub fn controller(&self) -> &Controller {
+        &self.controller
+    }
+
+    /// The log directory of this id failed: heartbeats say so from now on.
+    pub fn directory_failed(&self, id: TopicId) {
+        self.failed.lock().push(id);
     }
 
     /// Registers the broker, as soon as there is a controller.
@@ -155,6 +173,7 @@ impl Lifecycle {
             broker_epoch: self.epoch.load(Ordering::Acquire),
             current_metadata_offset: self.controller.publisher().load().last_offset().0,
             want_shut_down: leave,
+            offline_log_dirs: self.failed.lock().clone(),
             ..BrokerHeartbeatRequest::default()
         };
         Ok(self.controller.broker_heartbeat(request).await?)

@@ -4,6 +4,7 @@
 //! Everything that can be refused is refused before a port is served: configuration, directories,
 //! rule files, addresses. A node is ready when it is unfenced and its groups are loaded.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::auto_topics::AutoTopics;
 use crate::beans::{AtRest, BrokerState, IdleMeters, NodeFacts, NodeState};
 use crate::config_rules::RowRules;
 use crate::delayed_metrics::{DelayedMetrics, Purgatories};
+use crate::directories;
 use crate::dispatch::Dispatch;
 use crate::fetch_session::{FetchSessions, Limits as SessionLimits};
 use crate::group_topics;
@@ -112,6 +114,7 @@ pub struct Node {
     state: NodeState,
     _at_rest: AtRest,
     registry: Registry,
+    metadata_dir: PathBuf,
 }
 
 impl Node {
@@ -218,11 +221,29 @@ impl Node {
             server.serve(admin, &spawners.control);
         }
         let idle = IdleMeters::new(&registry, &spawners);
-        let tasks = vec![
+        let homes: Vec<_> = logs.dirs().into_iter().map(|dir| dir.home).collect();
+        let mut tasks: Vec<_> = homes
+            .iter()
+            .map(|home| {
+                let id = formatted.directory_id(home.path()).unwrap_or(TopicId::ZERO);
+                let (replicas, life) = (replicas.clone(), lifecycle.clone());
+                let watch = directories::watch_one(home.clone(), id, replicas, life);
+                spawners.control.spawn(watch)
+            })
+            .collect();
+        let publisher = controller.publisher().clone();
+        tasks.push(spawners.control.spawn(directories::assign(
+            publisher.offsets(),
+            move || publisher.current(),
+            formatted.directories.iter().cloned().collect(),
+            replicas.clone(),
+            lifecycle.clone(),
+        )));
+        tasks.extend([
             spawners.control.spawn(logs.clone().run()),
             spawners.control.spawn(lifecycle.clone().keep_alive()),
             spawners.control.spawn(tick(registry.clone(), idle, groups, replicas, loaded)),
-        ];
+        ]);
         Ok(Self {
             listeners,
             admin,
@@ -236,6 +257,7 @@ impl Node {
             state,
             _at_rest: AtRest::new(&registry),
             registry,
+            metadata_dir: config.metadata_log_dir(),
         })
     }
 
@@ -264,9 +286,16 @@ impl Node {
         &self.registry
     }
 
-    /// Waits for what ends the process: the metadata quorum stopped for good.
+    /// Waits for what ends the process: the metadata quorum stopped for good, or the directories
+    /// that the node cannot do without failed.
     pub async fn failure(&self) -> String {
-        self.controller.stopped().await.to_string()
+        let homes = self.logs.dirs().into_iter().map(|dir| dir.home).collect();
+        tokio::select! {
+            error = self.controller.stopped() => error.to_string(),
+            dir = directories::fatal(homes, self.metadata_dir.clone()) => {
+                format!("log directory {} failed", dir.display())
+            }
+        }
     }
 
     /// Stops: no new connections, last answers, clean logs.
