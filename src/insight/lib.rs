@@ -1,1 +1,13 @@
-//! Lag in offsets and seconds, and client telemetry.
+//! What the house knows about those who use it: how far consumers are behind, in records and in
+//! seconds, and what clients tell of themselves (KIP-714).
+//!
+//! It follows groups, partitions and the metadata, and shows them as native families. It refuses
+//! to decide anything, to hold up whoever produces or consumes, and to read a log in a scrape.
+
+mod cluster;
+mod lag;
+mod offsets;
+
+pub use cluster::ClusterFigures;
+pub use lag::{CommittedOffset, GroupSnapshot, Lag};
+pub use offsets::PartitionOffsets;

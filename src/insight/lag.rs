@@ -1,0 +1,108 @@
+//! How far groups are behind: offsets, records and seconds, beside members and states.
+//!
+//! What moves on a commit is told by [`Lag::follow_group`]; what moves on an append is read when
+//! it is asked for, from the log's atomics. [`Lag::resolve`] finds the records that wait.
+//!
+//! ```text
+//! commit, join, ...  -> lag.touch(group)
+//! every 200 ms       -> for id in lag.take_touched(): lag.follow_group(id, snapshot of id)
+//! every second       -> lag.follow_all(snapshots of all shards), for what no request tells of;
+//!                       lag.resolve(), on a thread that may wait for a disk
+//! ```
+
+mod families;
+mod group;
+mod oldest;
+mod position;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pharos_metrics::Registry;
+use pharos_replication::Replicas;
+
+use self::families::Families;
+use self::group::GroupSeries;
+pub use self::snapshot::{CommittedOffset, GroupSnapshot};
+use self::topic::Surroundings;
+
+/// Groups that are remembered as touched; what comes beyond waits for the next look at all.
+const MAX_TOUCHED: usize = 100_000;
+
+/// The lag of the groups that this node coordinates, as native families `kafka_consumergroup_*`.
+#[derive(Debug)]
+pub struct Lag {
+    families: Families,
+    around: Surroundings,
+    groups: Mutex<HashMap<Arc<str>, GroupSeries>>,
+    touched: Mutex<HashSet<Arc<str>>>,
+}
+
+impl Lag {
+    /// No groups yet. Time is the registry's clock, which must be that of the logs.
+    pub fn new(registry: &Registry, replicas: Arc<Replicas>) -> Self {
+        Self {
+            families: Families::new(registry),
+            around: Surroundings { clock: registry.clock().clone(), replicas },
+            groups: Mutex::default(),
+            touched: Mutex::default(),
+        }
+    }
+
+    /// Notes that something about a group may have changed. Cheap: whoever answers clients calls
+    /// it.
+    pub fn touch(&self, group: &str) {
+        let mut touched = self.touched.lock();
+        if touched.len() < MAX_TOUCHED && !touched.contains(group) {
+            touched.insert(group.into());
+        }
+    }
+
+    /// The groups that were touched since the last call.
+    pub fn take_touched(&self) -> Vec<Arc<str>> {
+        self.touched.lock().drain().collect()
+    }
+
+    /// Shows the group `id` as it is now; `None` takes its series away.
+    pub fn follow_group(&self, id: &Arc<str>, snapshot: Option<&GroupSnapshot>) {
+        let mut groups = self.groups.lock();
+        match snapshot {
+            Some(snapshot) => self.show(&mut groups, snapshot),
+            None => drop(groups.remove(id)),
+        }
+    }
+
+    /// Shows all groups of this node as they are now; the series of others leave.
+    pub fn follow_all(&self, snapshots: &[GroupSnapshot]) {
+        let mut groups = self.groups.lock();
+        for snapshot in snapshots {
+            self.show(&mut groups, snapshot);
+        }
+        if groups.len() > snapshots.len() {
+            let here: HashSet<_> = snapshots.iter().map(|snapshot| &snapshot.group.id).collect();
+            groups.retain(|id, _| here.contains(id));
+        }
+    }
+
+    fn show(&self, groups: &mut HashMap<Arc<str>, GroupSeries>, snapshot: &GroupSnapshot) {
+        let id = &snapshot.group.id;
+        let series = groups
+            .entry(id.clone())
+            .or_insert_with(|| GroupSeries::new(&self.families, &self.around, id));
+        series.follow(&self.families, &self.around, snapshot);
+    }
+
+    /// Finds the oldest record that waits in each partition, where a commit or the log start has
+    /// moved since, and counts records that retention deleted unread. May read logs.
+    pub fn resolve(&self) {
+        let watched: Vec<_> = self.groups.lock().values().flat_map(GroupSeries::watched).collect();
+        for watched in watched {
+            watched.resolve();
+        }
+    }
+}

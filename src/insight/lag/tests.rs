@@ -1,0 +1,1 @@
+//! Lag on a simulated clock over real logs.
