@@ -39,14 +39,13 @@ impl GroupSnapshot {
     }
 
     fn with(shard: &Shard, group: GroupView) -> Self {
-        let committed = shard.committed(&group.id).map(|(topic, partition, commit)| {
-            CommittedOffset {
+        let committed =
+            shard.committed(&group.id).map(|(topic, partition, commit)| CommittedOffset {
                 topic: topic.clone(),
                 partition: PartitionId(partition),
                 offset: Offset(commit.offset),
                 committed_ms: commit.commit_timestamp_ms,
-            }
-        });
+            });
         Self { offsets: committed.collect(), group }
     }
 }

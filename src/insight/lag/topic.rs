@@ -130,8 +130,7 @@ impl TopicSeries {
             let labels = self.labels.each_ref().map(|label| &**label);
             let (all, each) = (self.positions.clone(), self.positions.clone());
             let lag = move || all.read().iter().map(|at| at.lag()).sum::<i64>() as f64;
-            let longest =
-                move || each.read().iter().map(|at| at.lag_seconds()).fold(0.0, f64::max);
+            let longest = move || each.read().iter().map(|at| at.lag_seconds()).fold(0.0, f64::max);
             self.sums = Some([
                 families.lag_sum.gauge_fn(&labels, lag),
                 families.lag_seconds_max.gauge_fn(&labels, longest),
