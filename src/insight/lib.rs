@@ -7,7 +7,9 @@
 mod cluster;
 mod lag;
 mod offsets;
+mod telemetry;
 
 pub use cluster::ClusterFigures;
 pub use lag::{CommittedOffset, GroupSnapshot, Lag};
 pub use offsets::PartitionOffsets;
+pub use telemetry::{ClientFacts, ClientTelemetry};
