@@ -23,6 +23,7 @@ use pharos_protocol::ErrorCode;
 use pharos_protocol::batch::{
     BatchBuilder, BatchOptions, ControlRecord, NewRecord, Origin, batches,
 };
+use pharos_protocol::compression::Codec;
 use pharos_protocol::messages as m;
 use pharos_protocol::messages::consumer_group_describe_response::DescribedGroup as ConsumerDescribedGroup;
 use pharos_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -40,10 +41,21 @@ use crate::beans::{EventSensors, ShardMetrics, ShardStage, Staged};
 use crate::errors;
 use crate::topics::OFFSETS_TOPIC;
 
-/// Bytes of a log that are read at once while a shard loads (`offsets.load.buffer.size`).
-const LOAD_BYTES: usize = 5 * 1024 * 1024;
 /// Bytes of decompressed records of one batch that a load accepts.
 const BATCH_BYTES: u64 = 1 << 30;
+
+/// What a coordinator is told at start; the names in comments are broker keys.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupsOptions {
+    /// `offsets.commit.timeout.ms`
+    pub commit_limit: Duration,
+    /// `offsets.load.buffer.size`: bytes of a log that are read at once while a shard loads.
+    pub load_bytes: usize,
+    /// `offsets.topic.compression.codec`
+    pub codec: Codec,
+    /// Whether `group.coordinator.rebalance.protocols` has `consumer`.
+    pub consumer_protocol: bool,
+}
 
 /// The group coordinator of a broker.
 #[derive(Debug)]
@@ -52,7 +64,7 @@ pub struct Groups {
     runtime: Handle,
     replicas: Arc<Replicas>,
     commits: Purgatory,
-    commit_limit: Duration,
+    options: GroupsOptions,
     slots: RwLock<HashMap<i32, Arc<Slot>>>,
     shared: RwLock<Shared>,
     metrics: GroupMetrics,
@@ -72,6 +84,7 @@ struct Shared {
 #[derive(Debug)]
 struct Slot {
     partition: Arc<Partition>,
+    codec: Codec,
     state: Mutex<State>,
     sensors: EventSensors,
     /// The next deadline may have moved.
@@ -86,15 +99,14 @@ struct State {
 }
 
 impl Groups {
-    /// A coordinator without shards, with its beans. `commit_limit` is
-    /// `offsets.commit.timeout.ms`.
+    /// A coordinator without shards, with its beans.
     pub fn new(
         registry: &Registry,
         clock: Clock,
         runtime: Handle,
         replicas: Arc<Replicas>,
         config: Config,
-        commit_limit: Duration,
+        options: GroupsOptions,
     ) -> Arc<Self> {
         let metrics = GroupMetrics::new(registry);
         Arc::new(Self {
@@ -102,7 +114,7 @@ impl Groups {
             runtime,
             replicas,
             commits: Purgatory::default(),
-            commit_limit,
+            options,
             slots: RwLock::default(),
             shared: RwLock::new(Shared {
                 config: Arc::new(config),
@@ -185,14 +197,16 @@ impl Groups {
         let shard = Shard::new(shared.config, shared.topics, self.metrics.tally());
         let stage = self.shards.stage(ShardStage::Loading);
         let state = Mutex::new(State { shard, stage, waiting: HashMap::new() });
+        let codec = self.options.codec;
         let sensors = self.shards.sensors().clone();
-        let slot = Arc::new(Slot { partition, state, sensors, moved: Notify::new() });
+        let slot = Arc::new(Slot { partition, codec, state, sensors, moved: Notify::new() });
         self.slots.write().insert(index, slot.clone());
         let groups = self.clone();
         self.runtime.spawn(async move {
             let loading = slot.clone();
             let (clock, began) = (groups.clock.clone(), Instant::now());
-            let loaded = tokio::task::spawn_blocking(move || load(&loading, &clock)).await;
+            let bytes = groups.options.load_bytes;
+            let loaded = tokio::task::spawn_blocking(move || load(&loading, &clock, bytes)).await;
             let error = match loaded {
                 Ok(Ok(())) => {
                     slot.sensors.loaded(began.elapsed());
@@ -265,6 +279,9 @@ impl Groups {
         request: Request,
     ) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         let version = context.api_version;
+        if !self.options.consumer_protocol && is_consumer_protocol(&request) {
+            return Box::pin(ready(refused(&request, ErrorCode::UnsupportedVersion).fit(version)));
+        }
         let slot = match self.slot_of(group) {
             Ok(slot) => slot,
             Err(error) => return Box::pin(ready(refused(&request, error).fit(version))),
@@ -321,7 +338,7 @@ impl Groups {
         let wait = self.commits.begin(1);
         partition.produces.watch(&wait, after + 1);
         partition.produces.reached(partition.high_watermark().0);
-        let waited = wait.run(self.commit_limit).await;
+        let waited = wait.run(self.options.commit_limit).await;
         slot.sensors.committed(began.elapsed());
         match waited {
             Waited::Completed if partition.high_watermark() > Offset(after) => reply.response,
@@ -368,7 +385,7 @@ impl State {
             self.answer(output.replies);
             let Some(write) = output.write else { break };
             let began = Instant::now();
-            let appended = append(&slot.partition, &write, now.wall_ms);
+            let appended = append(slot, &write, now.wall_ms);
             slot.sensors.flushed(began.elapsed());
             output = match appended {
                 Ok(base) => {
@@ -392,8 +409,9 @@ impl State {
 }
 
 /// Appends the records as one batch and returns the offset of the first.
-fn append(partition: &Partition, write: &Write, timestamp: i64) -> Result<i64, ErrorCode> {
-    let mut builder = BatchBuilder::new(BatchOptions::default());
+fn append(slot: &Slot, write: &Write, timestamp: i64) -> Result<i64, ErrorCode> {
+    let mut builder =
+        BatchBuilder::new(BatchOptions { codec: slot.codec, ..BatchOptions::default() });
     for record in &write.records {
         let (key, value) = record.encode().map_err(|error| {
             tracing::error!(%error, "a record of a group cannot be written");
@@ -404,7 +422,7 @@ fn append(partition: &Partition, write: &Write, timestamp: i64) -> Result<i64, E
         builder.push(&record).map_err(|_| ErrorCode::RecordListTooLarge)?;
     }
     let batch = builder.build().map_err(|_| ErrorCode::RecordListTooLarge)?;
-    let appended = partition.append(&batch, Origin::Coordinator, true);
+    let appended = slot.partition.append(&batch, Origin::Coordinator, true);
     match appended {
         Ok(appended) => Ok(appended.info.first_offset.0),
         Err(error) => Err(errors::of_partition(&error).code),
@@ -424,8 +442,8 @@ enum LoadError {
     Record { offset: i64, source: pharos_coordinator::RecordError },
 }
 
-/// Replays the whole log into the shard.
-fn load(slot: &Slot, clock: &Clock) -> Result<(), LoadError> {
+/// Replays the whole log into the shard, `read_bytes` at a time.
+fn load(slot: &Slot, clock: &Clock, read_bytes: usize) -> Result<(), LoadError> {
     let log = slot.partition.log();
     let end = log.log_end_offset();
     let mut next = log.log_start_offset();
@@ -433,7 +451,7 @@ fn load(slot: &Slot, clock: &Clock) -> Result<(), LoadError> {
     state.shard.committed_up_to(slot.partition.high_watermark().0);
     while next < end {
         let slice = log
-            .read(next, LOAD_BYTES, end, true)
+            .read(next, read_bytes, end, true)
             .map_err(pharos_replication::PartitionError::from)?;
         if slice.is_empty() {
             break;
@@ -479,6 +497,10 @@ fn replay(
         }
     }
     Ok(())
+}
+
+fn is_consumer_protocol(request: &Request) -> bool {
+    matches!(request, Request::ConsumerGroupHeartbeat(_) | Request::ConsumerGroupDescribe(_))
 }
 
 /// The answer to a request whose shard is not here.

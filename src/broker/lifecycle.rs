@@ -48,6 +48,7 @@ pub struct Lifecycle {
     interval: Duration,
     register_limit: Duration,
     failed: Mutex<Vec<TopicId>>,
+    hands_over: bool,
 }
 
 impl Lifecycle {
@@ -70,6 +71,7 @@ impl Lifecycle {
             interval: ms(config.get(&rows::BROKER_HEARTBEAT_INTERVAL_MS)),
             register_limit: ms(config.get(&rows::INITIAL_BROKER_REGISTRATION_TIMEOUT_MS)),
             failed: Mutex::default(),
+            hands_over: config.get(&rows::CONTROLLED_SHUTDOWN_ENABLE),
         })
     }
 
@@ -195,8 +197,11 @@ impl Lifecycle {
         }
     }
 
-    /// Hands leaderships over before the node stops.
+    /// Hands leaderships over before the node stops, unless `controlled.shutdown.enable` is off.
     pub async fn leave(&self) {
+        if !self.hands_over {
+            return;
+        }
         let tries = async {
             while let Ok(response) = self.heartbeat(true).await {
                 if response.should_shut_down || response.error_code != 0 {

@@ -27,14 +27,16 @@ impl LiveConfig {
         self.current.load_full()
     }
 
-    /// Takes the dynamic layers of `image` over.
-    pub fn follow(&self, image: &MetadataImage) {
+    /// Takes the dynamic layers of `image` over; whether they changed anything.
+    pub fn follow(&self, image: &MetadataImage) -> bool {
         let cluster = overrides(image, &ConfigResource::cluster_default());
         let broker = overrides(image, &ConfigResource::broker(self.broker));
         let current = self.get();
-        if *current.cluster_overrides() != cluster || *current.broker_overrides() != broker {
-            self.current.store(Arc::new(current.with_dynamic(cluster, broker)));
+        if *current.cluster_overrides() == cluster && *current.broker_overrides() == broker {
+            return false;
         }
+        self.current.store(Arc::new(current.with_dynamic(cluster, broker)));
+        true
     }
 
     /// The settings of a topic under this configuration.

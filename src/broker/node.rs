@@ -82,6 +82,9 @@ pub enum StartError {
     /// The registration of the broker.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
+    /// The start took too long.
+    #[error("the start took longer than server.max.startup.time.ms, {0} ms")]
+    Late(i64),
     /// A step of the start did not end.
     #[error("the start was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
@@ -123,6 +126,13 @@ impl Node {
     /// # Errors
     /// The first thing that cannot be had.
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let limit_ms = options.config.get(&rows::SERVER_MAX_STARTUP_TIME_MS);
+        let limit = Duration::from_millis(u64::try_from(limit_ms).unwrap_or(0));
+        let started = tokio::time::timeout(limit, Self::start_rooms(options)).await;
+        started.unwrap_or(Err(StartError::Late(limit_ms)))
+    }
+
+    async fn start_rooms(options: NodeOptions) -> Result<Self, StartError> {
         let NodeOptions { config, spawners, revision } = options;
         let clock = Clock::real();
         let registry = Registry::new(clock.clone());
@@ -160,10 +170,8 @@ impl Node {
             clock.clone(),
             spawners.control.clone(),
             replicas.clone(),
-            settings::groups(&config),
-            Duration::from_millis(
-                u64::try_from(config.get(&rows::OFFSETS_COMMIT_TIMEOUT_MS)).unwrap_or(5000),
-            ),
+            settings::groups(&config, &MetadataImage::empty()),
+            settings::groups_at_start(&config),
         );
         let readiness = Readiness::default();
         let unfenced = readiness.condition("unfenced", "the broker is not registered yet");
@@ -171,6 +179,7 @@ impl Node {
         let lifecycle = Lifecycle::new(&config, &formatted, controller.clone());
         let (sessions, purgatories) = (sessions(&config), Purgatories::default());
         let delayed = Arc::new(DelayedMetrics::new(&registry, &purgatories, &sessions));
+        follow_settings(&controller, &live, &server, &logs, &groups);
         follow_metadata(&controller, &live, &replicas, &groups, &topic_metrics, &delayed);
         lifecycle.register(endpoints(&listeners)).await?;
         lifecycle.unfence().await?;
@@ -463,6 +472,32 @@ fn sessions(config: &BrokerConfig) -> Arc<FetchSessions> {
     Arc::new(FetchSessions::new(SessionLimits { slots, eviction_ms: 120_000 }))
 }
 
+/// Lets changed settings act at once, before anything else sees the step that changed them.
+fn follow_settings(
+    controller: &Controller,
+    live: &Arc<LiveConfig>,
+    server: &SocketServer,
+    logs: &Arc<LogManager>,
+    groups: &Arc<Groups>,
+) {
+    let (live, server, logs, groups) = (live.clone(), server.clone(), logs.clone(), groups.clone());
+    logs.set_cordoned(settings::cordoned(&live.get()));
+    let step = move |_: &Arc<MetadataImage>, image: &Arc<MetadataImage>, delta: &MetadataDelta| {
+        if delta.configs_changed.is_empty() {
+            return;
+        }
+        if live.follow(image) {
+            let config = live.get();
+            server.set_quotas(settings::connection_quotas(&config));
+            logs.set_cleaner(settings::cleaner(&config));
+            logs.set_cordoned(settings::cordoned(&config));
+            logs.set_producer_id_expiration_ms(config.get(&rows::PRODUCER_ID_EXPIRATION_MS).into());
+        }
+        groups.set_config(settings::groups(&live.get(), image));
+    };
+    controller.publisher().subscribe(Box::new(step));
+}
+
 /// Lets every step of the metadata reach the rooms that live by it.
 fn follow_metadata(
     controller: &Controller,
@@ -475,7 +510,6 @@ fn follow_metadata(
     let (live, replicas, groups) = (live.clone(), replicas.clone(), groups.clone());
     let (topic_metrics, delayed) = (topic_metrics.clone(), delayed.clone());
     let step = move |_: &Arc<MetadataImage>, image: &Arc<MetadataImage>, delta: &MetadataDelta| {
-        live.follow(image);
         let settings = |image: &MetadataImage, topic: &str| live.topic_settings(image, topic);
         for (partition, error) in replicas.follow(image, delta, &settings) {
             tracing::error!(%partition, %error, "partition is offline");
@@ -483,9 +517,6 @@ fn follow_metadata(
         for name in delta.topics_deleted.values() {
             topic_metrics.remove(name);
             delayed.remove_topic(name);
-        }
-        if !delta.configs_changed.is_empty() {
-            groups.set_config(settings::groups(&live.get()));
         }
         group_topics::follow(&groups, image, delta);
     };

@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_base::{BrokerId, Clock};
-use pharos_config::{BrokerConfig, Overrides, TopicConfig, rows};
-use pharos_coordinator::{Assignor, Config as GroupConfig, MigrationPolicy};
+use pharos_config::{BrokerConfig, GroupConfig as SingleGroup, Overrides, TopicConfig, rows};
+use pharos_coordinator::{Assignor, Config as GroupConfig, GroupOverrides, MigrationPolicy};
+use pharos_metadata::image::{ConfigResourceType, MetadataImage};
 use pharos_metadata::{ControllerSettings, supported_features};
 use pharos_metrics::Registry;
 use pharos_net::{Limits, QuotaLimits};
+use pharos_protocol::compression::Codec;
 use pharos_storage::fs::Fs;
 use pharos_storage::{CleanerOptions, ManagerOptions};
 
+use crate::groups::GroupsOptions;
 use crate::live_config::log_config;
 
 /// Bytes of requests and answers in memory over all connections, unless
@@ -48,15 +52,28 @@ pub fn storage(
         high_watermark_checkpoint_interval_ms: config
             .get(&rows::REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS),
         initial_task_delay_ms: config.get(&rows::LOG_INITIAL_TASK_DELAY_MS),
-        cleaner: CleanerOptions {
-            enabled: config.get(&rows::LOG_CLEANER_ENABLE),
-            backoff_ms: config.get(&rows::LOG_CLEANER_BACKOFF_MS),
-            dedupe_buffer_bytes: usize::try_from(config.get(&rows::LOG_CLEANER_DEDUPE_BUFFER_SIZE))
-                .unwrap_or(usize::MAX),
-            load_factor: config.get(&rows::LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
-        },
+        cleaner: cleaner(config),
         ..defaults
     }
+}
+
+/// Options of the cleaner.
+pub fn cleaner(config: &BrokerConfig) -> CleanerOptions {
+    let keys = config.get(&rows::LOG_CLEANER_DEDUPE_BUFFER_SIZE);
+    CleanerOptions {
+        enabled: config.get(&rows::LOG_CLEANER_ENABLE),
+        backoff_ms: config.get(&rows::LOG_CLEANER_BACKOFF_MS),
+        dedupe_buffer_bytes: usize::try_from(keys).unwrap_or(0),
+        load_factor: config.get(&rows::LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
+        io_buffer_bytes: size(config.get(&rows::LOG_CLEANER_IO_BUFFER_SIZE)),
+        io_max_bytes_per_second: config.get(&rows::LOG_CLEANER_IO_MAX_BYTES_PER_SECOND),
+        threads: size(config.get(&rows::LOG_CLEANER_THREADS)),
+    }
+}
+
+/// Directories that get no new logs.
+pub fn cordoned(config: &BrokerConfig) -> Vec<PathBuf> {
+    config.get(&rows::CORDONED_LOG_DIRS).iter().map(PathBuf::from).collect()
 }
 
 /// Limits and defaults of the controller.
@@ -123,8 +140,21 @@ pub fn connection_quotas(config: &BrokerConfig) -> QuotaLimits {
     }
 }
 
-/// Settings of groups.
-pub fn groups(config: &BrokerConfig) -> GroupConfig {
+/// What the group coordinator is told at start.
+pub fn groups_at_start(config: &BrokerConfig) -> GroupsOptions {
+    let commit_ms = config.get(&rows::OFFSETS_COMMIT_TIMEOUT_MS);
+    let codec = u8::try_from(config.get(&rows::OFFSETS_TOPIC_COMPRESSION_CODEC));
+    let protocols = config.get(&rows::GROUP_COORDINATOR_REBALANCE_PROTOCOLS);
+    GroupsOptions {
+        commit_limit: Duration::from_millis(u64::try_from(commit_ms).unwrap_or(0)),
+        load_bytes: size(config.get(&rows::OFFSETS_LOAD_BUFFER_SIZE)),
+        codec: codec.ok().and_then(Codec::from_id).unwrap_or(Codec::None),
+        consumer_protocol: protocols.iter().any(|offered| offered == "consumer"),
+    }
+}
+
+/// Settings of groups; `image` holds those of single groups.
+pub fn groups(config: &BrokerConfig, image: &MetadataImage) -> GroupConfig {
     let assignors = config.get(&rows::GROUP_CONSUMER_ASSIGNORS);
     let minutes = i64::from(config.get(&rows::OFFSETS_RETENTION_MINUTES));
     let policy = MigrationPolicy::parse(config.get(&rows::GROUP_CONSUMER_MIGRATION_POLICY));
@@ -135,13 +165,42 @@ pub fn groups(config: &BrokerConfig) -> GroupConfig {
         classic_max_size: size(config.get(&rows::GROUP_MAX_SIZE)),
         consumer_session_timeout_ms: config.get(&rows::GROUP_CONSUMER_SESSION_TIMEOUT_MS),
         consumer_heartbeat_interval_ms: config.get(&rows::GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS),
+        consumer_assignment_interval_ms: config.get(&rows::GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS),
+        consumer_regex_refresh_interval_ms: config
+            .get(&rows::GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS)
+            .into(),
         consumer_max_size: size(config.get(&rows::GROUP_CONSUMER_MAX_SIZE)),
         consumer_assignors: assignors.iter().filter_map(|name| Assignor::parse(name)).collect(),
         consumer_migration_policy: policy.unwrap_or(MigrationPolicy::Bidirectional),
         offset_metadata_max_size: size(config.get(&rows::OFFSET_METADATA_MAX_BYTES)),
         offsets_retention_ms: minutes.saturating_mul(60_000),
         offsets_retention_check_interval_ms: config.get(&rows::OFFSETS_RETENTION_CHECK_INTERVAL_MS),
+        groups: image
+            .configs()
+            .filter(|(of, _)| of.kind == ConfigResourceType::Group)
+            .map(|(of, set)| (of.name.clone(), group(set, config)))
+            .collect(),
         ..GroupConfig::default()
+    }
+}
+
+/// What is set on one group. What is not set follows the broker's values.
+fn group(set: &Overrides, config: &BrokerConfig) -> GroupOverrides {
+    let resolved = SingleGroup::resolve(set, config);
+    let given = |key: &str, value: i32| set.contains_key(key).then_some(value);
+    GroupOverrides {
+        consumer_session_timeout_ms: given(
+            "consumer.session.timeout.ms",
+            resolved.consumer_session_timeout_ms,
+        ),
+        consumer_heartbeat_interval_ms: given(
+            "consumer.heartbeat.interval.ms",
+            resolved.consumer_heartbeat_interval_ms,
+        ),
+        consumer_assignment_interval_ms: given(
+            "consumer.assignment.interval.ms",
+            resolved.consumer_assignment_interval_ms,
+        ),
     }
 }
 

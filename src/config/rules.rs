@@ -1,5 +1,7 @@
 //! Rules that bind several keys, as `KafkaConfig.validateValues` states them.
 
+use std::path::PathBuf;
+
 use crate::broker::BrokerConfig;
 use crate::derived::parse_ip_overrides;
 use crate::error::ConfigError;
@@ -43,11 +45,21 @@ fn directories(config: &BrokerConfig) -> Result<(), ConfigError> {
         let expected = "expected * or directories of log.dirs";
         return Err(refuse(config, &rows::CORDONED_LOG_DIRS.row, expected));
     }
+    let open =
+        |dir: &PathBuf| !cordoned.iter().any(|name| name == "*" || dir.as_os_str() == &**name);
+    if !dirs.iter().any(open) {
+        let expected = "expected a directory left for new partitions: there is no other broker";
+        return Err(refuse(config, &rows::CORDONED_LOG_DIRS.row, expected));
+    }
     Ok(())
 }
 
 /// The quorum has one voter, this node, as long as clusters are not available.
 fn quorum(config: &BrokerConfig) -> Result<(), ConfigError> {
+    if config.get(&rows::CONTROLLER_QUORUM_BOOTSTRAP_SERVERS).len() > 1 {
+        let expected = "expected one address: clusters of several nodes are not available";
+        return Err(refuse(config, &rows::CONTROLLER_QUORUM_BOOTSTRAP_SERVERS.row, expected));
+    }
     let roles = config.roles();
     if !(roles.broker && roles.controller) {
         let expected = "expected broker,controller: clusters of several nodes are not available";
@@ -167,6 +179,12 @@ fn single_keys(config: &BrokerConfig) -> Result<(), ConfigError> {
     if !(0..=4).contains(&config.get(&rows::OFFSETS_TOPIC_COMPRESSION_CODEC)) {
         let expected = "expected a codec from 0 to 4";
         return Err(refuse(config, &rows::OFFSETS_TOPIC_COMPRESSION_CODEC.row, expected));
+    }
+    let protocols = config.get(&rows::GROUP_COORDINATOR_REBALANCE_PROTOCOLS);
+    let offers = |name: &str| protocols.iter().any(|offered| offered == name);
+    if !offers("classic") || offers("share") {
+        let expected = "expected classic, and no share: share groups are not available";
+        return Err(refuse(config, &rows::GROUP_COORDINATOR_REBALANCE_PROTOCOLS.row, expected));
     }
     for key in [&rows::SOCKET_RECEIVE_BUFFER_BYTES, &rows::SOCKET_SEND_BUFFER_BYTES] {
         let size = config.get(key);

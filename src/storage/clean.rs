@@ -5,6 +5,7 @@
 
 mod filter;
 mod keys;
+mod pace;
 mod plan;
 mod rewrite;
 pub(crate) mod swap;
@@ -16,12 +17,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use pharos_base::{Clock, Offset, TopicPartition};
 
 use crate::checkpoint::OffsetMap;
 use crate::error::StorageError;
 use crate::log::Log;
+use pace::Pace;
 pub(crate) use plan::SegmentFacts;
 use plan::{Dirty, LogFacts};
 use rewrite::Cleaned;
@@ -37,11 +39,37 @@ pub struct CleanerOptions {
     pub dedupe_buffer_bytes: usize,
     /// `log.cleaner.io.buffer.load.factor`
     pub load_factor: f64,
+    /// `log.cleaner.io.buffer.size`, in bytes, over all cleaners.
+    pub io_buffer_bytes: usize,
+    /// `log.cleaner.io.max.bytes.per.second`, over all cleaners.
+    pub io_max_bytes_per_second: f64,
+    /// `log.cleaner.threads`: logs that are cleaned at the same time.
+    pub threads: usize,
 }
 
 impl Default for CleanerOptions {
     fn default() -> Self {
-        Self { enabled: true, backoff_ms: 15_000, dedupe_buffer_bytes: 128 << 20, load_factor: 0.9 }
+        Self {
+            enabled: true,
+            backoff_ms: 15_000,
+            dedupe_buffer_bytes: 128 << 20,
+            load_factor: 0.9,
+            io_buffer_bytes: 512 << 10,
+            io_max_bytes_per_second: f64::MAX,
+            threads: 1,
+        }
+    }
+}
+
+impl CleanerOptions {
+    /// One cleaner's share of what all have together.
+    fn share(&self) -> Self {
+        let threads = self.threads.max(1);
+        Self {
+            dedupe_buffer_bytes: self.dedupe_buffer_bytes / threads,
+            io_buffer_bytes: self.io_buffer_bytes / threads,
+            ..self.clone()
+        }
     }
 }
 
@@ -82,7 +110,7 @@ pub struct CleanerStats {
 /// How far each log is cleaned, and the cleaner's figures.
 #[derive(Debug)]
 pub struct Cleaner {
-    options: CleanerOptions,
+    options: RwLock<CleanerOptions>,
     clock: Clock,
     cleaned_to: Mutex<HashMap<TopicPartition, Offset>>,
     uncleanable: Mutex<HashSet<TopicPartition>>,
@@ -94,7 +122,7 @@ pub struct Cleaner {
 impl Cleaner {
     pub(crate) fn new(options: CleanerOptions, clock: Clock) -> Self {
         Self {
-            options,
+            options: RwLock::new(options),
             started_ms: clock.now_ms(),
             clock,
             cleaned_to: Mutex::default(),
@@ -128,6 +156,11 @@ impl Cleaner {
         *self.stats.lock()
     }
 
+    /// Other settings, from the next round on.
+    pub(crate) fn set_options(&self, options: CleanerOptions) {
+        *self.options.write() = options;
+    }
+
     pub(crate) fn restore(&self, offsets: OffsetMap) {
         self.cleaned_to.lock().extend(offsets);
     }
@@ -139,8 +172,9 @@ impl Cleaner {
 
     /// Cleans the logs that are due, the dirtiest first, each once. `done` is told the log and the
     /// files to remove later, after each cleaning.
-    pub(crate) fn run(&self, logs: &[Arc<Log>], done: &dyn Fn(&Log, Vec<PathBuf>)) {
-        if !self.options.enabled {
+    pub(crate) fn run(&self, logs: &[Arc<Log>], done: &(dyn Fn(&Log, Vec<PathBuf>) + Sync)) {
+        let options = self.options.read().clone();
+        if !options.enabled || options.threads == 0 {
             return;
         }
         let _running = self.running.lock();
@@ -163,9 +197,24 @@ impl Cleaner {
             stats.last_run_ms = Some(now_ms);
         }
         due.sort_by(|(a, _), (b, _)| b.ratio().total_cmp(&a.ratio()));
-        for (dirty, log) in due {
-            self.clean(log, &dirty, done);
-        }
+        let threads = options.threads.min(due.len());
+        let pace = Pace::new(options.io_max_bytes_per_second, self.clock.clone());
+        let share = options.share();
+        let queue = Mutex::new(due.into_iter());
+        let work = || {
+            loop {
+                let Some((dirty, log)) = queue.lock().next() else { return };
+                let cleaned = rewrite::clean(log, &dirty, &share, &pace, &self.clock);
+                self.judge(log, cleaned, done);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                // Without another thread this one does it all.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
     }
 
     /// What could be cleaned; `None` for logs that are not the cleaner's.
@@ -187,11 +236,14 @@ impl Cleaner {
         Some(plan::assess(&facts, &config, now_ms))
     }
 
-    fn clean(&self, log: &Arc<Log>, dirty: &Dirty, done: &dyn Fn(&Log, Vec<PathBuf>)) {
-        let began = self.clock.monotonic();
-        match rewrite::clean(log, dirty, &self.options, self.clock.now_ms()) {
+    fn judge(
+        &self,
+        log: &Arc<Log>,
+        cleaned: Result<Cleaned, CleanError>,
+        done: &(dyn Fn(&Log, Vec<PathBuf>) + Sync),
+    ) {
+        match cleaned {
             Ok(mut cleaned) => {
-                cleaned.elapsed = self.clock.monotonic().saturating_sub(began);
                 let files = std::mem::take(&mut cleaned.files);
                 self.note(log, &cleaned);
                 done(log, files);

@@ -13,12 +13,14 @@ mod tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use pharos_base::{Clock, Offset, TopicId, TopicPartition};
 use pharos_metrics::Registry;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use load::OpenReport;
@@ -97,6 +99,12 @@ pub struct LogManager {
     cleaner: crate::clean::Cleaner,
     metrics: Arc<StorageMetrics>,
     log_beans: Mutex<HashMap<TopicPartition, LogBeans>>,
+    /// `producer.id.expiration.ms`
+    producer_id_expiration_ms: AtomicI64,
+    /// Directories that get no new logs (`cordoned.log.dirs`).
+    cordoned: RwLock<Vec<PathBuf>>,
+    /// Told when background work may be due earlier.
+    rescheduled: Notify,
     beans: OnceLock<ManagerBeans>,
 }
 
@@ -164,6 +172,23 @@ impl LogManager {
     /// The settings that the manager was opened with.
     pub fn options(&self) -> &ManagerOptions {
         &self.options
+    }
+
+    /// Other settings of the cleaner, from its next round on.
+    pub fn set_cleaner(&self, options: CleanerOptions) {
+        self.schedule.lock().set_cleaning(options.backoff_ms, self.options.clock.now_ms());
+        self.cleaner.set_options(options);
+        self.rescheduled.notify_waiters();
+    }
+
+    /// For how long a producer id is remembered after its last write.
+    pub fn set_producer_id_expiration_ms(&self, ms: i64) {
+        self.producer_id_expiration_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Directories that get no new logs, unless one is asked for by name.
+    pub fn set_cordoned(&self, dirs: Vec<PathBuf>) {
+        *self.cordoned.write() = dirs;
     }
 
     /// The log of a partition; made, in the online directory with the fewest logs, when there is none.
@@ -249,7 +274,11 @@ impl LogManager {
             *counts.entry(log.home().path().to_path_buf()).or_default() += 1;
         }
         let online = self.dirs.iter().map(|dir| &dir.home).filter(|home| !home.is_offline());
-        let allowed = online.filter(|home| dir.is_none_or(|dir| home.path() == dir));
+        let cordoned = self.cordoned.read();
+        let allowed = online.filter(|home| match dir {
+            Some(dir) => home.path() == dir,
+            None => !cordoned.iter().any(|cordoned| cordoned == home.path()),
+        });
         let fewest = allowed.min_by_key(|home| counts.get(home.path()).copied().unwrap_or(0));
         let first = || self.dirs.first().map_or_else(PathBuf::new, |d| d.home.path().to_path_buf());
         fewest
@@ -333,7 +362,10 @@ impl LogManager {
     async fn run_tasks(self: Arc<Self>, kind: tasks::Kind) {
         loop {
             let wait = self.next_task_in(kind).clamp(10, 60_000);
-            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+            let wait = Duration::from_millis(wait.unsigned_abs());
+            if tokio::time::timeout(wait, self.rescheduled.notified()).await.is_ok() {
+                continue;
+            }
             let manager = self.clone();
             if let Some(dir) = self.dirs.iter().find(|dir| !dir.home.is_offline()) {
                 dir.home.pool().run(move || manager.run_kind(kind)).await;

@@ -3,4 +3,5 @@
 // Helpers of a test binary stand outside `#[test]` functions; a panic is how they report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod settings;
 mod tidy;

@@ -33,7 +33,7 @@ const PROTOCOL_ONLY: &[(&str, &[&str])] = &[
 /// Words that say how the work is organised or where one machine keeps things.
 const FOREIGN_WORDS: &[&str] = &["/work/", "../shared", "/root/", "worktree"];
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -80,7 +80,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn all_sources() -> BTreeMap<PathBuf, String> {
+pub fn all_sources() -> BTreeMap<PathBuf, String> {
     let mut paths = Vec::new();
     for folder in ["src", "tests/it"] {
         sources(&root().join(folder), &mut paths);
@@ -89,7 +89,7 @@ fn all_sources() -> BTreeMap<PathBuf, String> {
 }
 
 /// The part of a source file before its unit tests.
-fn code(text: &str) -> &str {
+pub fn code(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
 }
 

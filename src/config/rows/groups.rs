@@ -1,6 +1,6 @@
 //! Rows of classic and consumer groups and of their offsets.
 
-use super::reasons::THREADS;
+use super::reasons::{BUFFERS, THREADS, WRITES};
 use crate::row::broker_rows;
 use crate::value::{List, Text};
 
@@ -45,13 +45,15 @@ broker_rows! {
         .default("45000").at_least(1);
     /// Milliseconds that the coordinator gathers writes; -1 adapts to the load.
     GROUP_COORDINATOR_APPEND_LINGER_MS: i32 = key("group.coordinator.append.linger.ms")
-        .default("-1").at_least(-1);
+        .default("-1").at_least(-1)
+        .no_meaning(WRITES);
     /// Threads for slow coordinator work.
     GROUP_COORDINATOR_BACKGROUND_THREADS: i32 = key("group.coordinator.background.threads")
         .default("2").at_least(1).high().no_meaning(THREADS);
     /// Largest write buffer that the coordinator keeps for reuse.
     GROUP_COORDINATOR_CACHED_BUFFER_MAX_BYTES: i32 = key("group.coordinator.cached.buffer.max.bytes")
-        .default("1048588").at_least(524_288).cluster_wide();
+        .default("1048588").at_least(524_288).cluster_wide()
+        .no_meaning(BUFFERS);
     /// Group protocols that are offered.
     GROUP_COORDINATOR_REBALANCE_PROTOCOLS: List = key("group.coordinator.rebalance.protocols")
         .default("classic,consumer,streams")

@@ -1,5 +1,6 @@
 //! Rows of the logs: segments, flushing, retention, cleaning, timestamps, compression.
 
+use super::reasons::ONE_VOTER;
 use crate::row::broker_rows;
 use crate::value::{List, Text};
 
@@ -58,7 +59,8 @@ broker_rows! {
     LOG_DIR: List = key("log.dir").default("/tmp/kafka-logs").high();
     /// Milliseconds for which a failed directory may stay unknown to the controller before the broker stops.
     LOG_DIR_FAILURE_TIMEOUT_MS: i64 = key("log.dir.failure.timeout.ms")
-        .default("30000").at_least(1).low();
+        .default("30000").at_least(1).low()
+        .no_meaning(ONE_VOTER);
     /// Directories of the logs, separated by commas.
     LOG_DIRS: Option<List> = key("log.dirs").high();
     /// Records of a partition after which its log is flushed.

@@ -55,6 +55,17 @@ mod reasons {
     pub const TRANSACTIONS: &str = "transactions are not available";
     pub const ZOOKEEPER: &str = "there is no ZooKeeper here";
     pub const ONE_BROKER: &str = "there is no other broker to connect to";
+    pub const BUFFERS: &str = "write buffers are not kept for reuse";
+    pub const ONE_REPLICA: &str =
+        "a partition has one replica: no other can fall behind or take over";
+    pub const ONE_VOTER: &str = "the controller is in this process, the only voter of its quorum";
+    pub const QUEUES: &str = "a request is handled where it is read; none waits in a queue";
+    pub const SNAPSHOTS: &str =
+        "the metadata log is kept back to its last snapshot, in segments of 8 MiB";
+    pub const SWEEPS: &str = "finished waits are swept as they pile up";
+    pub const TELEMETRY: &str = "client telemetry is not available";
+    pub const WINDOWS: &str = "rates span two samples of 30 seconds, and every sensor is kept";
+    pub const WRITES: &str = "writes are gathered while an earlier one is under way, not by time";
     pub const OTHER: &str = "the key belongs to another product";
     pub const OLD: &str = "the key belongs to an older Kafka";
 }

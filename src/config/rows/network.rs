@@ -1,6 +1,6 @@
 //! Rows of listeners, connections and requests.
 
-use super::reasons::{JVM, ONE_BROKER, SASL, START, THREADS};
+use super::reasons::{JVM, ONE_BROKER, QUEUES, SASL, START, THREADS};
 use crate::row::broker_rows;
 use crate::value::{List, Text};
 
@@ -45,7 +45,8 @@ broker_rows! {
     /// Bytes of requests in memory beyond which nothing more is read; -1 means the built-in limit.
     QUEUED_MAX_REQUEST_BYTES: i64 = key("queued.max.request.bytes").default("-1");
     /// Requests in memory beyond which nothing more is read.
-    QUEUED_MAX_REQUESTS: i32 = key("queued.max.requests").default("500").at_least(1).high();
+    QUEUED_MAX_REQUESTS: i32 = key("queued.max.requests").default("500").at_least(1).high()
+        .no_meaning(QUEUES);
     /// Security protocol between brokers, unless a listener name is given.
     SECURITY_INTER_BROKER_PROTOCOL: Text = key("security.inter.broker.protocol")
         .default("PLAINTEXT").one_of(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])

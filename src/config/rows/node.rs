@@ -1,6 +1,6 @@
 //! Rows of the node as a whole.
 
-use super::reasons::{QUOTAS, REPORTERS, THREADS, TOKENS};
+use super::reasons::{QUOTAS, REPORTERS, SWEEPS, TELEMETRY, THREADS, TOKENS, WINDOWS};
 use crate::row::broker_rows;
 use crate::value::{Class, List, Password, Text};
 
@@ -49,14 +49,16 @@ broker_rows! {
         .refused("delegation tokens", &[]);
     /// Completed waits for record deletion that may pile up before they are removed.
     DELETE_RECORDS_PURGATORY_PURGE_INTERVAL_REQUESTS: i32 = key("delete.records.purgatory.purge.interval.requests")
-        .default("1");
+        .default("1")
+        .no_meaning(SWEEPS);
     /// Whether topics may be deleted.
     DELETE_TOPIC_ENABLE: bool = key("delete.topic.enable").default("true").high();
     /// Most bytes in the answer to one fetch.
     FETCH_MAX_BYTES: i32 = key("fetch.max.bytes").default("57671680").at_least(1024);
     /// Completed fetch waits that may pile up before they are removed.
     FETCH_PURGATORY_PURGE_INTERVAL_REQUESTS: i32 = key("fetch.purgatory.purge.interval.requests")
-        .default("1000");
+        .default("1000")
+        .no_meaning(SWEEPS);
     /// Milliseconds that a starting broker waits until the controller has registered it.
     INITIAL_BROKER_REGISTRATION_TIMEOUT_MS: i32 = key("initial.broker.registration.timeout.ms")
         .default("60000");
@@ -77,12 +79,15 @@ broker_rows! {
         .default("org.apache.kafka.common.metrics.JmxReporter").low().cluster_wide()
         .no_meaning(REPORTERS);
     /// Samples over which rates are computed.
-    METRICS_NUM_SAMPLES: i32 = key("metrics.num.samples").default("2").at_least(1).low();
+    METRICS_NUM_SAMPLES: i32 = key("metrics.num.samples").default("2").at_least(1).low()
+        .no_meaning(WINDOWS);
     /// Finest level of the sensors that are kept.
-    METRICS_RECORDING_LEVEL: Text = key("metrics.recording.level").default("INFO").low();
+    METRICS_RECORDING_LEVEL: Text = key("metrics.recording.level").default("INFO").low()
+        .no_meaning(WINDOWS);
     /// Milliseconds that one sample of a rate spans.
     METRICS_SAMPLE_WINDOW_MS: i64 = key("metrics.sample.window.ms")
-        .default("30000").at_least(1).low();
+        .default("30000").at_least(1).low()
+        .no_meaning(WINDOWS);
     /// Number of this node in the cluster.
     NODE_ID: i32 = key("node.id").at_least(0).high();
     /// Partitions of a topic that is created without a number of them.
@@ -96,7 +101,8 @@ broker_rows! {
     PROCESS_ROLES: List = key("process.roles").one_of(&["broker", "controller"]).high();
     /// Completed produce waits that may pile up before they are removed.
     PRODUCER_PURGATORY_PURGE_INTERVAL_REQUESTS: i32 = key("producer.purgatory.purge.interval.requests")
-        .default("1000");
+        .default("1000")
+        .no_meaning(SWEEPS);
     /// Samples kept for client quotas.
     QUOTA_WINDOW_NUM: i32 = key("quota.window.num")
         .default("11").at_least(1).low().no_meaning(QUOTAS);
@@ -109,7 +115,8 @@ broker_rows! {
     SERVER_MAX_STARTUP_TIME_MS: i64 = key("server.max.startup.time.ms")
         .default("9223372036854775807").at_least(0).internal();
     /// Largest push of client telemetry, in bytes.
-    TELEMETRY_MAX_BYTES: i32 = key("telemetry.max.bytes").default("1048576").at_least(1).low();
+    TELEMETRY_MAX_BYTES: i32 = key("telemetry.max.bytes").default("1048576").at_least(1).low()
+        .no_meaning(TELEMETRY);
     /// Whether API versions under development are offered.
     UNSTABLE_API_VERSIONS_ENABLE: bool = key("unstable.api.versions.enable")
         .default("false").high().internal().refused("unstable API versions", &[]);

@@ -9,7 +9,8 @@ broker_rows! {
     /// How log lines are written: `text` for people, `json` for machines.
     LOGGING_FORMAT: Text = key("logging.format").default("text").one_of(&["text", "json"]);
     /// Whether histograms are served in their native form to a scraper that asks for protobuf.
-    METRICS_NATIVE_HISTOGRAMS: bool = key("metrics.native.histograms").default("false");
+    METRICS_NATIVE_HISTOGRAMS: bool = key("metrics.native.histograms")
+        .default("false").refused("native histograms", &[]);
     /// Rule files of jmx_exporter: FILE for `/metrics`, name=FILE for `/metrics/name`.
     METRICS_RULES: List = key("metrics.rules").default("").non_empty().high();
     /// Where spans are sent by OTLP over HTTP, as http://host:port; not given means nowhere.

@@ -1,6 +1,6 @@
 //! Rows of replication and leadership.
 
-use super::reasons::{LOG_DIR_MOVES, ONE_BROKER, QUOTAS};
+use super::reasons::{LOG_DIR_MOVES, ONE_BROKER, ONE_REPLICA, QUOTAS};
 use crate::row::broker_rows;
 use crate::value::Text;
 
@@ -48,7 +48,8 @@ broker_rows! {
     REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS: i64 = key("replica.high.watermark.checkpoint.interval.ms")
         .default("5000").high();
     /// Milliseconds behind the leader after which a replica leaves the in-sync set.
-    REPLICA_LAG_TIME_MAX_MS: i64 = key("replica.lag.time.max.ms").default("30000").high();
+    REPLICA_LAG_TIME_MAX_MS: i64 = key("replica.lag.time.max.ms").default("30000").high()
+        .no_meaning(ONE_REPLICA);
     /// Java class that chooses the replica from which a consumer reads.
     REPLICA_SELECTOR_CLASS: Option<Text> = key("replica.selector.class")
         .refused("reading from followers", &[]);
@@ -70,5 +71,6 @@ broker_rows! {
         .default("false").high().cluster_wide();
     /// Milliseconds between two searches for partitions that need an unclean election.
     UNCLEAN_LEADER_ELECTION_INTERVAL_MS: i64 = key("unclean.leader.election.interval.ms")
-        .default("300000").at_least(1).internal();
+        .default("300000").at_least(1).internal()
+        .no_meaning(ONE_REPLICA);
 }

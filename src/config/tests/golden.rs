@@ -32,6 +32,7 @@ const REFUSED_HERE: &[&str] = &[
     "SET:remote.log.copy.disable=true",
     "SET:leader.replication.throttled.replicas=*",
     "SET:leader.replication.throttled.replicas=0:1",
+    "SET:cordoned.log.dirs=*",
     "SET:nonsense=1",
     "SET:nonsense.two=5",
     "SET:leader.replication.throttled.rate=1000",

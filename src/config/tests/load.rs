@@ -164,6 +164,17 @@ fn keys_that_belong_together_are_checked_together() {
         (&["queued.max.request.bytes=5"], "expected at least socket.request.max.bytes"),
         (&["max.connections.per.ip.overrides=a"], "expected host:limit"),
         (&["offsets.topic.compression.codec=5"], "expected a codec from 0 to 4"),
+        (&["group.coordinator.rebalance.protocols=consumer"], "expected classic, and no share"),
+        (
+            &["group.coordinator.rebalance.protocols=classic,share"],
+            "expected classic, and no share",
+        ),
+        (&["controller.quorum.bootstrap.servers=a:1,b:1"], "expected one address"),
+        (
+            &["log.dirs=a,b", "cordoned.log.dirs=b,a"],
+            "expected a directory left for new partitions",
+        ),
+        (&["metrics.native.histograms=true"], "native histograms not available"),
     ];
     for (overrides, expected) in cases {
         let error = refused(overrides);

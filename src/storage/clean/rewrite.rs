@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pharos_base::Clock;
 use pharos_protocol::batch::RecordBatch;
 
 use super::filter::{Kept, MAX_BATCH_OUTPUT_BYTES, Rules, Standing, filter};
 use super::keys::KeyOffsets;
+use super::pace::Pace;
 use super::plan::{self, Dirty};
 use super::transactions::Transactions;
 use super::{CleanError, CleanerOptions};
@@ -20,9 +22,6 @@ use crate::names;
 use crate::producer::ProducerEntry;
 use crate::scan::Scan;
 use crate::segment::Segment;
-
-/// Bytes collected before they are written.
-const WRITE_BUFFER_BYTES: usize = 512 << 10;
 
 /// What a cleaning did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,21 +41,28 @@ struct Round<'a> {
     keys: KeyOffsets,
     producers: HashMap<i64, ProducerEntry>,
     now_ms: i64,
+    /// Bytes collected before they are written.
+    buffer_bytes: usize,
+    pace: &'a Pace,
     done: Cleaned,
 }
 
-/// Cleans the dirty part of `log`.
+/// Cleans the dirty part of `log`, with one cleaner's share of the room and at the pace of all.
 pub(crate) fn clean(
     log: &Log,
     dirty: &Dirty,
     options: &CleanerOptions,
-    now_ms: i64,
+    pace: &Pace,
+    clock: &Clock,
 ) -> Result<Cleaned, CleanError> {
+    let began = clock.monotonic();
     let mut round = Round {
         log,
         keys: KeyOffsets::new(options.dedupe_buffer_bytes, options.load_factor),
         producers: by_id(log.producer_states()),
-        now_ms,
+        now_ms: clock.now_ms(),
+        buffer_bytes: options.io_buffer_bytes,
+        pace,
         done: Cleaned::default(),
     };
     let segments = log.segments_snapshot();
@@ -71,6 +77,7 @@ pub(crate) fn clean(
         round.clean_group(group, end)?;
     }
     round.done.cleaned_to = end;
+    round.done.elapsed = clock.monotonic().saturating_sub(began);
     round.done.buffer_utilization_percent = round.keys.utilization_percent();
     Ok(round.done)
 }
@@ -98,7 +105,7 @@ impl Round<'_> {
                 if header.base_offset >= to {
                     break;
                 }
-                self.done.bytes_read += header.total_len() as u64;
+                self.read(header.total_len() as u64);
                 let bytes = scan.read(&found).context("read", &path)?.unwrap_or_default();
                 let batch = RecordBatch::split(bytes).map_err(|e| damaged(e.to_string()))?.0;
                 batch.check_crc().map_err(|e| damaged(e.to_string()))?;
@@ -123,6 +130,11 @@ impl Round<'_> {
         }
         self.keys.seen_to(to - 1);
         Ok(to)
+    }
+
+    fn read(&mut self, bytes: u64) {
+        self.done.bytes_read += bytes;
+        self.pace.moved(bytes);
     }
 
     fn transactions(&self, from: i64, to: i64) -> Result<Transactions, StorageError> {
@@ -160,7 +172,14 @@ impl Round<'_> {
         transactions: &mut Transactions,
     ) -> Result<(), CleanError> {
         let interval = self.log.config().index_interval_bytes;
-        let mut output = Output { target, interval, bytes: Vec::new(), headers: Vec::new() };
+        let mut output = Output {
+            target,
+            interval,
+            pace: self.pace,
+            buffer_bytes: self.buffer_bytes,
+            bytes: Vec::new(),
+            headers: Vec::new(),
+        };
         for segment in group {
             let path = segment.path(names::LOG);
             let damaged = |what: String| StorageError::damaged(&path, what);
@@ -168,7 +187,7 @@ impl Round<'_> {
             let size = segment.size();
             let mut scan = Scan::batches(file.as_ref(), 0, size);
             while let Some(found) = scan.next().context("read", &path)? {
-                self.done.bytes_read += found.header.total_len() as u64;
+                self.read(found.header.total_len() as u64);
                 let bytes = scan.read(&found).context("read", &path)?.unwrap_or_default();
                 let batch = RecordBatch::split(bytes).map_err(|e| damaged(e.to_string()))?.0;
                 batch.check_crc().map_err(|e| damaged(e.to_string()))?;
@@ -233,6 +252,8 @@ impl Round<'_> {
 struct Output<'a> {
     target: &'a Segment,
     interval: u32,
+    pace: &'a Pace,
+    buffer_bytes: usize,
     bytes: Vec<u8>,
     headers: Vec<pharos_protocol::batch::BatchHeader>,
 }
@@ -243,7 +264,7 @@ impl Output<'_> {
             self.headers.push(*view.header());
             self.bytes.extend_from_slice(batch);
         }
-        if self.bytes.len() >= WRITE_BUFFER_BYTES { self.flush() } else { Ok(()) }
+        if self.bytes.len() >= self.buffer_bytes { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -252,6 +273,7 @@ impl Output<'_> {
         }
         self.target.write(&mut [IoSlice::new(&self.bytes)])?;
         self.target.publish(self.headers.drain(..), self.interval)?;
+        self.pace.moved(self.bytes.len() as u64);
         self.bytes.clear();
         Ok(())
     }

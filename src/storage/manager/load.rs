@@ -80,6 +80,9 @@ impl LogManager {
             metrics: StorageMetrics::new(&options.registry),
             log_beans: Mutex::default(),
             beans: OnceLock::new(),
+            producer_id_expiration_ms: options.producer_id_expiration_ms.into(),
+            cordoned: RwLock::default(),
+            rescheduled: tokio::sync::Notify::new(),
             options,
         };
         let mut report = OpenReport::default();

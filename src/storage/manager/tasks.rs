@@ -1,6 +1,7 @@
 //! What runs in the background, and when. The times are data; [`LogManager::run_due`] acts.
 
 use std::io;
+use std::sync::atomic::Ordering;
 
 use super::{Doomed, LogManager, ManagerOptions};
 use crate::error::StorageError;
@@ -63,6 +64,16 @@ impl Schedule {
             Slot { task, every_ms: every_ms.max(1), due_ms }
         });
         Self(slots.into())
+    }
+
+    /// Another pause of the cleaner; one that is shorter counts from now.
+    pub(super) fn set_cleaning(&mut self, every_ms: i64, now_ms: i64) {
+        for slot in self.0.iter_mut().filter(|slot| slot.task == Task::Clean) {
+            if slot.every_ms != every_ms.max(1) {
+                slot.every_ms = every_ms.max(1);
+                slot.due_ms = slot.due_ms.min(now_ms.saturating_add(slot.every_ms));
+            }
+        }
     }
 
     /// Time until the next task, in ms; negative when one is overdue.
@@ -145,8 +156,9 @@ impl LogManager {
     }
 
     fn expire_producers(&self) {
+        let ms = self.producer_id_expiration_ms.load(Ordering::Relaxed);
         for log in self.logs() {
-            log.expire_producers(self.options.producer_id_expiration_ms);
+            log.expire_producers(ms);
         }
     }
 
