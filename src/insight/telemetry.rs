@@ -30,7 +30,7 @@ use pharos_protocol::messages::{
 };
 
 use self::instance::Instance;
-use self::series::{ClientSeries, Pusher};
+use self::series::{ClientSeries, Pusher, label};
 pub use self::subscription::ClientFacts;
 use self::subscription::{Subscription, wanted};
 
@@ -180,7 +180,7 @@ impl ClientTelemetry {
             let instance = state.instance(now_ms, id, client);
             (instance.push(now_ms, request, max_bytes)?, instance.wanted.interval_ms)
         };
-        let client_id = Arc::from(client.client_id);
+        let client_id = Arc::from(label(client.client_id));
         let pusher = Pusher { instance: id, client_id, now_ms, interval_ms };
         let result = self.take(&pusher, codec, request.metrics);
         if let Some(known) = self.state.lock().instances.get_mut(&id) {
@@ -245,6 +245,7 @@ impl State {
         let version = self.version;
         let is_current =
             self.instances.get(&id).is_some_and(|known| known.instance.version == version);
+        let (name, release) = (label(client.software_name), label(client.software_version));
         if !is_current {
             self.forget(id);
             if self.instances.len() >= MAX_INSTANCES {
@@ -253,12 +254,12 @@ impl State {
                     self.forget(silent);
                 }
             }
-            self.software.move_by(client.software_name, client.software_version, true);
+            self.software.move_by(name, release, true);
         }
         let wanted = || wanted(&self.subscriptions, id, client);
         let known = self.instances.entry(id).or_insert_with(|| Known {
             instance: Instance::new(wanted(), version, now_ms),
-            software: (client.software_name.into(), client.software_version.into()),
+            software: (name.into(), release.into()),
         });
         known.instance.last_seen_ms = now_ms;
         if !is_current {

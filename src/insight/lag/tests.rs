@@ -225,14 +225,6 @@ fn lag_is_the_age_of_the_oldest_record_not_committed() {
 }
 
 #[test]
-fn a_clock_that_goes_back_makes_nothing_negative() {
-    let rig = Rig::new();
-    rig.append(0, 1);
-    rig.commit(&[(0, 0)]);
-    assert_eq!(rig.settled_seconds(0), 0.0);
-}
-
-#[test]
 fn markers_and_aborted_records_make_nobody_wait() {
     let rig = Rig::new();
     let of_producer = |base_sequence| BatchOptions {

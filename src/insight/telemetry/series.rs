@@ -9,7 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use pharos_base::TopicId;
-use pharos_metrics::{Counter, Family, FamilyKind, FamilyRow, Gauge, Owner, Registered, Registry};
+use pharos_metrics::{
+    Counter, Family, FamilyKind, FamilyRow, Gauge, MAX_LABEL_VALUE, OTHER, Owner, Registered,
+    Registry,
+};
 
 use super::name::translate;
 use super::otlp::{Kind, Sample};
@@ -20,6 +23,8 @@ const PREFIX: &str = "org.apache.kafka.";
 const MAX_FAMILIES: usize = 512;
 /// Series of one family before folding.
 const MAX_SERIES_PER_FAMILY: usize = 2_000;
+/// Series of all families; what comes beyond goes into one of its family.
+const MAX_SERIES: usize = 50_000;
 /// Values of gauges and cumulative sums that are remembered, over all series and instances.
 const MAX_VALUES: usize = 200_000;
 /// Push intervals after which a series leaves.
@@ -30,6 +35,7 @@ const EXPIRY_INTERVALS: i64 = 3;
 pub(crate) struct ClientSeries {
     registry: Registry,
     families: HashMap<&'static str, (Family, HashMap<Labels, Point>)>,
+    series: usize,
     values: usize,
 }
 
@@ -67,7 +73,7 @@ pub(crate) struct Pusher {
 
 impl ClientSeries {
     pub(crate) fn new(registry: &Registry) -> Self {
-        Self { registry: registry.clone(), families: HashMap::new(), values: 0 }
+        Self { registry: registry.clone(), families: HashMap::new(), series: 0, values: 0 }
     }
 
     /// Takes in one figure.
@@ -81,7 +87,13 @@ impl ClientSeries {
         let registry = &self.registry;
         let (family, points) =
             self.families.entry(row.name).or_insert_with(|| (registry.family(row), HashMap::new()));
-        let labels = (pusher.client_id.clone(), Arc::from(sample.group));
+        let mut labels = (pusher.client_id.clone(), Arc::from(label(sample.group)));
+        if !points.contains_key(&labels) {
+            if self.series >= MAX_SERIES {
+                labels = (OTHER.into(), OTHER.into());
+            }
+            self.series += usize::from(!points.contains_key(&labels));
+        }
         let expiry_ms = i64::from(pusher.interval_ms) * EXPIRY_INTERVALS;
         let expires_ms = pusher.now_ms.saturating_add(expiry_ms);
         let point = points.entry(labels).or_insert_with_key(|(client_id, group)| {
@@ -114,7 +126,7 @@ impl ClientSeries {
 
     /// Lets go of what was not pushed for too long.
     pub(crate) fn expire(&mut self, now_ms: i64) {
-        let mut values = 0;
+        let (mut series, mut values) = (0, 0);
         self.families.retain(|_, (_, points)| {
             points.retain(|_, point| {
                 let before = point.values.len();
@@ -126,10 +138,17 @@ impl ClientSeries {
                 values += if stays { point.values.len() } else { 0 };
                 stays
             });
+            series += points.len();
             !points.is_empty()
         });
+        self.series = series;
         self.values = values;
     }
+}
+
+/// A client's own words as a label value; nobody's honest name is longer than the limit.
+pub(crate) fn label(text: &str) -> &str {
+    if text.len() <= MAX_LABEL_VALUE { text } else { OTHER }
 }
 
 impl Point {

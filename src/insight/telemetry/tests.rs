@@ -253,3 +253,15 @@ fn the_number_of_instances_is_bounded() {
     }
     assert_eq!(rig.bean("instance-count"), format!("Double({MAX_INSTANCES}.0)"));
 }
+
+#[test]
+fn long_names_are_folded() {
+    let rig = Rig::new();
+    let client = rig.client();
+    let group = "g".repeat(10_000);
+    let metrics = vec![delta("org.apache.kafka.producer.long.total", 2.0)];
+    let push = push_of(&group, metrics).encode_to_vec();
+    assert_eq!(rig.push(&request(client, &push)), ErrorCode::None);
+    let row = super::series::row("org_apache_kafka_producer_long_total".to_owned(), true).unwrap();
+    assert_eq!(rig.registry.family(row).read(&["app", "(other)"]), Some(2.0));
+}
