@@ -1,30 +1,39 @@
 //! Topics that come into being because someone asks for them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pharos_config::rows;
 use pharos_metadata::Controller;
-use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::CreateTopicsRequest;
 use pharos_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use pharos_protocol::{ApiKey, ErrorCode};
 
 use crate::live_config::LiveConfig;
+use crate::request_metrics::RequestMetrics;
 use crate::topics::{OFFSETS_TOPIC, is_internal};
 
 /// Longest wait until the metadata of a new topic has arrived here.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(5);
 
+/// Version in which the controller is asked.
+const CREATE_VERSION: i16 = 7;
+
 /// Makes topics on demand.
 pub struct AutoTopics {
     controller: Controller,
     config: Arc<LiveConfig>,
+    requests: Arc<RequestMetrics>,
 }
 
 impl AutoTopics {
     /// Asks `controller`, as `config` allows.
-    pub fn new(controller: Controller, config: Arc<LiveConfig>) -> Self {
-        Self { controller, config }
+    pub fn new(
+        controller: Controller,
+        config: Arc<LiveConfig>,
+        requests: Arc<RequestMetrics>,
+    ) -> Self {
+        Self { controller, config, requests }
     }
 
     /// Makes the topics if `auto.create.topics.enable` says so, and waits until they are known
@@ -41,8 +50,12 @@ impl AutoTopics {
         }
         let names: Vec<_> = topics.iter().map(|topic| topic.name.clone()).collect();
         let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
-        match self.controller.create_topics(request).await {
+        let began = Instant::now();
+        match self.controller.create_topics(request.clone()).await {
             Ok(response) => {
+                let errors = response.topics.iter().map(|topic| (topic.error_code, 1)).collect();
+                let api = ApiKey::CreateTopics;
+                self.requests.record_in_process(api, CREATE_VERSION, &request, began, &errors);
                 for topic in response.topics {
                     let exists = ErrorCode::TopicAlreadyExists.code();
                     if topic.error_code != 0 && topic.error_code != exists {

@@ -13,16 +13,21 @@ use pharos_protocol::messages as m;
 use pharos_protocol::{ApiKey, DecodeError, Message};
 
 use crate::apis::served;
+use crate::beans::Forwarding;
 use crate::context::{Answer, AnswerError, Body, ErrorCounts, RequestContext};
 use crate::handlers as h;
 use crate::handlers::metadata::View;
 use crate::request_metrics::{Finished, RequestMetrics};
 use crate::services::Services;
 
+/// Version from which a Metadata answer has an error of its own.
+const METADATA_WITH_ERROR: i16 = 13;
+
 /// Answers the requests of the broker's listeners.
 pub struct Dispatch {
     services: Arc<Services>,
     requests: Arc<RequestMetrics>,
+    forwarding: Forwarding,
 }
 
 /// What is counted once an answer has left.
@@ -30,6 +35,7 @@ pub struct Dispatch {
 pub struct Tag {
     api: ApiKey,
     version: i16,
+    body_bytes: usize,
     errors: ErrorCounts,
     also_named: Option<&'static str>,
 }
@@ -58,22 +64,33 @@ impl Handler for Dispatch {
     }
 
     fn sent(&self, done: Completed<Tag>) {
-        self.requests.record(&Finished {
+        let finished = Finished {
             name: done.tag.api.name(),
             also_named: done.tag.also_named,
             version: done.tag.version,
-            request_bytes: done.request_bytes,
+            request_bytes: done.tag.body_bytes,
             throttle: done.throttle,
             timestamps: &done.timestamps,
             errors: &done.tag.errors,
-        });
+        };
+        self.requests.record(&finished);
+        if is_forwarded(done.tag.api) {
+            // The broker's part and the controller's: Kafka counts both, also in one process.
+            self.requests.record(&finished);
+            let times = &done.timestamps;
+            self.forwarding.answered(times.handle_end - times.handle_begin);
+        }
     }
 }
 
 impl Dispatch {
     /// Answers with `services` and counts in `requests`.
-    pub fn new(services: Arc<Services>, requests: Arc<RequestMetrics>) -> Self {
-        Self { services, requests }
+    pub fn new(
+        services: Arc<Services>,
+        requests: Arc<RequestMetrics>,
+        forwarding: Forwarding,
+    ) -> Self {
+        Self { services, requests, forwarding }
     }
 
     async fn answer(&self, request: &Request) -> Result<Outcome<Tag>, Refused> {
@@ -95,10 +112,17 @@ impl Dispatch {
         } else {
             return Err(Refused::NotServed { api: api.name(), version });
         };
+        if is_forwarded(api) {
+            // Whoever was told of a change finds it here.
+            let controller = &self.services.controller;
+            controller.publisher().wait_for(controller.last_committed_offset()).await;
+        }
+        let body_bytes = frame.body.len();
         let tag = move |body: &Body| Tag {
             api,
             version,
-            errors: body.errors.clone(),
+            body_bytes,
+            errors: counted(api, version, &body.errors),
             also_named: body.also_named,
         };
         Ok(match answer {
@@ -108,12 +132,18 @@ impl Dispatch {
                     Ok(body) => reply(body, tag),
                     Err(error) => unwritable(
                         &error,
-                        Tag { api, version, errors: ErrorCounts::new(), also_named: None },
+                        Tag {
+                            api,
+                            version,
+                            body_bytes,
+                            errors: ErrorCounts::new(),
+                            also_named: None,
+                        },
                     ),
                 }
             })),
             Answer::Silent => Outcome::Silent {
-                tag: Tag { api, version, errors: ErrorCounts::new(), also_named: None },
+                tag: Tag { api, version, body_bytes, errors: ErrorCounts::new(), also_named: None },
                 throttle: Duration::ZERO,
             },
             Answer::Close(why) => Outcome::Close(CloseReason::Refused(why.to_owned())),
@@ -276,6 +306,34 @@ impl Dispatch {
             api => return Err(Refused::NotServed { api: api.name(), version }),
         })
     }
+}
+
+/// Whether the controller decides (`ApiKeys.forwardable`).
+fn is_forwarded(api: ApiKey) -> bool {
+    matches!(
+        api,
+        ApiKey::CreateTopics
+            | ApiKey::DeleteTopics
+            | ApiKey::CreatePartitions
+            | ApiKey::AlterConfigs
+            | ApiKey::IncrementalAlterConfigs
+            | ApiKey::ElectLeaders
+            | ApiKey::ListPartitionReassignments
+            | ApiKey::UpdateFeatures
+    )
+}
+
+/// The errors that Kafka counts of those that stand in an answer: of Metadata those of topics and
+/// partitions, not that of the whole (`MetadataResponse.errorCounts`).
+fn counted(api: ApiKey, version: i16, errors: &ErrorCounts) -> ErrorCounts {
+    let mut errors = errors.clone();
+    if api == ApiKey::Metadata && version >= METADATA_WITH_ERROR {
+        for (_, count) in errors.iter_mut().filter(|(code, _)| *code == 0) {
+            *count = count.saturating_sub(1);
+        }
+        errors.retain(|(_, count)| *count > 0);
+    }
+    errors
 }
 
 fn reply(body: Body, tag: impl FnOnce(&Body) -> Tag) -> Reply<Tag> {

@@ -18,6 +18,7 @@ use pharos_coordinator::{
     Config, Context, Event, GroupMetrics, Now, Output, Record, Reply, Request, Response, Shard,
     Token, Topics, Write, partition_for,
 };
+use pharos_insight::{GroupSnapshot, Lag};
 use pharos_metrics::Registry;
 use pharos_protocol::ErrorCode;
 use pharos_protocol::batch::{
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::beans::{EventSensors, ShardMetrics, ShardStage, Staged};
 use crate::errors;
+use crate::topic_metrics::{OneTopic, TopicMeter, TopicMetrics};
 use crate::topics::OFFSETS_TOPIC;
 
 /// Bytes of decompressed records of one batch that a load accepts.
@@ -68,8 +70,21 @@ pub struct Groups {
     slots: RwLock<HashMap<i32, Arc<Slot>>>,
     shared: RwLock<Shared>,
     metrics: GroupMetrics,
+    topic_metrics: Arc<TopicMetrics>,
+    lag: Arc<Lag>,
     shards: ShardMetrics,
     next_token: AtomicU64,
+}
+
+/// Where the coordinator shows what it does.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// Its beans.
+    pub registry: &'a Registry,
+    /// What it appends counts as produced.
+    pub topic_metrics: Arc<TopicMetrics>,
+    /// Learns which groups have moved.
+    pub lag: Arc<Lag>,
 }
 
 /// What every shard is given.
@@ -87,6 +102,7 @@ struct Slot {
     codec: Codec,
     state: Mutex<State>,
     sensors: EventSensors,
+    appends: Arc<OneTopic>,
     /// The next deadline may have moved.
     moved: Notify,
 }
@@ -101,13 +117,14 @@ struct State {
 impl Groups {
     /// A coordinator without shards, with its beans.
     pub fn new(
-        registry: &Registry,
+        shown: Shown<'_>,
         clock: Clock,
         runtime: Handle,
         replicas: Arc<Replicas>,
         config: Config,
         options: GroupsOptions,
     ) -> Arc<Self> {
+        let Shown { registry, topic_metrics, lag } = shown;
         let metrics = GroupMetrics::new(registry);
         Arc::new(Self {
             clock,
@@ -123,6 +140,8 @@ impl Groups {
             }),
             shards: ShardMetrics::new(registry, &metrics),
             metrics,
+            topic_metrics,
+            lag,
             next_token: AtomicU64::new(0),
         })
     }
@@ -199,7 +218,9 @@ impl Groups {
         let state = Mutex::new(State { shard, stage, waiting: HashMap::new() });
         let codec = self.options.codec;
         let sensors = self.shards.sensors().clone();
-        let slot = Arc::new(Slot { partition, codec, state, sensors, moved: Notify::new() });
+        let appends = self.topic_metrics.topic(OFFSETS_TOPIC);
+        let slot =
+            Arc::new(Slot { partition, codec, state, sensors, appends, moved: Notify::new() });
         self.slots.write().insert(index, slot.clone());
         let groups = self.clone();
         self.runtime.spawn(async move {
@@ -286,7 +307,9 @@ impl Groups {
             Ok(slot) => slot,
             Err(error) => return Box::pin(ready(refused(&request, error).fit(version))),
         };
-        match self.begin(&slot, context, request.clone()) {
+        let begun = self.begin(&slot, context, request.clone());
+        self.lag.touch(group);
+        match begun {
             Ok(receiver) => {
                 let groups = self.clone();
                 Box::pin(async move { groups.answer(&slot, &request, receiver).await.fit(version) })
@@ -365,8 +388,14 @@ impl Groups {
         (answers, error)
     }
 
+    /// The group `id` with its committed offsets, if it is here.
+    pub fn snapshot(&self, id: &str) -> Option<GroupSnapshot> {
+        let slot = self.slot_of(id).ok()?;
+        let state = slot.state.lock();
+        state.stage.is_active().then(|| GroupSnapshot::of(&state.shard, id)).flatten()
+    }
+
     /// Looks at every loaded shard, for what is shown of groups.
-    #[expect(dead_code, reason = "lag reads it")]
     pub fn look(&self, mut at: impl FnMut(&Shard)) {
         for slot in self.all() {
             let state = slot.state.lock();
@@ -422,9 +451,13 @@ fn append(slot: &Slot, write: &Write, timestamp: i64) -> Result<i64, ErrorCode> 
         builder.push(&record).map_err(|_| ErrorCode::RecordListTooLarge)?;
     }
     let batch = builder.build().map_err(|_| ErrorCode::RecordListTooLarge)?;
-    let appended = slot.partition.append(&batch, Origin::Coordinator, true);
-    match appended {
-        Ok(appended) => Ok(appended.info.first_offset.0),
+    slot.appends.mark(TopicMeter::TotalProduceRequests, 1);
+    match slot.partition.append(&batch, Origin::Coordinator, true) {
+        Ok(appended) => {
+            slot.appends.mark(TopicMeter::BytesIn, appended.info.bytes);
+            slot.appends.mark(TopicMeter::MessagesIn, appended.info.record_count);
+            Ok(appended.info.first_offset.0)
+        }
         Err(error) => Err(errors::of_partition(&error).code),
     }
 }

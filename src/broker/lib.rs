@@ -17,6 +17,7 @@ mod fetch_session;
 mod group_topics;
 mod groups;
 mod handlers;
+mod insight;
 mod lifecycle;
 mod live_config;
 mod node;

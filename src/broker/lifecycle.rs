@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pharos_base::{BrokerId, TopicId};
 use pharos_config::{BrokerConfig, rows};
 use pharos_metadata::image::Endpoint;
 use pharos_metadata::{Controller, ControllerError, FormattedDirectories, supported_features};
-use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::broker_registration_request::{Feature, Listener};
 use pharos_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest,
 };
+use pharos_protocol::{ApiKey, ErrorCode};
 
+use crate::request_metrics::RequestMetrics;
+
+/// Versions in which the broker speaks to its controller.
+const REGISTRATION_VERSION: i16 = 4;
+const HEARTBEAT_VERSION: i16 = 2;
 /// Pause between tries while the quorum elects its leader.
 const RETRY: Duration = Duration::from_millis(5);
 /// Longest time that a controlled shutdown may take.
@@ -39,6 +44,7 @@ pub enum LifecycleError {
 /// The life of one broker.
 pub struct Lifecycle {
     controller: Controller,
+    requests: Arc<RequestMetrics>,
     broker: BrokerId,
     cluster_id: String,
     incarnation: TopicId,
@@ -57,11 +63,13 @@ impl Lifecycle {
         config: &BrokerConfig,
         formatted: &FormattedDirectories,
         controller: Controller,
+        requests: Arc<RequestMetrics>,
     ) -> Arc<Self> {
         let ms = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         let dirs = config.log_dirs();
         Arc::new(Self {
             controller,
+            requests,
             broker: BrokerId(config.node_id()),
             cluster_id: formatted.cluster_id.clone(),
             incarnation: TopicId::random(),
@@ -125,6 +133,7 @@ impl Lifecycle {
             log_dirs: self.directories.clone(),
             ..BrokerRegistrationRequest::default()
         };
+        let began = Instant::now();
         let tries = async {
             loop {
                 match self.controller.register_broker(request.clone()).await {
@@ -137,6 +146,13 @@ impl Lifecycle {
         let response = tokio::time::timeout(self.register_limit, tries)
             .await
             .map_err(|_| ControllerError::TimedOut)??;
+        self.requests.record_in_process(
+            ApiKey::BrokerRegistration,
+            REGISTRATION_VERSION,
+            &request,
+            began,
+            &vec![(response.error_code, 1)],
+        );
         let code =
             ErrorCode::from_code(response.error_code).unwrap_or(ErrorCode::UnknownServerError);
         if code != ErrorCode::None {
@@ -178,7 +194,16 @@ impl Lifecycle {
             offline_log_dirs: self.failed.lock().clone(),
             ..BrokerHeartbeatRequest::default()
         };
-        Ok(self.controller.broker_heartbeat(request).await?)
+        let began = Instant::now();
+        let response = self.controller.broker_heartbeat(request.clone()).await?;
+        self.requests.record_in_process(
+            ApiKey::BrokerHeartbeat,
+            HEARTBEAT_VERSION,
+            &request,
+            began,
+            &vec![(response.error_code, 1)],
+        );
+        Ok(response)
     }
 
     /// Tells the controller that this broker lives, until the task is dropped.

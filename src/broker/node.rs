@@ -24,16 +24,17 @@ use pharos_storage::{LogManager, OpenReport};
 use tokio::task::JoinHandle;
 
 use crate::auto_topics::AutoTopics;
-use crate::beans::{AtRest, BrokerState, IdleMeters, NodeFacts, NodeState};
+use crate::beans::{AtRest, BrokerState, Forwarding, IdleMeters, NodeFacts, NodeState};
 use crate::config_rules::RowRules;
 use crate::delayed_metrics::{DelayedMetrics, Purgatories};
 use crate::directories;
 use crate::dispatch::Dispatch;
 use crate::fetch_session::{FetchSessions, Limits as SessionLimits};
 use crate::group_topics;
-use crate::groups::Groups;
+use crate::groups::{Groups, Shown};
 use crate::handlers::fetch::FetchService;
 use crate::handlers::produce::ProduceService;
+use crate::insight::Insight;
 use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::live_config::LiveConfig;
 use crate::producer_ids::ProducerIds;
@@ -165,8 +166,14 @@ impl Node {
                 .await?;
         let replicas = Arc::new(Replicas::new(BrokerId(config.node_id()), logs.clone(), &registry));
         let topic_metrics = Arc::new(TopicMetrics::new(&registry));
+        let insight = Insight::new(&registry, &replicas);
+        let requests = Arc::new(RequestMetrics::new(&registry));
         let groups = Groups::new(
-            &registry,
+            Shown {
+                registry: &registry,
+                topic_metrics: topic_metrics.clone(),
+                lag: insight.lag().clone(),
+            },
             clock.clone(),
             spawners.control.clone(),
             replicas.clone(),
@@ -176,11 +183,19 @@ impl Node {
         let readiness = Readiness::default();
         let unfenced = readiness.condition("unfenced", "the broker is not registered yet");
         let loaded = readiness.condition("groups", "groups are not loaded yet");
-        let lifecycle = Lifecycle::new(&config, &formatted, controller.clone());
+        let lifecycle = Lifecycle::new(&config, &formatted, controller.clone(), requests.clone());
         let (sessions, purgatories) = (sessions(&config), Purgatories::default());
         let delayed = Arc::new(DelayedMetrics::new(&registry, &purgatories, &sessions));
         follow_settings(&controller, &live, &server, &logs, &groups);
-        follow_metadata(&controller, &live, &replicas, &groups, &topic_metrics, &delayed);
+        let followers = Followers {
+            live: live.clone(),
+            replicas: replicas.clone(),
+            groups: groups.clone(),
+            topic_metrics: topic_metrics.clone(),
+            delayed: delayed.clone(),
+            insight: insight.clone(),
+        };
+        followers.follow(&controller);
         lifecycle.register(endpoints(&listeners)).await?;
         lifecycle.unfence().await?;
         unfenced.met();
@@ -206,17 +221,18 @@ impl Node {
                 max_bytes: usize::try_from(config.get(&rows::FETCH_MAX_BYTES)).unwrap_or(0),
             },
             groups: groups.clone(),
-            auto_topics: AutoTopics::new(controller.clone(), live.clone()),
+            auto_topics: AutoTopics::new(controller.clone(), live.clone(), requests.clone()),
             producer_ids: ProducerIds::new(
                 controller.clone(),
+                requests.clone(),
                 BrokerId(config.node_id()),
                 lifecycle.epoch().clone(),
             ),
             config: live,
             controller: controller.clone(),
         });
-        let requests = Arc::new(RequestMetrics::new(&registry));
-        let dispatch = Arc::new(Dispatch::new(services, requests));
+        let forwarding = Forwarding::new(&registry);
+        let dispatch = Arc::new(Dispatch::new(services, requests, forwarding));
         for listener in bound {
             server.serve(listener, dispatch.clone(), &spawners.data);
         }
@@ -251,6 +267,7 @@ impl Node {
         tasks.extend([
             spawners.control.spawn(logs.clone().run()),
             spawners.control.spawn(lifecycle.clone().keep_alive()),
+            spawners.control.spawn(insight.keep_current(groups.clone())),
             spawners.control.spawn(tick(registry.clone(), idle, groups, replicas, loaded)),
         ]);
         Ok(Self {
@@ -389,6 +406,7 @@ async fn bind(
                 host: listener.address.host.clone(),
                 port: listener.address.port,
                 processors: u32::try_from(config.get(&rows::NUM_NETWORK_THREADS)).unwrap_or(3),
+                own_processors: listener.controller,
             })
             .await?;
         let advertised =
@@ -498,29 +516,37 @@ fn follow_settings(
     controller.publisher().subscribe(Box::new(step));
 }
 
-/// Lets every step of the metadata reach the rooms that live by it.
-fn follow_metadata(
-    controller: &Controller,
-    live: &Arc<LiveConfig>,
-    replicas: &Arc<Replicas>,
-    groups: &Arc<Groups>,
-    topic_metrics: &Arc<TopicMetrics>,
-    delayed: &Arc<DelayedMetrics>,
-) {
-    let (live, replicas, groups) = (live.clone(), replicas.clone(), groups.clone());
-    let (topic_metrics, delayed) = (topic_metrics.clone(), delayed.clone());
-    let step = move |_: &Arc<MetadataImage>, image: &Arc<MetadataImage>, delta: &MetadataDelta| {
-        let settings = |image: &MetadataImage, topic: &str| live.topic_settings(image, topic);
-        for (partition, error) in replicas.follow(image, delta, &settings) {
+/// The rooms that live by the metadata.
+struct Followers {
+    live: Arc<LiveConfig>,
+    replicas: Arc<Replicas>,
+    groups: Arc<Groups>,
+    topic_metrics: Arc<TopicMetrics>,
+    delayed: Arc<DelayedMetrics>,
+    insight: Arc<Insight>,
+}
+
+impl Followers {
+    /// Lets every step of the metadata reach them.
+    fn follow(self, controller: &Controller) {
+        let step = move |_: &Arc<MetadataImage>, image: &Arc<MetadataImage>, delta: &_| {
+            self.step(image, delta);
+        };
+        controller.publisher().subscribe(Box::new(step));
+    }
+
+    fn step(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        let settings = |image: &MetadataImage, topic: &str| self.live.topic_settings(image, topic);
+        for (partition, error) in self.replicas.follow(image, delta, &settings) {
             tracing::error!(%partition, %error, "partition is offline");
         }
         for name in delta.topics_deleted.values() {
-            topic_metrics.remove(name);
-            delayed.remove_topic(name);
+            self.topic_metrics.remove(name);
+            self.delayed.remove_topic(name);
         }
-        group_topics::follow(&groups, image, delta);
-    };
-    controller.publisher().subscribe(Box::new(step));
+        group_topics::follow(&self.groups, image, delta);
+        self.insight.follow(image, delta);
+    }
 }
 
 /// Ticks meters, counts what is too dear to count at once, and says when groups are loaded.

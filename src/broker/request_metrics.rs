@@ -2,17 +2,18 @@
 //!
 //! The histograms of all of Kafka's request names exist from the start, at 0; `RequestsPerSec`
 //! comes with the first request of an API and version, `ErrorsPerSec` with the first answer that
-//! holds that error. A consumer's fetch counts as `Fetch` and as `FetchConsumer`.
+//! holds that error. A consumer's fetch counts as `Fetch` and as `FetchConsumer`, its errors as
+//! `Fetch` alone. What a node's broker asks of its own controller counts as the request that it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use pharos_metrics::catalog::network as rows;
 use pharos_metrics::{Histogram, Meter, Registered, Registry};
 use pharos_net::Timestamps;
-use pharos_protocol::ErrorCode;
+use pharos_protocol::{ApiKey, ErrorCode, Message, encode_to_bytes};
 
 use crate::context::ErrorCounts;
 
@@ -133,8 +134,9 @@ struct NameMetrics {
     request_bytes: Registered<Histogram>,
     requests: RwLock<HashMap<i16, Arc<Registered<Meter>>>>,
     errors: RwLock<HashMap<i16, Arc<Registered<Meter>>>>,
-    // Message formats are not converted: these exist for whoever watches them and stay 0.
-    _conversions: [Option<Registered<Histogram>>; 2],
+    /// Of Produce and Fetch. No format is converted and compressed batches are walked in a stream,
+    /// so that every request adds a 0.
+    conversions: [Option<Registered<Histogram>>; 2],
 }
 
 /// What is known of a request once its answer has left.
@@ -146,7 +148,7 @@ pub struct Finished<'a> {
     pub also_named: Option<&'static str>,
     /// Version of the request.
     pub version: i16,
-    /// Size of the request in bytes.
+    /// Size of the request's body in bytes, without its header.
     pub request_bytes: usize,
     /// How long the client was muted.
     pub throttle: Duration,
@@ -166,9 +168,31 @@ impl RequestMetrics {
     /// Counts a request under its name or names.
     pub fn record(&self, finished: &Finished<'_>) {
         self.record_as(finished.name, finished);
+        self.record_errors(finished.name, finished.errors);
         if let Some(name) = finished.also_named {
             self.record_as(name, finished);
         }
+    }
+
+    /// Counts a request that never was on the wire: from this node's broker to its controller.
+    pub fn record_in_process<M: Message>(
+        &self,
+        api: ApiKey,
+        version: i16,
+        request: &M,
+        began: Instant,
+        errors: &ErrorCounts,
+    ) {
+        let name = api.name();
+        let Some(metrics) = self.by_name.get(name) else { return };
+        let took = millis(began.elapsed());
+        let size = encode_to_bytes(request, version).map_or(0, |body| body.len());
+        metrics.no_waits();
+        metrics.local.update(took);
+        metrics.total.update(took);
+        metrics.request_bytes.update(i64::try_from(size).unwrap_or(i64::MAX));
+        self.record_version(metrics, name, version);
+        self.record_errors(name, errors);
     }
 
     fn record_as(&self, name: &'static str, finished: &Finished<'_>) {
@@ -182,13 +206,23 @@ impl RequestMetrics {
         metrics.response_send.update(millis(times.write_end - times.write_begin));
         metrics.total.update(millis(times.write_end - times.received));
         metrics.request_bytes.update(i64::try_from(finished.request_bytes).unwrap_or(i64::MAX));
-        let version = finished.version;
+        for conversions in metrics.conversions.iter().flatten() {
+            conversions.update(0);
+        }
+        self.record_version(metrics, name, finished.version);
+    }
+
+    fn record_version(&self, metrics: &NameMetrics, name: &'static str, version: i16) {
         lazily(&metrics.requests, version, || {
             let tags = [("request", name), ("version", &version.to_string())];
             self.registry.meter(&rows::REQUEST_METRICS_REQUESTS_PER_SEC, &tags)
         })
         .mark(1);
-        for (error, count) in finished.errors {
+    }
+
+    fn record_errors(&self, name: &'static str, errors: &ErrorCounts) {
+        let Some(metrics) = self.by_name.get(name) else { return };
+        for (error, count) in errors {
             lazily(&metrics.errors, *error, || {
                 let error = ErrorCode::from_code(*error).unwrap_or(ErrorCode::UnknownServerError);
                 let tags = [("request", name), ("error", error.name())];
@@ -224,7 +258,17 @@ impl NameMetrics {
             request_bytes: histogram(&rows::REQUEST_METRICS_REQUEST_BYTES),
             requests: RwLock::default(),
             errors: RwLock::default(),
-            _conversions: conversions.map(|row| row.map(|row| registry.histogram(row, &[]))),
+            conversions: conversions.map(|row| row.map(|row| registry.histogram(row, &[]))),
+        }
+    }
+}
+
+impl NameMetrics {
+    /// A request that waited for nothing.
+    fn no_waits(&self) {
+        let phases = [&self.request_queue, &self.remote, &self.throttle, &self.response_queue];
+        for phase in phases.into_iter().chain([&self.response_send]) {
+            phase.update(0);
         }
     }
 }

@@ -44,7 +44,7 @@ struct Counts {
     operations_timed_out: AtomicI64,
     timed_out_heartbeats: AtomicI64,
     errors: AtomicI64,
-    busy_ns: AtomicI64,
+    busy_ns: Arc<AtomicI64>,
     contacts: Mutex<BTreeMap<BrokerId, i64>>,
 }
 
@@ -86,6 +86,7 @@ impl ControllerMetrics {
         self.bind_image(quorum, &mut handles);
         self.bind_raft(quorum);
         self.bind_log(quorum, &mut handles);
+        self.bind_snapshots(quorum, &mut handles);
         *self.beans.lock() = handles;
     }
 
@@ -113,7 +114,7 @@ impl ControllerMetrics {
             it.errors.load(Ordering::Relaxed)
         });
         counter(&beans::KAFKA_CONTROLLER_IGNORED_STATIC_VOTERS, |_| 0);
-        let idle = IdleRatio::new(self.clock.clone(), self.counts.clone());
+        let idle = self.idle();
         let row = &beans::CONTROLLER_EVENT_MANAGER_AVG_IDLE_RATIO;
         handles.push(self.registry.gauge_fn(row, &[], move || Value::Double(idle.read())));
     }
@@ -182,8 +183,22 @@ impl ControllerMetrics {
         self.raft.callback("current-state", move || Value::text(state.role_name()));
         let directory = quorum.directory_id().to_string();
         self.raft.callback("current-vote-directory-id", move || Value::text(&directory));
-        let idle = IdleRatio::new(self.clock.clone(), self.counts.clone());
+        let idle = self.idle();
         self.raft.callback("poll-idle-ratio-avg", move || Value::Double(idle.read()));
+    }
+
+    fn idle(&self) -> IdleRatio {
+        IdleRatio::new(self.clock.clone(), self.counts.busy_ns.clone())
+    }
+
+    fn bind_snapshots(&self, quorum: &Arc<Quorum>, handles: &mut Vec<Registered<()>>) {
+        let latest = quorum.latest_snapshot().clone();
+        let row = &node::SNAPSHOT_EMITTER_LATEST_SNAPSHOT_GENERATED_BYTES;
+        handles.push(self.registry.gauge_fn(row, &[], move || long(latest.bytes())));
+        let (latest, clock) = (quorum.latest_snapshot().clone(), self.clock.clone());
+        let row = &node::SNAPSHOT_EMITTER_LATEST_SNAPSHOT_GENERATED_AGE_MS;
+        let age = move || long(latest.age_ms(clock.now_ms()));
+        handles.push(self.registry.gauge_fn(row, &[], age));
     }
 
     /// The metadata log shows itself like any other partition's.
@@ -303,22 +318,22 @@ fn lag_ms(clock: &Clock, image: &MetadataImage) -> i64 {
     }
 }
 
-/// Share of the time since it was last read in which the proposer had nothing to do.
+/// Share of the time since it was last read in which a task had nothing to do.
 struct IdleRatio {
     clock: Clock,
-    counts: Arc<Counts>,
+    busy_ns: Arc<AtomicI64>,
     last: Mutex<(Duration, i64)>,
 }
 
 impl IdleRatio {
-    fn new(clock: Clock, counts: Arc<Counts>) -> Self {
-        Self { last: Mutex::new((clock.monotonic(), 0)), clock, counts }
+    fn new(clock: Clock, busy_ns: Arc<AtomicI64>) -> Self {
+        Self { last: Mutex::new((clock.monotonic(), 0)), clock, busy_ns }
     }
 
     fn read(&self) -> f64 {
         let mut last = self.last.lock();
         let (then, busy_then) = *last;
-        let (now, busy) = (self.clock.monotonic(), self.counts.busy_ns.load(Ordering::Relaxed));
+        let (now, busy) = (self.clock.monotonic(), self.busy_ns.load(Ordering::Relaxed));
         *last = (now, busy);
         let passed = now.saturating_sub(then).as_secs_f64();
         if passed <= 0.0 {

@@ -89,6 +89,9 @@ pub struct ListenerConfig {
     pub port: u16,
     /// num.network.threads: logical processors that connections are counted under.
     pub processors: u32,
+    /// Whether its processors count from 0, apart from those of other listeners, as a
+    /// controller's do. Beans without a listener tag then stay those of the others.
+    pub own_processors: bool,
 }
 
 impl ListenerConfig {
@@ -100,6 +103,7 @@ impl ListenerConfig {
             host: host.to_owned(),
             port,
             processors: 3,
+            own_processors: false,
         }
     }
 }

@@ -27,6 +27,15 @@ const UNKNOWN: &str = "unknown";
 /// How often the runtime's workers are asked how busy they were.
 const IDLE_SAMPLE: Duration = Duration::from_secs(1);
 
+/// The numbers of a listener's processors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Processors {
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+    /// They count apart from those of other listeners, and have no beans without a listener tag.
+    pub(crate) own: bool,
+}
+
 /// The beans of one processor.
 pub(crate) struct ProcessorMetrics {
     pub(crate) id: u32,
@@ -47,18 +56,26 @@ pub(crate) struct ProcessorMetrics {
 }
 
 impl ProcessorMetrics {
-    fn new(registry: &Registry, listener: &str, id: u32) -> Self {
+    fn new(registry: &Registry, listener: &str, id: u32, own: bool) -> Self {
         let number = id.to_string();
         let row = &sockets::SOCKET_SERVER_METRICS_BY_LISTENER_NETWORK_PROCESSOR;
         let tags = [("listener", listener), ("networkProcessor", number.as_str())];
         let bean = registry.attributes(row, &tags);
         let row = &network::REQUEST_CHANNEL_RESPONSE_QUEUE_SIZE_BY_PROCESSOR;
-        let response_queue = registry.gauge(row, &[("processor", number.as_str())]);
+        let response_queue = if own {
+            Registered::detached(Gauge::noop())
+        } else {
+            registry.gauge(row, &[("processor", number.as_str())])
+        };
         let waited = bean.sensor("select");
         let idle = waited.clone();
         let tags = [("networkProcessor", number.as_str())];
-        let idle_bean = registry
-            .gauge_fn(&network::PROCESSOR_IDLE_PERCENT, &tags, move || Value::Double(share(&idle)));
+        let idle_bean = if own {
+            Registered::detached(())
+        } else {
+            let idle = move || Value::Double(share(&idle));
+            registry.gauge_fn(&network::PROCESSOR_IDLE_PERCENT, &tags, idle)
+        };
         Self {
             id,
             received: bean.sensor("bytes-received"),
@@ -102,12 +119,12 @@ pub(crate) struct ListenerMetrics {
 }
 
 impl ListenerMetrics {
-    fn new(registry: &Registry, name: Arc<str>, first_processor: u32, processors: u32) -> Self {
+    fn new(registry: &Registry, name: Arc<str>, processors: Processors) -> Self {
         let tags = [("listener", &*name)];
         let bean = registry.attributes(&sockets::SOCKET_SERVER_METRICS_BY_LISTENER, &tags);
         Self {
-            processors: (first_processor..first_processor.saturating_add(processors.max(1)))
-                .map(|id| Arc::new(ProcessorMetrics::new(registry, &name, id)))
+            processors: (processors.first..processors.first.saturating_add(processors.count))
+                .map(|id| Arc::new(ProcessorMetrics::new(registry, &name, id, processors.own)))
                 .collect(),
             accepted: bean.sensor("accept"),
             accept_throttle: bean.sensor("accept-throttle"),
@@ -193,10 +210,9 @@ impl ServerMetrics {
     pub(crate) fn add_listener(
         &self,
         name: Arc<str>,
-        first_processor: u32,
-        processors: u32,
+        processors: Processors,
     ) -> Arc<ListenerMetrics> {
-        let listener = ListenerMetrics::new(&self.registry, name, first_processor, processors);
+        let listener = ListenerMetrics::new(&self.registry, name, processors);
         let listener = Arc::new(listener);
         self.listeners.lock().push(listener.clone());
         listener

@@ -18,7 +18,7 @@ use crate::budget::Budget;
 use crate::connection::{Connection, ConnectionId, Order};
 use crate::handler::Handler;
 use crate::limits::{Limits, ListenerConfig};
-use crate::metrics::{ServerMetrics, sample_idle};
+use crate::metrics::{Processors, ServerMetrics, sample_idle};
 use crate::quotas::{ConnectionQuotas, QuotaLimits};
 
 /// Listens and serves. Cloning shares the server.
@@ -73,8 +73,13 @@ impl SocketServer {
     /// The host has no address, or an address cannot be bound.
     pub async fn bind(&self, config: ListenerConfig) -> Result<BoundListener, BindError> {
         let count = config.processors.max(1);
-        let first = self.shared.next_processor.fetch_add(count, Ordering::Relaxed);
-        let metrics = self.shared.metrics.add_listener(config.name.clone(), first, count);
+        let processors = if config.own_processors {
+            Processors { first: 0, count, own: true }
+        } else {
+            let first = self.shared.next_processor.fetch_add(count, Ordering::Relaxed);
+            Processors { first, count, own: false }
+        };
+        let metrics = self.shared.metrics.add_listener(config.name.clone(), processors);
         bind(config, &self.shared.limits, metrics).await
     }
 

@@ -3,11 +3,13 @@
 //! stands beside that subsystem.
 
 mod at_rest;
+mod forwarding;
 mod idle;
 mod node_state;
 mod shards;
 
 pub use at_rest::AtRest;
+pub use forwarding::Forwarding;
 pub use idle::IdleMeters;
 pub use node_state::{BrokerState, NodeFacts, NodeState};
 pub use shards::{EventSensors, ShardMetrics, ShardStage, Staged};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pharos_metrics::catalog::node;
-use pharos_metrics::{Attributes, Histogram, Registered, Registry};
+use pharos_metrics::{Attributes, Histogram, Registered, Registry, Value};
 
-use super::{lag_ms, long};
+use super::{IdleRatio, lag_ms, long};
 use crate::decide::supported_features;
 use crate::image::{MetadataDelta, MetadataImage};
 use crate::publish::ImagePublisher;
@@ -24,6 +24,7 @@ pub(crate) struct LoaderMetrics {
     batch_time: Registered<Histogram>,
     batch_sizes: Registered<Histogram>,
     snapshots: Arc<AtomicI64>,
+    busy_ns: Arc<AtomicI64>,
 }
 
 impl LoaderMetrics {
@@ -36,7 +37,12 @@ impl LoaderMetrics {
         let snapshots = Arc::new(AtomicI64::new(0));
         let loaded = snapshots.clone();
         let version = publisher.clone();
+        let busy_ns = Arc::new(AtomicI64::new(0));
+        let idle = IdleRatio::new(registry.clock().clone(), busy_ns.clone());
         let handles = vec![
+            registry.gauge_fn(&node::METADATA_LOADER_AVG_IDLE_RATIO, &[], move || {
+                Value::Double(idle.read())
+            }),
             registry.gauge_fn(&node::METADATA_LOADER_CURRENT_METADATA_VERSION, &[], move || {
                 long(i64::from(version.load().metadata_version()))
             }),
@@ -57,12 +63,15 @@ impl LoaderMetrics {
             batch_sizes: registry
                 .histogram(&node::BROKER_METADATA_LISTENER_METADATA_BATCH_SIZES, &[]),
             snapshots,
+            busy_ns,
             registry: registry.clone(),
         }
     }
 
     /// A step was published.
     pub fn published(&self, delta: &MetadataDelta, took: Duration) {
+        let busy = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
+        self.busy_ns.fetch_add(busy, Ordering::Relaxed);
         self.batch_time.update(i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
         self.batch_sizes.update(i64::try_from(delta.record_count).unwrap_or(i64::MAX));
     }

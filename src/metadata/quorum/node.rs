@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::log_file::LogFile;
 use super::log_store::LogFigures;
 use super::machine::Sink;
-use super::snapshot_file::Snapshot;
+use super::snapshot_file::{LatestSnapshot, Snapshot};
 use super::{
     Alone, Applied, LogStore, METADATA_DIRECTORY, Machine, MachineView, Proposal, QuorumError,
     Raft, Snapshots, StateFile, TypeConfig,
@@ -44,6 +44,7 @@ pub(crate) struct Quorum {
     raft: Raft,
     log: LogStore,
     view: Arc<ArcSwap<MachineView>>,
+    latest: Arc<LatestSnapshot>,
     node_id: BrokerId,
     directory_id: TopicId,
 }
@@ -87,13 +88,14 @@ impl Quorum {
         let opened = tokio::task::spawn_blocking(move || open_files(fs, &dir, clock)).await;
         let (log, snapshots, newest) =
             opened.map_err(|error| QuorumError::Stopped(error.to_string()))??;
+        let latest = snapshots.latest();
         let machine = Machine::new(newest.as_ref(), snapshots, log.clone(), sink);
         let view = machine.view();
         let id = voter_id(options.node_id);
         let raft = Raft::new(id, Arc::new(config(&options)?), network, log.clone(), machine).await;
         let raft = raft.map_err(|error| QuorumError::Stopped(error.to_string()))?;
         let (node_id, directory_id) = (options.node_id, options.directory_id);
-        Ok(Self { raft, log, view, node_id, directory_id })
+        Ok(Self { raft, log, view, latest, node_id, directory_id })
     }
 
     /// Where the machine stands.
@@ -131,6 +133,11 @@ impl Quorum {
     /// The epoch of the last entry of the log.
     pub fn log_end_epoch(&self) -> i64 {
         i64::try_from(self.log.last_term()).unwrap_or(i64::MAX)
+    }
+
+    /// The newest snapshot.
+    pub fn latest_snapshot(&self) -> &Arc<LatestSnapshot> {
+        &self.latest
     }
 
     /// Figures of the log.
@@ -251,7 +258,7 @@ fn open_files(fs: Arc<dyn Fs>, dir: &Path, clock: Clock) -> Result<Files, Quorum
     fs.create_dir_all(dir).map_err(QuorumError::io(dir))?;
     let mut state = StateFile::open(fs.clone(), dir)?;
     state.create()?;
-    let snapshots = Snapshots::new(fs.clone(), dir);
+    let snapshots = Snapshots::new(fs.clone(), dir, clock.clone());
     let newest = snapshots.newest()?;
     let beginning = state.state().beginning;
     let snapshot_end = newest.as_ref().map_or(0, |snapshot| snapshot.meta.next_offset);

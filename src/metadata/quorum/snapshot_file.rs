@@ -4,9 +4,10 @@
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use pharos_base::{LeaderEpoch, Offset};
+use pharos_base::{Clock, LeaderEpoch, Offset};
 use pharos_protocol::batch::{ControlRecord, RecordBatch};
 use pharos_protocol::encode_to_bytes;
 use pharos_protocol::messages::{SnapshotFooterRecord, SnapshotHeaderRecord};
@@ -57,11 +58,44 @@ struct Header {
 pub(crate) struct Snapshots {
     fs: Arc<dyn Fs>,
     dir: PathBuf,
+    clock: Clock,
+    latest: Arc<LatestSnapshot>,
+}
+
+/// What beans tell of the newest snapshot.
+#[derive(Debug)]
+pub(crate) struct LatestSnapshot {
+    bytes: AtomicU64,
+    since_ms: AtomicI64,
+}
+
+impl LatestSnapshot {
+    /// Its size in bytes; 0 without one.
+    pub fn bytes(&self) -> i64 {
+        i64::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+    }
+
+    /// How long ago it was made; without one, how long ago the node started.
+    pub fn age_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.since_ms.load(Ordering::Relaxed)).max(0)
+    }
+
+    fn set(&self, snapshot: &Snapshot, now_ms: i64) {
+        self.bytes.store(snapshot.bytes.len() as u64, Ordering::Relaxed);
+        self.since_ms.store(now_ms, Ordering::Relaxed);
+    }
 }
 
 impl Snapshots {
-    pub fn new(fs: Arc<dyn Fs>, dir: &Path) -> Self {
-        Self { fs, dir: dir.to_owned() }
+    pub fn new(fs: Arc<dyn Fs>, dir: &Path, clock: Clock) -> Self {
+        let since_ms = AtomicI64::new(clock.now_ms());
+        let latest = Arc::new(LatestSnapshot { bytes: AtomicU64::new(0), since_ms });
+        Self { fs, dir: dir.to_owned(), clock, latest }
+    }
+
+    /// The newest snapshot as beans tell it.
+    pub fn latest(&self) -> Arc<LatestSnapshot> {
+        self.latest.clone()
     }
 
     /// Names of the snapshots, the newest last.
@@ -87,7 +121,10 @@ impl Snapshots {
         let bytes = read_file(&*self.fs, &path, MAX_SNAPSHOT_BYTES)
             .map_err(QuorumError::io(path.clone()))?;
         match read(bytes.into()) {
-            Ok(snapshot) => Ok(Some(snapshot)),
+            Ok(snapshot) => {
+                self.latest.bytes.store(snapshot.bytes.len() as u64, Ordering::Relaxed);
+                Ok(Some(snapshot))
+            }
             Err(reason) => Err(QuorumError::DamagedFile { path, reason }),
         }
     }
@@ -98,6 +135,7 @@ impl Snapshots {
         let name = format!("{:020}-{epoch:010}{SUFFIX}", snapshot.meta.next_offset);
         let path = self.dir.join(&name);
         self.write(&path, &snapshot.bytes).map_err(QuorumError::io(&path))?;
+        self.latest.set(snapshot, self.clock.now_ms());
         for older in self.names().map_err(QuorumError::io(&self.dir))? {
             if older < name {
                 let path = self.dir.join(older);

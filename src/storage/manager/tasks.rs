@@ -59,7 +59,9 @@ impl Schedule {
             (Task::Remove, 1000),
         ];
         let slots = tasks.map(|(task, every_ms)| {
-            let early = matches!(task, Task::HighWatermarks | Task::Remove | Task::Flush);
+            // Kafka's cleaner does not wait for `log.initial.task.delay.ms` either.
+            let early =
+                matches!(task, Task::HighWatermarks | Task::Remove | Task::Flush | Task::Clean);
             let due_ms = if early { options.clock.now_ms() } else { first };
             Slot { task, every_ms: every_ms.max(1), due_ms }
         });
