@@ -18,9 +18,9 @@ const IDLE_PURGATORIES: [&str; 4] = ["AlterAcls", "RemoteFetch", "RemoteListOffs
 #[derive(Debug)]
 pub struct DelayedMetrics {
     registry: Registry,
-    // Kafka's come with the first operation of their kind that runs out of time.
+    // Kafka's come with the first fetch that waits.
     fetch_expired: OnceLock<FetchExpired>,
-    produce_expired: OnceLock<Registered<Meter>>,
+    produce_expired: Registered<Meter>,
     produce_expired_by_partition: Mutex<HashMap<TopicPartition, Registered<Meter>>>,
     _beans: Vec<Registered<()>>,
 }
@@ -86,7 +86,7 @@ impl DelayedMetrics {
         sessions.count_evictions_in(evictions);
         Self {
             fetch_expired: OnceLock::new(),
-            produce_expired: OnceLock::new(),
+            produce_expired: registry.meter(&rows::DELAYED_PRODUCE_METRICS_EXPIRES_PER_SEC, &[]),
             produce_expired_by_partition: Mutex::default(),
             registry: registry.clone(),
             _beans: beans,
@@ -105,8 +105,7 @@ impl DelayedMetrics {
 
     /// A produce ran out of time at this partition.
     pub fn produce_expired(&self, partition: &TopicPartition) {
-        let row = &rows::DELAYED_PRODUCE_METRICS_EXPIRES_PER_SEC;
-        self.produce_expired.get_or_init(|| self.registry.meter(row, &[])).mark(1);
+        self.produce_expired.mark(1);
         let row = &rows::DELAYED_PRODUCE_METRICS_EXPIRES_PER_SEC_BY_TOPIC_PARTITION;
         let index = partition.partition.to_string();
         self.produce_expired_by_partition

@@ -43,7 +43,7 @@ impl ProducerIds {
                 broker_epoch: self.epoch.load(Ordering::Acquire),
             };
             let began = Instant::now();
-            let answer = self.controller.allocate_producer_ids(request.clone()).await;
+            let answer = self.controller.allocate_producer_ids(request).await;
             if let Ok(fresh) = &answer {
                 let errors = vec![(fresh.error_code, 1)];
                 let api = ApiKey::AllocateProducerIds;

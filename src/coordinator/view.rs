@@ -144,7 +144,7 @@ impl Tally {
         self.0.classic_rebalances.load(Ordering::Relaxed)
     }
 
-    /// Epochs that consumer groups began (`consumer-group-rebalance-count`).
+    /// Epochs that heartbeats began (`consumer-group-rebalance-count`).
     pub fn consumer_rebalances(&self) -> u64 {
         self.0.consumer_rebalances.load(Ordering::Relaxed)
     }

@@ -1,4 +1,5 @@
 """Starts the real binary on free ports with a directory of its own, and stops it after the test."""
+import fcntl
 import json
 import os
 import pathlib
@@ -82,6 +83,20 @@ class Node:
             if sample.name == name and labels.items() <= sample.labels.items()
         ]
         return sum(values) if values else None
+
+
+def java_class_path():
+    """Apache Kafka's jars for `java -cp`, fetched once by Maven; None without Java or Maven."""
+    if shutil.which("javac") is None or shutil.which("mvn") is None:
+        return None
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "pharos"
+    home = pathlib.Path(os.environ.get("PHAROS_KAFKA_HOME", cache / "kafka-4.3.1"))
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / ".lock", "w") as lock:
+        # Workers of one run must not fetch side by side.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([pathlib.Path(__file__).parent / "kafka" / "kafka", "fetch"], check=True, timeout=900)
+    return f"{home}/libs/*"
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ pub(crate) fn fence(
     let names = subscription::topics_of_all(group.members.values().filter(stays), &regexes);
     let hash = subscription::metadata_hash(&names, step.topics);
     written.push(records::epoch(&group.id, next_epoch(group), hash));
-    step.tally.consumer_rebalance_started();
+    // Kafka's consumer-group-rebalance-count leaves out epochs that members begin by leaving.
     step.rebalances(reason);
     written
 }
