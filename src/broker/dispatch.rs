@@ -298,6 +298,18 @@ impl Dispatch {
                 let response = h::topics::elect_leaders(&services.controller, request).await;
                 Answer::ready(context, &response)?
             }
+            ApiKey::DescribeQuorum => {
+                let request = m::DescribeQuorumRequest::decode(body, version)?;
+                Answer::ready(
+                    context,
+                    &h::describe_quorum::handle(&services.controller, version, &request),
+                )?
+            }
+            ApiKey::UnregisterBroker => {
+                let request = m::UnregisterBrokerRequest::decode(body, version)?;
+                let response = h::topics::unregister_broker(&services.controller, request).await;
+                Answer::ready(context, &response)?
+            }
             ApiKey::DescribeLogDirs => {
                 let request = m::DescribeLogDirsRequestRef::decode(body, version)?;
                 Answer::ready(context, &h::describe_log_dirs::handle(replicas, &request))?

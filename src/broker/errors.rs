@@ -1,6 +1,7 @@
 //! From what went wrong to what the wire says: exhaustive matches, so that a new failure cannot
 //! slip through as "unknown server error".
 
+use pharos_base::TopicPartition;
 use pharos_protocol::ErrorCode;
 use pharos_protocol::batch::BatchError;
 use pharos_replication::{Missing, PartitionError};
@@ -13,18 +14,20 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// What a person should read.
     pub message: Option<String>,
+    /// The record that is at fault, by its position in the batch, and what is wrong with it.
+    pub record: Option<(i32, String)>,
 }
 
 impl Refusal {
     /// A code with a text.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: Some(message.into()) }
+        Self { code, message: Some(message.into()), record: None }
     }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Self { code, message: None }
+        Self { code, message: None, record: None }
     }
 }
 
@@ -48,7 +51,41 @@ pub fn of_partition(error: &PartitionError) -> Refusal {
         PartitionError::Read(error) => of_read(error),
         PartitionError::Storage(_) => ErrorCode::KafkaStorageError,
     };
-    Refusal::new(code, error.to_string())
+    // As Kafka, only what is wrong with the records themselves is worded: clients show their own
+    // words for the other codes (`ReplicaManager.appendRecordsToLeader`).
+    match code {
+        ErrorCode::InvalidRecord | ErrorCode::InvalidTimestamp => {
+            Refusal::new(code, error.to_string())
+        }
+        code => code.into(),
+    }
+}
+
+/// An append that `partition` refused: where a record is at fault it is named, in Kafka's words
+/// (`LogValidator.processRecordErrors`).
+pub fn of_refused_append(error: &PartitionError, partition: &TopicPartition) -> Refusal {
+    let refusal = of_partition(error);
+    let PartitionError::Append(AppendError::Batch(batch)) = error else { return refusal };
+    let (index, words) = match batch {
+        BatchError::MissingKey { index } => {
+            let why = "Compacted topic cannot accept message without key in topic partition";
+            (*index, format!("{why} {partition}"))
+        }
+        BatchError::Timestamp { index, timestamp, min, max } => {
+            let bounds = format!("The timestamp should be within [{min}, {max}]");
+            let why = "of message with offset";
+            (*index, format!("Timestamp {timestamp} {why} {index} is out of range. {bounds}"))
+        }
+        BatchError::MalformedRecord { index, .. } | BatchError::OffsetDelta { index, .. } => {
+            (*index, error.to_string())
+        }
+        _ => return refusal,
+    };
+    let mut message = "One or more records have been rejected".to_owned();
+    if refusal.code == ErrorCode::InvalidTimestamp {
+        message.push_str(" due to invalid timestamp");
+    }
+    Refusal { message: Some(message), record: Some((index, words)), ..refusal }
 }
 
 fn of_append(error: &AppendError) -> ErrorCode {

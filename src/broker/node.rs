@@ -375,6 +375,7 @@ async fn format(
         cluster_id: config.cluster_id().map(str::to_owned),
         log_dirs: config.log_dirs(),
         metadata_log_dir: config.metadata_log_dir(),
+        min_insync_replicas: config.get(&rows::MIN_INSYNC_REPLICAS),
     };
     let fs = fs.clone();
     Ok(tokio::task::spawn_blocking(move || open_directories(&*fs, &options)).await??)

@@ -192,6 +192,54 @@ impl fmt::Display for Expected<'_> {
     }
 }
 
+/// Says in Kafka's words why an altered value is refused: clients and tests know these texts
+/// (`ConfigDef.parseType`, `ConfigDef.Range`, `ConfigDef.ValidString`).
+pub struct Fault<'a> {
+    /// The row.
+    pub row: &'a Row,
+    /// What the text reads as; `None` when it is of another type.
+    pub value: Option<&'a Value>,
+}
+
+impl fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { row, value } = self;
+        let kind = match row.kind {
+            Kind::Boolean => return f.write_str("Expected value to be either true or false"),
+            Kind::Int => "INT",
+            Kind::Short => "SHORT",
+            Kind::Long => "LONG",
+            Kind::Double => "DOUBLE",
+            _ => "",
+        };
+        match (row.check, value) {
+            (_, None) if !kind.is_empty() => write!(f, "Not a number of type {kind}"),
+            (Check::Integers { least, also: None, .. }, Some(Value::Integer(value)))
+                if *value < least =>
+            {
+                write!(f, "Value must be at least {least}")
+            }
+            (Check::Integers { most, also: None, .. }, Some(_)) => {
+                write!(f, "Value must be no more than {most}")
+            }
+            (Check::Numbers { least, .. }, Some(Value::Double(value))) if *value < least => {
+                write!(f, "Value must be at least {least}")
+            }
+            (Check::Numbers { most, .. }, Some(_)) => {
+                write!(f, "Value must be no more than {most}")
+            }
+            (Check::OneOf { values, ignore_case: false }, _) => {
+                write!(f, "String must be one of: {}", values.join(", "))
+            }
+            (Check::OneOf { values, ignore_case: true }, _) => {
+                write!(f, "String must be one of (case insensitive): {}", values.join(", "))
+            }
+            (Check::NonEmpty, Some(Value::Text(_))) => f.write_str("String must be non-empty"),
+            _ => Expected(row).fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 
 use crate::alter::Refusal;
 use crate::broker::{BrokerConfig, Overrides, absent};
-use crate::check::Expected;
+use crate::check::Fault;
 use crate::describe::Resource;
 use crate::error::Shown;
 use crate::row::Row;
@@ -67,8 +67,11 @@ fn value_of(row: &Row, text: &str) -> Result<Value, String> {
         let shown = Shown::of(row, text);
         format!("Invalid value {shown} for configuration {}: {expected}", row.name)
     };
-    let value = Value::parse(row.kind, text).filter(|value| row.check.passes(value));
-    let value = value.ok_or_else(|| refused(&Expected(row)))?;
+    let parsed = Value::parse(row.kind, text);
+    let value = match parsed {
+        Some(value) if row.check.passes(&value) => value,
+        ref fault => return Err(refused(&Fault { row, value: fault.as_ref() })),
+    };
     match absent(row, &value) {
         Some(expected) => Err(refused(&expected)),
         None => Ok(value),

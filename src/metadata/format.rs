@@ -8,12 +8,12 @@ use bytes::Bytes;
 use pharos_base::{BrokerId, TopicId};
 use pharos_protocol::batch::{ControlRecord, batches};
 use pharos_protocol::encode_to_bytes;
-use pharos_protocol::messages::{SnapshotFooterRecord, SnapshotHeaderRecord};
+use pharos_protocol::messages::{ConfigRecord, SnapshotFooterRecord, SnapshotHeaderRecord};
 use pharos_storage::MetaProperties;
 use pharos_storage::fs::{Fs, read_file, replace_file};
 use thiserror::Error;
 
-use crate::image::{GROUP_VERSION, METADATA_VERSION, feature_record};
+use crate::image::{ConfigResourceType, GROUP_VERSION, METADATA_VERSION, feature_record};
 use crate::quorum::{METADATA_DIRECTORY, QuorumError, STATE_FILE, control_batch, joined};
 use crate::record::{MetadataRecord, decode_batch, encode_batch};
 
@@ -114,6 +114,9 @@ pub struct FormatOptions {
     pub log_dirs: Vec<PathBuf>,
     /// `metadata.log.dir`, or the first of `log.dirs`.
     pub metadata_log_dir: PathBuf,
+    /// `min.insync.replicas`, which a new cluster keeps as a default of its own: it is one value for
+    /// all brokers from then on (`ConfigurationControlManager.maybeGenerateElrSafetyRecords`).
+    pub min_insync_replicas: i32,
 }
 
 /// Formatted directories.
@@ -165,7 +168,7 @@ pub fn open_directories(
     let fresh = found.iter().all(Option::is_none);
     let cluster_id = cluster_id.unwrap_or_else(|| TopicId::random().to_string());
     if fresh {
-        write_bootstrap(fs, &options.metadata_log_dir)?;
+        write_bootstrap(fs, options)?;
     }
     let mut directories: Vec<(PathBuf, TopicId)> = Vec::with_capacity(dirs.len());
     for (dir, properties) in dirs.into_iter().zip(found) {
@@ -240,18 +243,31 @@ fn directory_id(
     Ok(id)
 }
 
-/// The records that a new cluster begins with: the features that this build finalizes.
+/// The features that this build finalizes.
 fn default_records() -> Vec<MetadataRecord> {
     vec![feature_record(METADATA_VERSION, 30), feature_record(GROUP_VERSION, 1)]
 }
 
-fn write_bootstrap(fs: &dyn Fs, dir: &Path) -> Result<(), FormatError> {
-    let bytes = bootstrap_bytes().map_err(FormatError::Bootstrap)?;
+/// The records that a new cluster begins with.
+fn first_records(options: &FormatOptions) -> Vec<MetadataRecord> {
+    let mut records = default_records();
+    records.push(MetadataRecord::Config(ConfigRecord {
+        resource_type: ConfigResourceType::Broker.code(),
+        resource_name: String::new(),
+        name: "min.insync.replicas".to_owned(),
+        value: Some(options.min_insync_replicas.to_string()),
+    }));
+    records
+}
+
+fn write_bootstrap(fs: &dyn Fs, options: &FormatOptions) -> Result<(), FormatError> {
+    let dir = &options.metadata_log_dir;
+    let bytes = bootstrap_bytes(&first_records(options)).map_err(FormatError::Bootstrap)?;
     let written = replace_file(fs, &dir.join(BOOTSTRAP_FILE), &bytes);
     written.map_err(|source| FormatError::Io { dir: dir.to_owned(), source })
 }
 
-fn bootstrap_bytes() -> Result<Bytes, String> {
+fn bootstrap_bytes(records: &[MetadataRecord]) -> Result<Bytes, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let none: Option<&()> = None;
     let header = encode_to_bytes(&SnapshotHeaderRecord::default(), 0).map_err(|it| text(&it))?;
@@ -259,7 +275,7 @@ fn bootstrap_bytes() -> Result<Bytes, String> {
     let control = |record| control_batch(record, none, 0).map_err(|it| text(&it));
     let parts = [
         control(ControlRecord::SnapshotHeader(&header))?,
-        encode_batch(&default_records(), 0).map_err(|it| text(&it))?,
+        encode_batch(records, 0).map_err(|it| text(&it))?,
         control(ControlRecord::SnapshotFooter(&footer))?,
     ];
     joined(&parts).map_err(|it| text(&it))
@@ -302,6 +318,7 @@ mod tests {
             cluster_id: cluster_id.map(str::to_owned),
             log_dirs: dirs.iter().map(PathBuf::from).collect(),
             metadata_log_dir: PathBuf::from("/a"),
+            min_insync_replicas: 2,
         }
     }
 
@@ -315,10 +332,13 @@ mod tests {
     #[test]
     fn fresh_directories_are_formatted_once() {
         let fs = SimFs::new();
-        let first = open_directories(&fs, &options(Some("mine"), &["/a", "/b"])).unwrap();
+        let options_of_first = options(Some("mine"), &["/a", "/b"]);
+        let first = open_directories(&fs, &options_of_first).unwrap();
         assert!(first.fresh);
         assert_eq!(first.cluster_id, "mine");
-        assert_eq!(bootstrap_records(&fs, Path::new("/a")).unwrap(), default_records());
+        let records = bootstrap_records(&fs, Path::new("/a")).unwrap();
+        assert_eq!(records, first_records(&options_of_first));
+        assert_eq!(records.len(), 3);
         let again = open_directories(&fs, &options(None, &["/a", "/b"])).unwrap();
         assert!(!again.fresh);
         assert_eq!(

@@ -28,7 +28,7 @@ pub enum PlacementError {
     /// More replicas than brokers.
     #[error(
         "The target replication factor of {factor} cannot be reached because only {brokers} \
-         broker(s) are registered."
+         broker(s) are registered or some brokers have all their log directories cordoned."
     )]
     TooFewBrokers {
         /// Replicas that were asked for.
@@ -171,13 +171,13 @@ mod tests {
                 &two,
                 3,
                 "The target replication factor of 3 cannot be reached because only 2 broker(s) \
-                 are registered.",
+                 are registered or some brokers have all their log directories cordoned.",
             ),
             (
                 &[],
                 1,
                 "The target replication factor of 1 cannot be reached because only 0 broker(s) \
-                 are registered.",
+                 are registered or some brokers have all their log directories cordoned.",
             ),
             (&fenced, 1, "All brokers are currently fenced."),
         ];

@@ -63,7 +63,7 @@ pub fn needs_topic(view: View<'_>, request: &m::FindCoordinatorRequestRef<'_>) -
 
 fn split(found: Result<Place, Refusal>) -> (Place, Refusal) {
     match found {
-        Ok(place) => (place, Refusal { code: ErrorCode::None, message: Some(String::new()) }),
+        Ok(place) => (place, Refusal::new(ErrorCode::None, "")),
         Err(refusal) => {
             let message = refusal.message.unwrap_or_else(|| refusal.code.message().to_owned());
             let nowhere = Place { node_id: BrokerId::NONE.0, host: String::new(), port: -1 };

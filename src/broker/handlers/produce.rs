@@ -15,7 +15,9 @@ use pharos_metadata::image::MetadataImage;
 use pharos_protocol::ErrorCode;
 use pharos_protocol::batch::{BatchHeader, MAGIC_V2, Origin};
 use pharos_protocol::compression::Codec;
-use pharos_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use pharos_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use pharos_protocol::messages::{ProduceRequestRef, ProduceResponse};
 use pharos_replication::{Appended, Partition, PartitionError, Purgatory, Replicas, Waited};
 
@@ -144,6 +146,8 @@ impl ProduceService {
                     Err(refusal) => {
                         answer.error_code = refusal.code.code();
                         answer.error_message = refusal.message;
+                        let record = refusal.record.into_iter();
+                        answer.record_errors = record.map(record_error).collect();
                         answer.base_offset = -1;
                         answer.log_start_offset = -1;
                     }
@@ -191,7 +195,7 @@ impl ProduceService {
             }
             Err(error) => {
                 self.count_refusal(&metrics, &error, records.len());
-                Err(errors::of_partition(&error))
+                Err(errors::of_refused_append(&error, partition.id()))
             }
         }
     }
@@ -259,6 +263,10 @@ impl ProduceService {
         }
         response
     }
+}
+
+fn record_error((batch_index, words): (i32, String)) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(words) }
 }
 
 fn refuse(response: &mut ProduceResponse, (topic, index): (usize, usize), code: ErrorCode) {

@@ -1,5 +1,5 @@
 //! CreateTopics v2–7, DeleteTopics v1–6, CreatePartitions v0–3, IncrementalAlterConfigs v0–1,
-//! AlterConfigs v0–2, UpdateFeatures v0–2, ElectLeaders v0–2: the controller decides; what it
+//! AlterConfigs v0–2, UpdateFeatures v0–2, ElectLeaders v0–2, UnregisterBroker v0: the controller decides; what it
 //! cannot decide now is told for everything that the request names.
 
 use pharos_metadata::{Controller, ControllerError};
@@ -137,5 +137,19 @@ pub async fn elect_leaders(
     controller.elect_leaders(request).await.unwrap_or_else(|error| m::ElectLeadersResponse {
         error_code: code_of(&error).code(),
         ..Default::default()
+    })
+}
+
+/// UnregisterBroker.
+pub async fn unregister_broker(
+    controller: &Controller,
+    request: m::UnregisterBrokerRequest,
+) -> m::UnregisterBrokerResponse {
+    controller.unregister_broker(request).await.unwrap_or_else(|error| {
+        m::UnregisterBrokerResponse {
+            error_code: code_of(&error).code(),
+            error_message: Some(error.to_string()),
+            ..Default::default()
+        }
     })
 }

@@ -212,7 +212,23 @@ fn a_new_topics_values_are_checked() {
         (entry("nonsense", Some("1")), "Unknown topic config name: nonsense"),
         (
             entry("retention.ms", Some("abc")),
-            "Invalid value abc for configuration retention.ms: expected a 64-bit integer of at least -1",
+            "Invalid value abc for configuration retention.ms: Not a number of type LONG",
+        ),
+        (
+            entry("min.insync.replicas", Some("0")),
+            "Invalid value 0 for configuration min.insync.replicas: Value must be at least 1",
+        ),
+        (
+            entry("min.cleanable.dirty.ratio", Some("1.5")),
+            "Invalid value 1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1",
+        ),
+        (
+            entry("cleanup.policy", Some("maybe")),
+            "Invalid value maybe for configuration cleanup.policy: String must be one of: compact, delete",
+        ),
+        (
+            entry("preallocate", Some("maybe")),
+            "Invalid value maybe for configuration preallocate: Expected value to be either true or false",
         ),
         (
             entry("remote.storage.enable", Some("true")),

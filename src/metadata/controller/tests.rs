@@ -80,6 +80,7 @@ impl TestNode {
                 cluster_id: None,
                 log_dirs: vec![dir.clone()],
                 metadata_log_dir: dir.clone(),
+                min_insync_replicas: 1,
             },
         )
         .map_err(|error| error.to_string())?;

@@ -48,7 +48,16 @@ pub(crate) fn decide(
             .collect();
     }
     response.error_code = error_code;
-    response.error_message = error_message;
+    response.error_message = match version {
+        0 | 1 => error_message,
+        // There is but one place for it, and several features may have been asked for.
+        _ => error_message.map(|message| {
+            format!(
+                "The update failed for all features since the following feature had an error: \
+                 {message}"
+            )
+        }),
+    };
     if request.validate_only {
         records.clear();
     }
