@@ -16,12 +16,15 @@ START_LIMIT_SECONDS = 30
 
 
 class Node:
-    """One running `pharos up`; `bootstrap` is HOST:PORT of its Kafka listener, `admin` of its HTTP listener."""
+    """One running `pharos up`; `bootstrap` is HOST:PORT of its Kafka listener, `admin` of its HTTP listener.
 
-    def __init__(self, directory, overrides=(), environment=None):
+    A `bare` node is told nothing of listeners: its environment does."""
+
+    def __init__(self, directory, overrides=(), environment=None, bare=False):
         self.directory = pathlib.Path(directory)
+        listeners = "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
         self.overrides = [
-            "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0",
+            *([] if bare else [listeners]),
             "admin.listeners=HTTP://127.0.0.1:0",
             f"log.dirs={self.directory}/data",
             *overrides,
@@ -104,10 +107,10 @@ def make_node():
     directory = tempfile.mkdtemp(prefix="pharos-test-")
     nodes = []
 
-    def make(*overrides, environment=None):
+    def make(*overrides, environment=None, bare=False):
         path = pathlib.Path(directory) / str(len(nodes))
         path.mkdir()
-        node = Node(path, overrides, environment)
+        node = Node(path, overrides, environment, bare)
         nodes.append(node)
         return node.start()
 

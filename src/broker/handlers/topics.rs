@@ -1,6 +1,8 @@
 //! CreateTopics v2–7, DeleteTopics v1–6, CreatePartitions v0–3, IncrementalAlterConfigs v0–1,
-//! AlterConfigs v0–2, UpdateFeatures v0–2, ElectLeaders v0–2, UnregisterBroker v0: the controller decides; what it
-//! cannot decide now is told for everything that the request names.
+//! AlterConfigs v0–2, UpdateFeatures v0–2, ElectLeaders v0–2, UnregisterBroker v0: the controller
+//! decides; what it cannot decide now is told for everything that the request names.
+
+use std::time::Duration;
 
 use pharos_metadata::{Controller, ControllerError};
 use pharos_protocol::ErrorCode;
@@ -20,13 +22,29 @@ pub fn code_of(error: &ControllerError) -> ErrorCode {
     }
 }
 
+/// Longest wait for this broker to live by what was decided.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the controller decided, once this broker lives by it too: who asks it next sees what was
+/// done, whichever connection they ask on.
+async fn settled<R>(
+    controller: &Controller,
+    decided: impl Future<Output = Result<R, ControllerError>>,
+) -> Result<R, ControllerError> {
+    let result = decided.await;
+    let seen = controller.publisher().wait_for(controller.last_committed_offset());
+    // A broker that is behind answers all the same: the change is committed.
+    let _ = tokio::time::timeout(SETTLE_LIMIT, seen).await;
+    result
+}
+
 /// CreateTopics.
 pub async fn create(
     controller: &Controller,
     request: m::CreateTopicsRequest,
 ) -> m::CreateTopicsResponse {
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    controller.create_topics(request).await.unwrap_or_else(|error| {
+    settled(controller, controller.create_topics(request)).await.unwrap_or_else(|error| {
         let topics = names.into_iter().map(|name| CreatableTopicResult {
             name,
             error_code: code_of(&error).code(),
@@ -45,7 +63,7 @@ pub async fn delete(
     let named = request.topic_names.iter().map(|name| (Some(name.clone()), Default::default()));
     let identified = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
     let asked: Vec<_> = named.chain(identified).collect();
-    controller.delete_topics(request).await.unwrap_or_else(|error| {
+    settled(controller, controller.delete_topics(request)).await.unwrap_or_else(|error| {
         let responses = asked.into_iter().map(|(name, topic_id)| DeletableTopicResult {
             name,
             topic_id,
@@ -62,7 +80,7 @@ pub async fn create_partitions(
     request: m::CreatePartitionsRequest,
 ) -> m::CreatePartitionsResponse {
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    controller.create_partitions(request).await.unwrap_or_else(|error| {
+    settled(controller, controller.create_partitions(request)).await.unwrap_or_else(|error| {
         let results = names.into_iter().map(|name| CreatePartitionsTopicResult {
             name,
             error_code: code_of(&error).code(),
@@ -82,15 +100,20 @@ pub async fn incremental_alter_configs(
         .iter()
         .map(|resource| (resource.resource_type, resource.resource_name.clone()))
         .collect();
-    controller.incremental_alter_configs(request).await.unwrap_or_else(|error| {
-        let responses = asked.into_iter().map(|(kind, name)| IncrementalResponse {
-            error_code: code_of(&error).code(),
-            error_message: Some(error.to_string()),
-            resource_type: kind,
-            resource_name: name,
-        });
-        m::IncrementalAlterConfigsResponse { responses: responses.collect(), ..Default::default() }
-    })
+    settled(controller, controller.incremental_alter_configs(request)).await.unwrap_or_else(
+        |error| {
+            let responses = asked.into_iter().map(|(kind, name)| IncrementalResponse {
+                error_code: code_of(&error).code(),
+                error_message: Some(error.to_string()),
+                resource_type: kind,
+                resource_name: name,
+            });
+            m::IncrementalAlterConfigsResponse {
+                responses: responses.collect(),
+                ..Default::default()
+            }
+        },
+    )
 }
 
 /// AlterConfigs.
@@ -103,7 +126,7 @@ pub async fn alter_configs(
         .iter()
         .map(|resource| (resource.resource_type, resource.resource_name.clone()))
         .collect();
-    controller.alter_configs(request).await.unwrap_or_else(|error| {
+    settled(controller, controller.alter_configs(request)).await.unwrap_or_else(|error| {
         let responses = asked.into_iter().map(|(kind, name)| AlterConfigsResourceResponse {
             error_code: code_of(&error).code(),
             error_message: Some(error.to_string()),
@@ -120,13 +143,13 @@ pub async fn update_features(
     version: i16,
     request: m::UpdateFeaturesRequest,
 ) -> m::UpdateFeaturesResponse {
-    controller.update_features(request, version).await.unwrap_or_else(|error| {
-        m::UpdateFeaturesResponse {
+    settled(controller, controller.update_features(request, version)).await.unwrap_or_else(
+        |error| m::UpdateFeaturesResponse {
             error_code: code_of(&error).code(),
             error_message: Some(error.to_string()),
             ..Default::default()
-        }
-    })
+        },
+    )
 }
 
 /// ElectLeaders.
@@ -134,9 +157,8 @@ pub async fn elect_leaders(
     controller: &Controller,
     request: m::ElectLeadersRequest,
 ) -> m::ElectLeadersResponse {
-    controller.elect_leaders(request).await.unwrap_or_else(|error| m::ElectLeadersResponse {
-        error_code: code_of(&error).code(),
-        ..Default::default()
+    settled(controller, controller.elect_leaders(request)).await.unwrap_or_else(|error| {
+        m::ElectLeadersResponse { error_code: code_of(&error).code(), ..Default::default() }
     })
 }
 
@@ -145,7 +167,7 @@ pub async fn unregister_broker(
     controller: &Controller,
     request: m::UnregisterBrokerRequest,
 ) -> m::UnregisterBrokerResponse {
-    controller.unregister_broker(request).await.unwrap_or_else(|error| {
+    settled(controller, controller.unregister_broker(request)).await.unwrap_or_else(|error| {
         m::UnregisterBrokerResponse {
             error_code: code_of(&error).code(),
             error_message: Some(error.to_string()),
