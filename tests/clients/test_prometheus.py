@@ -102,8 +102,8 @@ def test_prometheus_scrapes_without_a_warning(busy, tmp_path):
         assert samples("min_over_time(up[1m])") == [1.0]
         assert samples('kafka_consumergroup_lag{consumergroup="g"}') == [81.0]
         assert samples('kafka_server_brokertopicmetrics_messagesin_total{topic="events"}') == [111.0]
+        log = (tmp_path / "log").read_text().splitlines()
+        assert [line for line in log if "level=warn" in line or "level=error" in line] == []
     finally:
         prometheus.terminate()
         prometheus.wait(timeout=30)
-    warnings = [line for line in (tmp_path / "log").read_text().splitlines() if "level=warn" in line or "level=error" in line]
-    assert warnings == []
