@@ -305,6 +305,17 @@ impl Dispatch {
                     &h::describe_quorum::handle(&services.controller, version, &request),
                 )?
             }
+            ApiKey::GetTelemetrySubscriptions => {
+                let request = m::GetTelemetrySubscriptionsRequest::decode(body, version)?;
+                let (telemetry, now_ms) = (&services.telemetry, services.clock.now_ms());
+                let response = h::telemetry::subscriptions(telemetry, now_ms, context, &request);
+                Answer::ready(context, &response)?
+            }
+            ApiKey::PushTelemetry => {
+                let request = m::PushTelemetryRequestRef::decode(body, version)?;
+                let (telemetry, now_ms) = (&services.telemetry, services.clock.now_ms());
+                Answer::ready(context, &h::telemetry::push(telemetry, now_ms, context, &request))?
+            }
             ApiKey::UnregisterBroker => {
                 let request = m::UnregisterBrokerRequest::decode(body, version)?;
                 let response = h::topics::unregister_broker(&services.controller, request).await;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use pharos_admin::{Admin, AdminAddress, AdminServer, Condition, Readiness};
 use pharos_base::{BrokerId, Clock, Spawners, TopicId, host_name};
 use pharos_config::{BrokerConfig, Mode, rows};
+use pharos_insight::ClientTelemetry;
 use pharos_metadata::image::{Endpoint, MetadataDelta, MetadataImage};
 use pharos_metadata::{
     Controller, ControllerOptions, FormatOptions, FormattedDirectories, open_directories,
@@ -34,6 +35,7 @@ use crate::group_topics;
 use crate::groups::{Groups, Shown};
 use crate::handlers::fetch::FetchService;
 use crate::handlers::produce::ProduceService;
+use crate::handlers::telemetry;
 use crate::insight::Insight;
 use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::live_config::LiveConfig;
@@ -167,6 +169,8 @@ impl Node {
         let replicas = Arc::new(Replicas::new(BrokerId(config.node_id()), logs.clone(), &registry));
         let topic_metrics = Arc::new(TopicMetrics::new(&registry));
         let insight = Insight::new(&registry, &replicas);
+        let max_bytes = config.get(&rows::TELEMETRY_MAX_BYTES);
+        let telemetry = Arc::new(ClientTelemetry::new(&registry, max_bytes));
         let requests = Arc::new(RequestMetrics::new(&registry));
         let groups = Groups::new(
             Shown {
@@ -194,6 +198,7 @@ impl Node {
             topic_metrics: topic_metrics.clone(),
             delayed: delayed.clone(),
             insight: insight.clone(),
+            telemetry: telemetry.clone(),
         };
         followers.follow(&controller);
         lifecycle.register(endpoints(&listeners)).await?;
@@ -221,6 +226,7 @@ impl Node {
                 max_bytes: usize::try_from(config.get(&rows::FETCH_MAX_BYTES)).unwrap_or(0),
             },
             groups: groups.clone(),
+            telemetry: telemetry.clone(),
             auto_topics: AutoTopics::new(controller.clone(), live.clone(), requests.clone()),
             producer_ids: ProducerIds::new(
                 controller.clone(),
@@ -268,6 +274,7 @@ impl Node {
             spawners.control.spawn(logs.clone().run()),
             spawners.control.spawn(lifecycle.clone().keep_alive()),
             spawners.control.spawn(insight.keep_current(groups.clone())),
+            spawners.control.spawn(expire(telemetry, clock)),
             spawners.control.spawn(tick(registry.clone(), idle, groups, replicas, loaded)),
         ]);
         Ok(Self {
@@ -525,6 +532,7 @@ struct Followers {
     topic_metrics: Arc<TopicMetrics>,
     delayed: Arc<DelayedMetrics>,
     insight: Arc<Insight>,
+    telemetry: Arc<ClientTelemetry>,
 }
 
 impl Followers {
@@ -547,6 +555,16 @@ impl Followers {
         }
         group_topics::follow(&self.groups, image, delta);
         self.insight.follow(image, delta);
+        telemetry::follow(&self.telemetry, image, delta, &self.live.get());
+    }
+}
+
+/// Forgets clients that fell silent, for ever.
+async fn expire(telemetry: Arc<ClientTelemetry>, clock: Clock) {
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        telemetry.expire(clock.now_ms());
     }
 }
 

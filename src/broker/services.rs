@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pharos_base::Clock;
 use pharos_config::rows;
+use pharos_insight::ClientTelemetry;
 use pharos_metadata::image::MetadataImage;
 use pharos_metadata::{Controller, ImagePublisher};
 use pharos_replication::Replicas;
@@ -37,6 +38,8 @@ pub struct Services {
     pub groups: Arc<Groups>,
     /// Topics on demand.
     pub auto_topics: AutoTopics,
+    /// What clients tell of themselves.
+    pub telemetry: Arc<ClientTelemetry>,
     /// Ids of idempotent producers.
     pub producer_ids: ProducerIds,
 }

@@ -20,5 +20,6 @@ pub mod list_partition_reassignments;
 pub mod metadata;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod telemetry;
 pub mod topics;
 pub mod transactions;
