@@ -304,6 +304,10 @@ fn check_form(version: i16, records: Option<&[u8]>) -> Result<&[u8], Refusal> {
     if header.total_len() < records.len() {
         return Err(invalid("are only allowed to contain exactly one record batch per partition"));
     }
+    if header.is_transactional() {
+        // No coordinator ever gave out such a producer id, so none can end what this would begin.
+        return Err(ErrorCode::InvalidProducerIdMapping.into());
+    }
     if version < 7 && header.codec() == Some(Codec::Zstd) {
         return Err(Refusal::new(
             ErrorCode::UnsupportedCompressionType,

@@ -99,7 +99,7 @@ resource_rows! {
     /// Bytes of a partition beyond which old segments are deleted; -1 means no limit.
     RETENTION_BYTES: i64 = key("retention.bytes")
         .default("-1").supplied_by(&[same("log.retention.bytes")]);
-    /// Milliseconds that a segment is kept; -1 means for ever.
+    /// The maximum time in milliseconds that a segment is kept; -1 means for ever.
     RETENTION_MS: i64 = key("retention.ms")
         .default("604800000").at_least(-1)
         .supplied_by(&[same("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")]);
