@@ -75,6 +75,15 @@ pub struct LogConfig {
     pub segment_ms: i64,
 }
 
+impl LogConfig {
+    /// Longest time that a segment takes records: a compacted one is closed in time for
+    /// `max.compaction.lag.ms` (`LogConfig.maxSegmentMs`).
+    pub(crate) fn max_segment_ms(&self) -> i64 {
+        let lag = self.cleanup_policy.compact && self.max_compaction_lag_ms > 0;
+        if lag { self.segment_ms.min(self.max_compaction_lag_ms) } else { self.segment_ms }
+    }
+}
+
 impl Default for LogConfig {
     /// Kafka's defaults (`LogConfig` in apache/kafka).
     fn default() -> Self {

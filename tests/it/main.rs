@@ -4,4 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod settings;
+#[allow(dead_code, reason = "each suite uses a part")]
+mod start_process;
+#[allow(dead_code, reason = "each suite uses a part")]
+mod start_wire;
 mod tidy;
+mod topic_settings;

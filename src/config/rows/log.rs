@@ -1,6 +1,6 @@
 //! Rows of the logs: segments, flushing, retention, cleaning, timestamps, compression.
 
-use super::reasons::ONE_VOTER;
+use super::reasons::{LZ4, ONE_VOTER};
 use crate::row::broker_rows;
 use crate::value::{List, Text};
 
@@ -10,7 +10,8 @@ broker_rows! {
         .default("-1").between_or(1, 9, -1).cluster_wide();
     /// Level with which lz4 batches are written when the broker recompresses.
     COMPRESSION_LZ4_LEVEL: i32 = key("compression.lz4.level")
-        .default("9").between(1, 17).cluster_wide();
+        .default("9").between(1, 17).cluster_wide()
+        .no_meaning(LZ4);
     /// Codec in which batches are stored; `producer` keeps what arrived.
     COMPRESSION_TYPE: Text = key("compression.type")
         .default("producer")

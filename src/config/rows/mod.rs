@@ -55,6 +55,7 @@ mod reasons {
     pub const TRANSACTIONS: &str = "transactions are not available";
     pub const ZOOKEEPER: &str = "there is no ZooKeeper here";
     pub const ONE_BROKER: &str = "there is no other broker to connect to";
+    pub const LZ4: &str = "lz4 is written at one level";
     pub const BUFFERS: &str = "write buffers are not kept for reuse";
     pub const ONE_REPLICA: &str =
         "a partition has one replica: no other can fall behind or take over";

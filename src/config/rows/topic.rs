@@ -1,5 +1,6 @@
 //! Rows of a topic.
 
+use super::reasons::LZ4;
 use crate::row::resource_rows;
 use crate::value::{List, Text};
 
@@ -13,7 +14,8 @@ resource_rows! {
         .default("-1").between_or(1, 9, -1).supplied_by(&[same("compression.gzip.level")]);
     /// Level with which lz4 batches are written when the broker recompresses.
     COMPRESSION_LZ4_LEVEL: i32 = key("compression.lz4.level")
-        .default("9").between(1, 17).supplied_by(&[same("compression.lz4.level")]);
+        .default("9").between(1, 17).supplied_by(&[same("compression.lz4.level")])
+        .no_meaning(LZ4);
     /// Codec in which batches are stored; `producer` keeps what arrived.
     COMPRESSION_TYPE: Text = key("compression.type")
         .default("producer")

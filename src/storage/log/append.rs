@@ -301,7 +301,8 @@ impl Log {
         let limit = u64::from(config.segment_bytes).min(MAX_SEGMENT_BYTES);
         let full = held > limit.saturating_sub(size)
             || active.is_index_full(config.segment_index_bytes)
-            || waited_ms(&active, max_timestamp, now_ms) > config.segment_ms - writer.jitter_ms
+            || waited_ms(&active, max_timestamp, now_ms)
+                > config.max_segment_ms() - writer.jitter_ms
             || last_offset.saturating_sub(active.base_offset) > i64::from(i32::MAX);
         if held == 0 && last_offset.saturating_sub(active.base_offset) <= i64::from(i32::MAX) {
             return Ok(active);

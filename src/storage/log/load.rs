@@ -128,7 +128,7 @@ impl Log {
                 epochs: EpochCache::new(epochs),
                 torn: false,
                 last_snapshot: None,
-                jitter_ms: jitter(options.config.segment_jitter_ms, 0, now_ms),
+                jitter_ms: jitter(&options.config, 0, now_ms),
             }),
             segments: ArcSwap::from_pointee(segments),
             log_start: AtomicI64::new(0),

@@ -61,7 +61,7 @@ impl Log {
             self.guard(grown.context("preallocate", &path))?;
         }
         writer.torn = false;
-        writer.jitter_ms = jitter(config.segment_jitter_ms, base_offset, now_ms);
+        writer.jitter_ms = jitter(&config, base_offset, now_ms);
         let mut segments = Segments::clone(&self.segments.load());
         segments.push(segment.clone());
         self.segments.store(Arc::new(segments));
@@ -310,7 +310,8 @@ fn deleted(path: &Path) -> PathBuf {
 
 /// A number below `max_ms` that differs from segment to segment: logs that started together do not
 /// roll together for ever.
-pub(super) fn jitter(max_ms: i64, base_offset: i64, now_ms: i64) -> i64 {
+pub(super) fn jitter(config: &LogConfig, base_offset: i64, now_ms: i64) -> i64 {
+    let max_ms = config.segment_jitter_ms.min(config.segment_ms);
     if max_ms <= 0 {
         return 0;
     }

@@ -1,0 +1,252 @@
+//! The built binary as a child: started on free ports, watched, killed. It refuses to guess when
+//! the child is up: the child says so.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::start_wire::Wire;
+
+/// Longest time for anything that a test waits for: a guard against hanging, not a measure.
+pub const HANG_GUARD: Duration = Duration::from_secs(30);
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The working directory; data, log and ready file lie in it.
+    pub home: PathBuf,
+    /// The first word.
+    pub role: &'static str,
+    /// `--override` arguments.
+    pub overrides: Vec<String>,
+    /// The environment, besides the path.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Launch {
+    /// `pharos up` on free ports, data in `home`.
+    pub fn up(home: &Path) -> Self {
+        Self {
+            home: home.to_path_buf(),
+            role: "up",
+            overrides: ["listeners=PLAINTEXT://127.0.0.1:0", "admin.listeners=HTTP://127.0.0.1:0"]
+                .map(str::to_owned)
+                .to_vec(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Sets one more key.
+    pub fn with(mut self, pair: &str) -> Self {
+        self.overrides.push(pair.to_owned());
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pharos"));
+        command.arg(self.role).current_dir(&self.home).stdin(Stdio::null());
+        for pair in &self.overrides {
+            command.args(["--override", pair]);
+        }
+        command.env_clear().envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// Starts the process, not waiting for anything.
+    pub fn spawn(&self) -> Starting {
+        let ready = self.home.join("ready.json");
+        let _ = fs::remove_file(&ready);
+        let log = self.home.join("stderr.log");
+        let mut command = self.command();
+        command.arg("--ready-file").arg(&ready);
+        command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
+        let banner = BufReader::new(child.stdout.take().unwrap());
+        Starting { child: Guard(child), banner, ready, log }
+    }
+
+    /// Starts the process and waits until it serves.
+    pub fn start(&self) -> Server {
+        self.spawn().wait()
+    }
+
+    /// Runs a process that is expected to end by itself: its exit code and what it wrote to stderr.
+    pub fn refused(&self) -> (Option<i32>, String) {
+        let log = self.home.join("stderr.log");
+        let mut command = self.command();
+        let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn();
+        let mut child = Guard(child.unwrap());
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = child.0.try_wait().unwrap() {
+                break status;
+            }
+            assert!(began.elapsed() < HANG_GUARD, "{:?} serves: {self:?}", log);
+            std::thread::yield_now();
+        };
+        (status.code(), fs::read_to_string(&log).unwrap())
+    }
+}
+
+/// A child that does not outlive its test.
+#[derive(Debug)]
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A process that may not serve yet.
+#[derive(Debug)]
+pub struct Starting {
+    child: Guard,
+    banner: BufReader<std::process::ChildStdout>,
+    ready: PathBuf,
+    log: PathBuf,
+}
+
+impl Starting {
+    /// Waits until the banner says that it serves.
+    pub fn wait(mut self) -> Server {
+        let mut banner = String::new();
+        let mut line = String::new();
+        while !line.contains(" is up in ") {
+            line.clear();
+            let count = self.banner.read_line(&mut line).unwrap();
+            let log = || fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(count > 0, "the process ended at its start: {banner}{}", log());
+            banner.push_str(&line);
+        }
+        let text = fs::read_to_string(&self.ready).unwrap();
+        let ready = serde_json::from_str(&text).unwrap();
+        Server { child: self.child, _banner: self.banner, ready, log: self.log }
+    }
+
+    /// Kills the process once it has made `calls` reads and writes, or serves.
+    pub fn kill_after_calls(mut self, calls: u64) {
+        while calls_of(&self.child.0) < calls && !self.ready.exists() {
+            std::thread::yield_now();
+        }
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
+    }
+}
+
+/// Reads and writes that a process has made.
+fn calls_of(child: &Child) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap();
+    let of = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap()
+    };
+    of("syscr:") + of("syscw:")
+}
+
+/// A process that serves.
+#[derive(Debug)]
+pub struct Server {
+    child: Guard,
+    _banner: BufReader<std::process::ChildStdout>,
+    ready: serde_json::Value,
+    log: PathBuf,
+}
+
+impl Server {
+    /// The port of the only client listener.
+    pub fn port(&self) -> u16 {
+        let listeners = self.ready["listeners"].as_object().unwrap();
+        let clients = listeners.iter().filter(|(name, _)| *name != "CONTROLLER");
+        let addresses: Vec<_> = clients.map(|(_, address)| address.as_str().unwrap()).collect();
+        let [address] = addresses.as_slice() else { panic!("listeners: {listeners:?}") };
+        address.rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
+    /// The address of a listener as it is handed out.
+    pub fn listener(&self, name: &str) -> &str {
+        self.ready["listeners"][name].as_str().unwrap()
+    }
+
+    /// A connection to the client listener.
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.port()).unwrap()
+    }
+
+    /// A plain socket to the client listener.
+    pub fn socket(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
+        stream.set_read_timeout(Some(HANG_GUARD)).unwrap();
+        stream.set_write_timeout(Some(HANG_GUARD)).unwrap();
+        stream
+    }
+
+    /// What the process has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Bytes of the process that are resident.
+    pub fn resident_bytes(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/statm", self.child.0.id())).unwrap();
+        let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
+    /// The body that the admin listener answers at `path`.
+    pub fn page(&self, path: &str) -> String {
+        let address = self.ready["admin"].as_str().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(HANG_GUARD)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(" 200 "), "{path}: {head}");
+        body.to_owned()
+    }
+
+    /// The sum of all series of `/metrics` whose text before the value starts with `prefix` and
+    /// has `label` in it.
+    pub fn metric(&self, prefix: &str, label: &str) -> f64 {
+        let page = self.page("/metrics");
+        let series = page.lines().filter_map(|line| line.rsplit_once(' '));
+        let of = series.filter(|(name, _)| name.starts_with(prefix) && name.contains(label));
+        of.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Whether the process has not ended.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.0.try_wait().unwrap().is_none()
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
+    }
+
+    /// Reads and writes that the process has made.
+    pub fn calls(&self) -> u64 {
+        calls_of(&self.child.0)
+    }
+}
+
+/// Waits for `met`, with the guard against hanging.
+pub fn until(what: &str, mut met: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !met() {
+        assert!(began.elapsed() < HANG_GUARD, "waited too long for {what}");
+        std::thread::yield_now();
+    }
+}
