@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use pharos_protocol::batch::BatchHeader;
 
 use crate::clean::SegmentFacts;
+use crate::config::LogConfig;
 use crate::files::{CachedFile, FileCache};
 use crate::fs::FsFile;
 use crate::index::{AbortedTxn, Entry, Index, OffsetEntry, Place, TimeEntry};
@@ -252,6 +253,20 @@ impl Segment {
             return Err(io::ErrorKind::NotFound.into());
         }
         Ok(file)
+    }
+
+    /// Takes the full size of a segment on disk at once, if `preallocate` asks for it.
+    pub(crate) fn preallocate(&self, config: &LogConfig) -> io::Result<()> {
+        if !config.preallocate {
+            return Ok(());
+        }
+        self.file()?.set_len(u64::from(config.segment_bytes))
+    }
+
+    /// Gives back what was taken on disk and not filled, whatever `preallocate` says by now.
+    pub(crate) fn trim(&self) -> io::Result<()> {
+        let file = self.file()?;
+        if file.len()? > self.size() { file.set_len(self.size()) } else { Ok(()) }
     }
 
     /// Whether its files are no longer its own. Readers look for the log's segments again.

@@ -18,7 +18,7 @@ use crate::start_wire::{Wire, fetch, produce};
 /// A broker whose background work comes often.
 struct World {
     home: tempfile::TempDir,
-    _server: Server,
+    server: Server,
     wire: Wire,
     topics: usize,
 }
@@ -40,7 +40,7 @@ impl World {
             .with("log.cleaner.backoff.ms=20")
             .start();
         let wire = server.connect();
-        Self { home, _server: server, wire, topics: 0 }
+        Self { home, server, wire, topics: 0 }
     }
 
     fn create(&mut self, configs: &[(&str, &str)]) -> (Topic, i16, String) {
@@ -170,6 +170,14 @@ impl World {
         for _ in 0..2 {
             let later = self.compacted(&[("min.cleanable.dirty.ratio", "0")]);
             self.until_clean(&later);
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.server.log());
         }
     }
 }

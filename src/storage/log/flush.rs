@@ -178,6 +178,10 @@ impl Log {
                 let sealed = index + 1 < segments.len();
                 if sealed { segment.sync_indexes() } else { Ok(()) }
             });
+            // Cleaned or deleted meanwhile: what took its place was durable before it did.
+            if synced.is_err() && segment.is_retired() {
+                continue;
+            }
             let path = segment.path(names::LOG);
             self.lasting(synced.map_err(|error| StorageError::io("sync", &path, error)))?;
             if let Some(metrics) = &self.metrics {

@@ -202,10 +202,7 @@ impl Log {
             if let Some(active) = self.active() {
                 let path = active.path(names::LOG);
                 self.guard(active.seal().context("complete the indexes of", &path))?;
-                if self.config.load().preallocate {
-                    let cut = active.file().and_then(|file| file.set_len(active.size()));
-                    self.guard(cut.context("truncate", &path))?;
-                }
+                self.guard(active.trim().context("truncate", &path))?;
                 self.guard(active.sync_indexes().context("sync", &path))?;
             }
         }
@@ -291,6 +288,7 @@ fn open_segments(
         let base = options.log_start_offset.0;
         let path = dir.join(names::segment(base, names::LOG));
         let made = Segment::create(dir, &options.cache, base, now_ms).context("create", &path)?;
+        made.preallocate(&options.config).context("preallocate", &path)?;
         segments.push(Arc::new(made));
     }
     Ok((segments, unusable))

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use pharos_base::Offset;
 
 use super::{Log, Segments, Writer};
+use crate::config::LogConfig;
 use crate::error::{Context, StorageError};
 use crate::names;
 use crate::producer::snapshot;
@@ -47,19 +48,13 @@ impl Log {
         if let Some(active) = self.active() {
             let path = active.path(names::LOG);
             self.guard(active.seal().context("complete the indexes of", &path))?;
-            if config.preallocate {
-                let cut = active.file().and_then(|file| file.set_len(active.size()));
-                self.guard(cut.context("truncate", &path))?;
-            }
+            self.guard(active.trim().context("truncate", &path))?;
         }
         self.snapshot_producers(writer, base_offset)?;
         let path = self.dir.join(names::segment(base_offset, names::LOG));
         let created = Segment::create(&self.dir, &self.cache, base_offset, now_ms);
         let segment = Arc::new(self.guard(created.context("create", &path))?);
-        if config.preallocate {
-            let grown = segment.file().and_then(|f| f.set_len(u64::from(config.segment_bytes)));
-            self.guard(grown.context("preallocate", &path))?;
-        }
+        self.guard(segment.preallocate(&config).context("preallocate", &path))?;
         writer.torn = false;
         writer.jitter_ms = jitter(&config, base_offset, now_ms);
         let mut segments = Segments::clone(&self.segments.load());
@@ -308,8 +303,8 @@ fn deleted(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// A number below `max_ms` that differs from segment to segment: logs that started together do not
-/// roll together for ever.
+/// A time below `segment.jitter.ms` and `segment.ms` that differs from segment to segment: logs
+/// that started together do not roll together for ever.
 pub(super) fn jitter(config: &LogConfig, base_offset: i64, now_ms: i64) -> i64 {
     let max_ms = config.segment_jitter_ms.min(config.segment_ms);
     if max_ms <= 0 {

@@ -290,3 +290,15 @@ fn the_topics_clock_and_codec_apply() {
     bench.fs.restart();
     assert_eq!(contents(&bench.open(), 0).len(), 40);
 }
+
+#[test]
+fn a_flush_that_meets_a_cleaned_segment_harms_no_directory() {
+    let bench = Bench::new(small_segments());
+    let log = bench.open();
+    for _ in 0..20 {
+        log.append(&batch(NOW, &["some value"]), &leader(0)).unwrap();
+    }
+    log.segments_snapshot().first().unwrap().retire();
+    log.flush().unwrap();
+    assert!(!log.home().is_offline());
+}
