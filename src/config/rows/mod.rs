@@ -64,7 +64,6 @@ mod reasons {
     pub const SNAPSHOTS: &str =
         "the metadata log is kept back to its last snapshot, in segments of 8 MiB";
     pub const SWEEPS: &str = "finished waits are swept as they pile up";
-    pub const TELEMETRY: &str = "client telemetry is not available";
     pub const WINDOWS: &str = "rates span two samples of 30 seconds, and every sensor is kept";
     pub const WRITES: &str = "writes are gathered while an earlier one is under way, not by time";
     pub const OTHER: &str = "the key belongs to another product";

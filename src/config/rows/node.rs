@@ -1,6 +1,6 @@
 //! Rows of the node as a whole.
 
-use super::reasons::{QUOTAS, REPORTERS, SWEEPS, TELEMETRY, THREADS, TOKENS, WINDOWS};
+use super::reasons::{QUOTAS, REPORTERS, SWEEPS, THREADS, TOKENS, WINDOWS};
 use crate::row::broker_rows;
 use crate::value::{Class, List, Password, Text};
 
@@ -115,8 +115,7 @@ broker_rows! {
     SERVER_MAX_STARTUP_TIME_MS: i64 = key("server.max.startup.time.ms")
         .default("9223372036854775807").at_least(0).internal();
     /// Largest push of client telemetry, in bytes.
-    TELEMETRY_MAX_BYTES: i32 = key("telemetry.max.bytes").default("1048576").at_least(1).low()
-        .no_meaning(TELEMETRY);
+    TELEMETRY_MAX_BYTES: i32 = key("telemetry.max.bytes").default("1048576").at_least(1).low();
     /// Whether API versions under development are offered.
     UNSTABLE_API_VERSIONS_ENABLE: bool = key("unstable.api.versions.enable")
         .default("false").high().internal().refused("unstable API versions", &[]);
