@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -21,6 +22,8 @@ struct World {
     server: Server,
     wire: Wire,
     topics: usize,
+    /// The key that is looked at, for whoever reads a failure.
+    key: &'static str,
 }
 
 /// One topic of one partition.
@@ -40,7 +43,7 @@ impl World {
             .with("log.cleaner.backoff.ms=20")
             .start();
         let wire = server.connect();
-        Self { home, server, wire, topics: 0 }
+        Self { home, server, wire, topics: 0, key: "" }
     }
 
     fn create(&mut self, configs: &[(&str, &str)]) -> (Topic, i16, String) {
@@ -177,7 +180,8 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.server.log());
+            let log = self.server.log();
+            let _ = writeln!(std::io::stderr(), "while at {}: {log}", self.key);
         }
     }
 }
@@ -532,7 +536,7 @@ fn every_key_of_a_topic_acts_or_is_refused() {
         assert!(message.contains(key) && message.contains("not available"), "{message}");
     }
     for (key, check) in CASES {
-        eprintln!("{key}");
+        world.key = key;
         check(&mut world);
     }
 }
