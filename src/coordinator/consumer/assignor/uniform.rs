@@ -33,7 +33,8 @@ fn partitions<'a>(
     })
 }
 
-/// Everybody keeps what it has up to its share; the rest fills up those below theirs.
+/// Everybody keeps what it has up to its share, and one more while some may have one more; the rest
+/// fills up those below theirs.
 fn same_topics(
     members: &[MemberSpec],
     counts: &PartitionCounts,
@@ -41,26 +42,31 @@ fn same_topics(
 ) -> Vec<Assignment> {
     let mut free: BTreeSet<(TopicId, i32)> = partitions(topics, counts).collect();
     let share = free.len() / members.len().max(1);
+    // Members that may have one more. Whoever has it keeps it, so that a newcomer moves nothing.
     let mut extra = free.len() % members.len().max(1);
     let mut targets = Vec::with_capacity(members.len());
-    let mut rooms = Vec::with_capacity(members.len());
+    let mut held = Vec::with_capacity(members.len());
     for member in members {
-        let mut room = share + usize::from(extra > 0);
-        extra = extra.saturating_sub(1);
+        let limit = share + usize::from(extra > 0);
+        let mut kept = 0;
         let mut target = Assignment::new();
-        for (topic, kept) in &member.current {
-            for partition in kept {
-                if room > 0 && free.remove(&(*topic, *partition)) {
+        for (topic, partitions) in &member.current {
+            for partition in partitions {
+                if kept < limit && free.remove(&(*topic, *partition)) {
                     target.entry(*topic).or_default().insert(*partition);
-                    room -= 1;
+                    kept += 1;
                 }
             }
         }
+        extra -= usize::from(kept > share);
         targets.push(target);
-        rooms.push(room);
+        held.push(kept);
     }
     let mut free = free.into_iter();
-    for (target, room) in targets.iter_mut().zip(rooms) {
+    for (target, kept) in targets.iter_mut().zip(held) {
+        let one_more = usize::from(kept <= share && extra > 0);
+        extra -= one_more;
+        let room = (share + one_more).saturating_sub(kept);
         for (topic, partition) in free.by_ref().take(room) {
             target.entry(topic).or_default().insert(partition);
         }
@@ -221,6 +227,9 @@ mod tests {
         check(Assignor::Uniform, &grown, &[(1, 4)], "1:0,1 | 1:2,3");
         let two = [member("a", &[1, 2], &[(1, &[0]), (2, &[0])]), member("b", &[1, 2], &[])];
         check(Assignor::Uniform, &two, &[(1, 2), (2, 2)], "1:0 2:0 | 1:1 2:1");
+        // Whoever has the odd one keeps it, wherever the newcomer stands.
+        let newcomer = [fresh("a"), member("b", &[1], &[(1, &[0])])];
+        check(Assignor::Uniform, &newcomer, &[(1, 1)], " | 1:0");
         check(Assignor::Uniform, &[], &[], "");
     }
 
