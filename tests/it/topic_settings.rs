@@ -540,3 +540,45 @@ fn every_key_of_a_topic_acts_or_is_refused() {
         check(&mut world);
     }
 }
+
+/// What all brokers share changes while they run, also for topics that are there already.
+#[test]
+fn settings_of_the_broker_change_while_it_runs() {
+    let mut world = World::new();
+    let topic = world.topic(&[]);
+    let set = |world: &mut World, key: &str, value: &str| {
+        let config = incremental_alter_configs_request::AlterableConfig {
+            name: key.to_owned(),
+            config_operation: 0,
+            value: Some(value.to_owned()),
+        };
+        let request = IncrementalAlterConfigsRequest {
+            resources: vec![incremental_alter_configs_request::AlterConfigsResource {
+                resource_type: 4,
+                resource_name: String::new(),
+                configs: vec![config],
+            }],
+            ..Default::default()
+        };
+        let answer: IncrementalAlterConfigsResponse = world.wire.call(&request, 1).unwrap();
+        assert_eq!(answer.responses[0].error_code, 0, "{key}={value}");
+    };
+    set(&mut world, "message.max.bytes", "100");
+    let large = batch(Codec::None, now_ms(), "k", Some(&"x".repeat(100)));
+    assert_eq!(world.append(&topic, &large, 1).0, ErrorCode::MessageTooLarge.code());
+    set(&mut world, "message.max.bytes", "1048588");
+    assert_eq!(world.append(&topic, &large, 1).0, 0);
+    // The one connection that is open stays; another is closed at once.
+    set(&mut world, "max.connections.per.ip", "1");
+    let mut other = world.server.connect();
+    assert!(other.offsets(&topic.0, 0).is_err());
+    set(&mut world, "max.connections.per.ip", "100");
+    let mut other = world.server.connect();
+    assert!(other.offsets(&topic.0, 0).is_ok());
+    // No cleaner works until there are threads for it again.
+    set(&mut world, "log.cleaner.threads", "0");
+    let dirty = world.compacted(&[("min.cleanable.dirty.ratio", "0")]);
+    assert!(world.values(&dirty, "key").contains(&"old".to_owned()));
+    set(&mut world, "log.cleaner.threads", "2");
+    world.until_clean(&dirty);
+}
