@@ -170,9 +170,16 @@ impl Cleaner {
         self.uncleanable.lock().remove(partition);
     }
 
-    /// Cleans the logs that are due, the dirtiest first, each once. `done` is told the log and the
-    /// files to remove later, after each cleaning.
-    pub(crate) fn run(&self, logs: &[Arc<Log>], done: &(dyn Fn(&Log, Vec<PathBuf>) + Sync)) {
+    /// Cleans the logs that are due, the dirtiest first, each once. `prepare` makes them durable and
+    /// says so where the next start reads it: the holes that cleaning leaves must lie below the
+    /// recovery point, or they would be taken for loss. `done` is told the log and the files to
+    /// remove later, after each cleaning.
+    pub(crate) fn run(
+        &self,
+        logs: &[Arc<Log>],
+        prepare: &dyn Fn(&[&Arc<Log>]) -> bool,
+        done: &(dyn Fn(&Log, Vec<PathBuf>) + Sync),
+    ) {
         let options = self.options.read().clone();
         if !options.enabled || options.threads == 0 {
             return;
@@ -197,6 +204,12 @@ impl Cleaner {
             stats.last_run_ms = Some(now_ms);
         }
         due.sort_by(|(a, _), (b, _)| b.ratio().total_cmp(&a.ratio()));
+        let logs: Vec<&Arc<Log>> = due.iter().map(|(_, log)| *log).collect();
+        if logs.is_empty() || !prepare(&logs) {
+            return;
+        }
+        // One that could not be made durable waits for the next time.
+        due.retain(|(dirty, log)| log.recovery_point().0 >= dirty.first_uncleanable);
         let threads = options.threads.min(due.len());
         let pace = Pace::new(options.io_max_bytes_per_second, self.clock.clone());
         let share = options.share();

@@ -308,6 +308,7 @@ impl Log {
     /// Takes the log directory offline when the operating system failed; a full volume is none of
     /// that, nor is a process without free file handles.
     fn guard<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        let result = self.unless_deleted(result);
         if let Err(error @ StorageError::Io { source, .. }) = &result {
             // EMFILE and ENFILE.
             if !matches!(source.raw_os_error(), Some(23 | 24)) {
@@ -315,5 +316,19 @@ impl Log {
             }
         }
         result
+    }
+
+    /// A deletion closes the log and then renames its directory: whoever was at work there misses
+    /// files, which says nothing of the disk.
+    fn unless_deleted<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        match result {
+            Err(StorageError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound
+                    && self.closed.load(Ordering::Acquire) =>
+            {
+                Err(StorageError::Closed { dir: self.dir.to_path_buf() })
+            }
+            other => other,
+        }
     }
 }

@@ -192,9 +192,10 @@ impl LogManager {
     }
 
     /// The log of a partition; made, in the online directory with the fewest logs, when there is none.
+    /// One of another topic id belongs to a topic that is no more, and is deleted.
     ///
     /// # Errors
-    /// When files cannot be made, no directory is online, or the log belongs to another topic id.
+    /// When files cannot be made or renamed, or no directory is online.
     pub fn get_or_create(
         &self,
         partition: &TopicPartition,
@@ -218,14 +219,14 @@ impl LogManager {
         let _changing = self.changing.lock();
         if let Some(log) = self.get(partition) {
             log.home().check()?;
-            if let (Some(wanted), found) = (topic_id, log.topic_id())
-                && found != TopicId::ZERO
-                && found != wanted
-            {
-                let what = format!("it is of topic id {found}, {wanted} is wanted");
-                return Err(StorageError::damaged(log.dir(), what));
+            let found = log.topic_id();
+            if topic_id.is_none_or(|wanted| found == wanted || found == TopicId::ZERO) {
+                return Ok(log);
             }
-            return Ok(log);
+            // Ids are never used twice: that topic was deleted, and the process was killed before
+            // its directory went.
+            tracing::info!(log = %partition, %found, "the log of a deleted topic makes room");
+            self.delete_changing(partition)?;
         }
         let home = self.choose(dir)?;
         let options = self.log_options(&home, partition, topic_id, config);
@@ -302,6 +303,11 @@ impl LogManager {
     /// When the directory cannot be renamed; it goes offline then.
     pub fn delete(&self, partition: &TopicPartition) -> Result<(), StorageError> {
         let _changing = self.changing.lock();
+        self.delete_changing(partition)
+    }
+
+    /// As [`Self::delete`], by the holder of `changing`.
+    fn delete_changing(&self, partition: &TopicPartition) -> Result<(), StorageError> {
         let Some(log) = self.logs.write().remove(partition) else { return Ok(()) };
         self.log_beans.lock().remove(partition);
         log.shut();

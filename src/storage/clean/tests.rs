@@ -78,6 +78,10 @@ fn cleaner(bench: &Bench) -> Cleaner {
     Cleaner::new(CleanerOptions::default(), bench.clock.clone())
 }
 
+fn flush(logs: &[&Arc<Log>]) -> bool {
+    logs.iter().all(|log| log.flush().is_ok())
+}
+
 #[test]
 fn only_last_values_stay_and_tombstones_go_in_time() {
     let bench = Bench::new(compacted());
@@ -86,7 +90,7 @@ fn only_last_values_stay_and_tombstones_go_in_time() {
     let cleaner = cleaner(&bench);
     let before = log.size_bytes();
     let logs = [log.clone()];
-    cleaner.run(&logs, &|_, files| assert!(!files.is_empty()));
+    cleaner.run(&logs, &flush, &|_, files| assert!(!files.is_empty()));
     assert!(log.size_bytes() < before / 3, "{} {before}", log.size_bytes());
     assert_eq!(cleaner.cleaned_to(log.partition()), Some(Offset(120)));
     let found = records(&log);
@@ -100,7 +104,7 @@ fn only_last_values_stay_and_tombstones_go_in_time() {
     put(&log, "key-new", Some("y"));
     log.roll().unwrap();
     put(&log, "active", Some("z"));
-    cleaner.run(&logs, &|_, _| {});
+    cleaner.run(&logs, &flush, &|_, _| {});
     let found = records(&log);
     assert!(found.iter().all(|(key, all)| key == "active" || all.iter().all(|r| r.1.is_some())));
     assert_eq!(log.log_end_offset(), Offset(123));
@@ -122,7 +126,7 @@ fn a_crash_at_any_step_loses_and_revives_nothing() {
             let last = fill(&log);
             log.flush().unwrap();
             bench.fs.kill_after(step);
-            cleaner(&bench).run(std::slice::from_ref(&log), &|_, _| {});
+            cleaner(&bench).run(std::slice::from_ref(&log), &flush, &|_, _| {});
             let survived = !bench.fs.was_killed();
             match lost {
                 None => bench.fs.restart(),
@@ -156,7 +160,7 @@ fn a_small_buffer_cleans_in_several_rounds() {
     let cleaner = Cleaner::new(options, bench.clock.clone());
     let mut before = Offset(0);
     loop {
-        cleaner.run(std::slice::from_ref(&log), &|_, _| {});
+        cleaner.run(std::slice::from_ref(&log), &flush, &|_, _| {});
         let reached = cleaner.cleaned_to(log.partition()).unwrap();
         if reached == before {
             break;

@@ -221,8 +221,10 @@ impl Log {
 
     /// As `guard`, but no failure of a sync is forgivable, not even for want of room.
     fn lasting<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
-        if let Err(error) = &result {
-            self.home.fail(error);
+        let result = self.unless_deleted(result);
+        match &result {
+            Err(StorageError::Closed { .. }) | Ok(_) => {}
+            Err(error) => self.home.fail(error),
         }
         result
     }

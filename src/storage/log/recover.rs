@@ -36,6 +36,8 @@ pub(super) struct Recovered {
     pub(super) epochs_changed: bool,
     /// The epochs of the checkpoint, if it is sound and says any.
     known_epochs: Option<EpochCache>,
+    /// Recovery point: below it nothing was lost.
+    durable_to: i64,
     /// Epoch of the last batch before the segment that is looked at.
     last_epoch: Option<i32>,
 }
@@ -59,6 +61,7 @@ impl Log {
             log_end: 0,
             epochs_changed: epochs_damaged,
             known_epochs: Some(writer.epochs.clone()).filter(|known| known.latest().is_some()),
+            durable_to: options.recovery_point.0,
             last_epoch: None,
         };
         for (index, segment) in segments.iter().enumerate() {
@@ -104,9 +107,12 @@ impl Log {
         done.report.rebuilt_indexes += 1;
         done.report.recovered_bytes += size;
         done.log_end = end;
-        // Behind a hole nothing was durable: the rest of this segment was lost with the power.
+        // Behind a hole nothing was durable: the rest of this segment was lost with the power. Below
+        // the recovery point a hole is what the cleaner left, whatever the policy is now; at a start
+        // it is not known yet, since the metadata is read after the logs.
         let compact = self.config.load().cleanup_policy.compact;
-        let hole = !compact && next.is_some_and(|next| next.base_offset > end);
+        let sound_to = end.max(done.durable_to);
+        let hole = !compact && next.is_some_and(|next| next.base_offset > sound_to);
         if position == size && !hole {
             if next.is_some() {
                 segment.seal().context("complete the indexes of", &path)?;

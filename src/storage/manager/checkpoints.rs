@@ -14,9 +14,9 @@ use crate::log::Log;
 use crate::names;
 
 impl LogManager {
-    /// Writes `recovery-point-offset-checkpoint` in every directory.
-    pub fn checkpoint_recovery_points(&self) {
-        self.write_all(names::RECOVERY_POINTS, |log| Some(log.recovery_point()));
+    /// Writes `recovery-point-offset-checkpoint` in every directory; whether all were written.
+    pub fn checkpoint_recovery_points(&self) -> bool {
+        self.write_all(names::RECOVERY_POINTS, |log| Some(log.recovery_point()))
     }
 
     /// Writes `log-start-offset-checkpoint`: logs that start where their first segment does are left
@@ -39,7 +39,8 @@ impl LogManager {
     }
 
     /// A directory whose checkpoint cannot be written goes offline, unless it is only full.
-    fn write_all(&self, name: &str, offset: impl Fn(&Log) -> Option<Offset>) {
+    fn write_all(&self, name: &str, offset: impl Fn(&Log) -> Option<Offset>) -> bool {
+        let mut written = true;
         let mut grouped = by_dir(self.logs());
         for dir in self.dirs.iter().filter(|dir| !dir.home.is_offline()) {
             let logs = grouped.remove(dir.home.path()).unwrap_or_default();
@@ -51,8 +52,10 @@ impl LogManager {
             let _writing = dir.checkpoints.lock();
             if let Err(error) = write_offsets(self.options.fs.as_ref(), &path, &offsets) {
                 self.checkpoint_failed(dir, &error);
+                written = false;
             }
         }
+        written
     }
 
     fn checkpoint_failed(&self, dir: &Dir, error: &StorageError) {

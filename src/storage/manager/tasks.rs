@@ -1,10 +1,12 @@
 //! What runs in the background, and when. The times are data; [`LogManager::run_due`] acts.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Doomed, LogManager, ManagerOptions};
 use crate::error::StorageError;
+use crate::log::Log;
 
 /// One kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +116,9 @@ impl LogManager {
             match task {
                 Task::Retention => self.apply_retention(),
                 Task::Flush => self.flush_due(),
-                Task::RecoveryPoints => self.checkpoint_recovery_points(),
+                Task::RecoveryPoints => {
+                    self.checkpoint_recovery_points();
+                }
                 Task::LogStarts => self.checkpoint_log_start_offsets(),
                 Task::HighWatermarks => self.checkpoint_high_watermarks(),
                 Task::Producers => self.expire_producers(),
@@ -142,7 +146,7 @@ impl LogManager {
         }
     }
 
-    pub(crate) fn doom(&self, log: &crate::log::Log, paths: Vec<std::path::PathBuf>) {
+    pub(crate) fn doom(&self, log: &Log, paths: Vec<std::path::PathBuf>) {
         let delay = log.config().file_delete_delay_ms;
         let due_ms = self.options.clock.now_ms().saturating_add(delay);
         let home = log.home().clone();
@@ -167,7 +171,15 @@ impl LogManager {
     /// Cleans the dirtiest logs, one after the other, until none is dirty enough.
     pub fn clean_due(&self) {
         let before = self.cleaner.stats().io_bytes;
-        self.cleaner.run(&self.logs(), &|log, files| self.doom(log, files));
+        let prepare = |logs: &[&Arc<Log>]| {
+            for log in logs {
+                if let Err(error) = log.flush() {
+                    tracing::debug!(log = %log.partition(), %error, "not cleaned");
+                }
+            }
+            self.checkpoint_recovery_points()
+        };
+        self.cleaner.run(&self.logs(), &prepare, &|log, files| self.doom(log, files));
         if let Some(beans) = self.beans.get() {
             beans.cleaner_io.mark(self.cleaner.stats().io_bytes.saturating_sub(before));
         }

@@ -81,6 +81,31 @@ fn logs_spread_over_directories_and_come_back() {
 }
 
 #[test]
+fn a_flush_that_meets_a_deletion_harms_no_directory() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let log = create(&manager, &tp("t", 0));
+    log.append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+    manager.delete(&tp("t", 0)).unwrap();
+    let error = log.flush().unwrap_err();
+    assert!(matches!(error, StorageError::Closed { .. }), "{error}");
+    assert_eq!(manager.offline_dirs(), 0);
+}
+
+#[test]
+fn a_log_of_another_topic_id_makes_room() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let old = create(&manager, &tp("t", 0));
+    old.append(&batch(NOW, &["old"]), &leader(0)).unwrap();
+    let new = create(&manager, &tp("t", 0));
+    assert_ne!(old.topic_id(), new.topic_id());
+    assert_eq!(new.log_end_offset(), Offset(0));
+    old.append(&batch(NOW, &["late"]), &leader(0)).unwrap_err();
+    assert_eq!(manager.offline_dirs(), 0);
+}
+
+#[test]
 fn a_deleted_log_can_be_made_again_at_once() {
     let house = House::new();
     let (manager, _) = house.open();
@@ -220,6 +245,16 @@ fn the_cleaner_runs_by_schedule_and_its_beans_tell() {
     let path = Path::new("/a").join(names::CLEANER_OFFSETS);
     let offsets = crate::checkpoint::read_offsets(&house.fs, &path).unwrap();
     assert!(offsets[&tp("t", 0)] > Offset(40));
+    // A killed process opens its logs before it knows their policy: what cleaning left out is not
+    // taken for a loss behind which everything goes.
+    let kept = contents(&log, 0);
+    drop((log, manager));
+    house.fs.restart();
+    let (manager, report) = LogManager::open(&["/a".into()], house.options()).unwrap();
+    assert_eq!((report.unclean_dirs, report.truncated_bytes), (1, 0));
+    let log = manager.get(&tp("t", 0)).unwrap();
+    assert_eq!(log.log_end_offset(), Offset(50));
+    assert_eq!(contents(&log, 0), kept);
 }
 
 #[test]
