@@ -79,7 +79,18 @@ fn text(config: &BrokerConfig, node: &Node, elapsed_ms: u128, ink: &Ink) -> Stri
 pub fn error(error: &anyhow::Error) {
     let err = stderr();
     let ink = Ink(err.is_terminal());
-    let _ = writeln!(err.lock(), "{} {error:#}", ink.bold("pharos:"));
+    let _ = writeln!(err.lock(), "{} {}", ink.bold("pharos:"), sentence(error));
+}
+
+/// An error with its causes, without those that it quotes itself.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        match (said.is_empty(), said.ends_with(&cause)) {
+            (true, _) => cause,
+            (false, true) => said,
+            (false, false) => format!("{said}: {cause}"),
+        }
+    })
 }
 
 /// Prints a page as it is.

@@ -3,9 +3,14 @@
 // Helpers of a test binary stand outside `#[test]` functions; a panic is how they report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod crash;
+mod crash_check;
+mod crash_model;
+mod hostile;
 mod settings;
 #[allow(dead_code, reason = "each suite uses a part")]
 mod start_process;
+mod start_refusals;
 #[allow(dead_code, reason = "each suite uses a part")]
 mod start_wire;
 mod tidy;

@@ -231,7 +231,7 @@ impl Server {
     }
 
     /// SIGKILL.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.child.0.kill().unwrap();
         self.child.0.wait().unwrap();
     }
@@ -239,6 +239,17 @@ impl Server {
     /// Reads and writes that the process has made.
     pub fn calls(&self) -> u64 {
         calls_of(&self.child.0)
+    }
+}
+
+/// A failing test tells what its server said.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let told = log.lines().filter(|line| !line.contains("openraft"));
+            println!("{}", told.collect::<Vec<_>>().join("\n"));
+        }
     }
 }
 
