@@ -1,7 +1,14 @@
 //! The one integration binary: what is true of the whole checkout and of the running binary.
 
-// Helpers of a test binary stand outside `#[test]` functions; a panic is how they report.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// Helpers of a test binary stand outside `#[test]` functions; a panic, and what was printed before
+// it, is how they report.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 mod crash;
 mod crash_check;
