@@ -128,3 +128,15 @@ impl Drop for Broker {
 pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
+
+/// As [`free_port`], where the next port is free as well.
+pub(crate) fn two_free_ports() -> anyhow::Result<SocketAddr> {
+    loop {
+        let mut address = free_port()?;
+        let first = address;
+        address.set_port(first.port().saturating_add(1));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(first);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 use crate::Plan;
-use crate::broker::{Broker, Start, free_port};
+use crate::broker::{Broker, Start, two_free_ports};
 use crate::load::{self, Topic};
 use crate::machine::{self, Place};
 use crate::report::{Better, Report, Row};
@@ -94,7 +94,7 @@ struct Kafka {
 impl Kafka {
     fn start(script: &PathBuf, directory: &PathBuf) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
-        let address = free_port()?;
+        let address = two_free_ports()?;
         let log = fs::File::create(directory.join("log"))?;
         let mut command = Command::new(script);
         command.arg("broker").arg(directory).arg(address.port().to_string());

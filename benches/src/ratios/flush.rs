@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use pharos_protocol::compression::Codec;
 
-use super::fresh;
 use crate::Plan;
+use crate::broker::{Broker, Start};
 use crate::load::{self, Client, Topic};
+use crate::machine::Place;
 use crate::probes;
 use crate::report::{Better, Report, Row};
 use crate::stats::{abba, percentile, ratios};
@@ -18,7 +19,13 @@ const TAKES: Duration = Duration::from_secs(3);
 const SYNCS: usize = 500;
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let broker = fresh(plan, "flush")?;
+    // What is measured is the sharing of syncs, not a core.
+    let broker = Broker::start(&Start {
+        binary: &plan.binary,
+        directory: plan.directory.join("flush"),
+        overrides: &[],
+        place: Place::Anywhere,
+    })?;
     let configs = [("flush.messages", "1")];
     load::create_topic(broker.address, &Topic { name: "sure", partitions: 1, configs: &configs })?;
     let frame = load::produce("sure", &[0], &load::batch(1, 100, Codec::None)?, 1)?;
