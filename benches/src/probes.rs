@@ -66,11 +66,11 @@ pub(crate) fn checksum(bytes: u64) -> anyhow::Result<Cost> {
 /// Reads a file of `bytes` from the page cache and computes CRC-32C of its batches.
 pub(crate) fn checksum_scan(file: &File, bytes: u64) -> anyhow::Result<Cost> {
     at(Place::Server, || {
-        let mut piece = vec![0; 1 << 20];
+        let mut piece = vec![0; PIECE];
         let watch = Stopwatch::start();
         let mut sum = 0;
-        for index in 0..pieces(bytes, piece.len()) {
-            file.read_exact_at(&mut piece, (index * piece.len()) as u64)?;
+        for index in 0..pieces(bytes, PIECE) {
+            file.read_exact_at(&mut piece, (index * PIECE) as u64)?;
             for batch in piece.chunks(BATCH) {
                 sum ^= crc32c::crc32c(batch);
             }
