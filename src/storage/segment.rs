@@ -166,7 +166,10 @@ impl Segment {
             })?,
             None => Some(Index::absent()),
         };
-        let usable = offset.is_some() && time.is_some() && aborted.is_some();
+        // A segment with batches ends its time index with their largest timestamp when it is sealed;
+        // without an entry, the last ones were lost with the power.
+        let timed = sizes.log == 0 || time.as_ref().is_some_and(|time| time.last().is_some());
+        let usable = offset.is_some() && timed && aborted.is_some();
         let indexes = Indexes {
             offset: offset.unwrap_or_else(Index::absent),
             time: time.unwrap_or_else(Index::absent),
@@ -429,16 +432,22 @@ impl Segment {
         self.recompute_max_timestamp()
     }
 
-    /// Finds the largest timestamp again, after a truncation.
-    fn recompute_max_timestamp(&self) -> io::Result<()> {
+    /// Finds the largest timestamp again: after a truncation, or when the time index turned out to
+    /// tell of a batch that is not there (a power loss may bring back what a truncation took away).
+    pub(crate) fn recompute_max_timestamp(&self) -> io::Result<()> {
         let entry = self.indexes.lock().time.last();
         let (mut timestamp, mut offset) = (NO_TIMESTAMP, self.base_offset);
-        if let Some(entry) = entry {
-            timestamp = entry.timestamp;
-            offset = self.base_offset + i64::from(entry.relative_offset);
-        }
         let size = self.size();
-        let start = if entry.is_some() { self.locate(offset, size)? } else { None };
+        let mut start = None;
+        if let Some(entry) = entry {
+            let at = self.base_offset + i64::from(entry.relative_offset);
+            start = self
+                .locate(at, size)?
+                .filter(|found| found.header.max_timestamp == entry.timestamp);
+            if start.is_some() {
+                (timestamp, offset) = (entry.timestamp, at);
+            }
+        }
         let file = self.file()?;
         let mut scan = Scan::headers(file.as_ref(), start.map_or(0, |found| found.position), size);
         while let Some(found) = scan.next()? {

@@ -371,3 +371,31 @@ fn a_damaged_epoch_checkpoint_is_made_again_from_the_batches() {
     assert!(report.recovered_segments > 3);
     assert_eq!(contents_of(&log), expected);
 }
+
+/// Found by the property above.
+#[test]
+fn a_power_loss_after_a_truncation_keeps_the_largest_timestamp() {
+    let mut world = World::new();
+    for act in [
+        Act::LosePower(11_742_787_161_111_713_588),
+        Act::Kill,
+        Act::Kill,
+        Act::Append(1),
+        Act::Flush,
+        Act::Append(3),
+        Act::Append(4),
+        Act::Append(3),
+        Act::Append(1),
+        Act::Append(3),
+        Act::Roll,
+        Act::Truncate(187),
+        Act::Truncate(24),
+        Act::Roll,
+        Act::CloseAndOpen,
+        Act::Append(1),
+        Act::CloseAndOpen,
+        Act::LosePower(4_734_406_280_972_476_460),
+    ] {
+        world.act(&act);
+    }
+}

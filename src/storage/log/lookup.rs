@@ -1,5 +1,7 @@
 //! Finding offsets by timestamp (ListOffsets).
 
+use std::sync::Arc;
+
 use pharos_base::{LeaderEpoch, Offset};
 use pharos_protocol::batch::RecordBatch;
 
@@ -64,8 +66,39 @@ impl Log {
         self.check_usable()?;
         let start = self.log_start_offset().0;
         let segments = self.segments.load();
+        let Some((max, segment)) = self.latest_segment(&segments, start)? else { return Ok(None) };
+        let (max, segment, found) = match self.locate_timestamp(segment, max, start)? {
+            Some(found) => (max, segment, found),
+            // A time index told of a batch that is not there: look again without it.
+            None => {
+                for segment in segments.iter() {
+                    let path = segment.path(names::LOG);
+                    let again = segment.recompute_max_timestamp();
+                    self.guard(again.map_err(|error| StorageError::io("read", &path, error)))?;
+                }
+                let again = self.latest_segment(&segments, start)?;
+                let Some((max, segment)) = again else { return Ok(None) };
+                match self.locate_timestamp(segment, max, start)? {
+                    Some(found) => (max, segment, found),
+                    None => return Ok(None),
+                }
+            }
+        };
+        // A batch that begins before the log start may have its latest record there.
+        match self.record_in(segment, &found, |time, offset| time >= max && offset >= start)? {
+            None => self.record_in(segment, &found, |_, offset| offset >= start),
+            latest => Ok(latest),
+        }
+    }
+
+    /// The segment with the largest timestamp at or after `start`, and that timestamp.
+    fn latest_segment<'a>(
+        &self,
+        segments: &'a [Arc<Segment>],
+        start: i64,
+    ) -> Result<Option<(i64, &'a Segment)>, StorageError> {
         let mut latest: Option<(i64, &Segment)> = None;
-        for segment in segments.iter() {
+        for segment in segments {
             let max = segment.max_timestamp_from(start);
             let path = segment.path(names::LOG);
             let max = self.guard(max.map_err(|error| StorageError::io("read", &path, error)))?;
@@ -73,13 +106,7 @@ impl Log {
                 latest = Some((max.timestamp, segment));
             }
         }
-        let Some((max, segment)) = latest else { return Ok(None) };
-        let Some(found) = self.locate_timestamp(segment, max, start)? else { return Ok(None) };
-        // A batch that begins before the log start may have its latest record there.
-        match self.record_in(segment, &found, |time, offset| time >= max && offset >= start)? {
-            None => self.record_in(segment, &found, |_, offset| offset >= start),
-            latest => Ok(latest),
-        }
+        Ok(latest)
     }
 
     fn locate_timestamp(
