@@ -399,3 +399,26 @@ fn a_power_loss_after_a_truncation_keeps_the_largest_timestamp() {
         world.act(&act);
     }
 }
+
+/// Found by the property above: a tail that a truncation took away came back with the power.
+#[test]
+fn a_tail_that_comes_back_does_not_overlap_the_next_segment() {
+    let mut world = World::new();
+    for act in [
+        Act::Append(2),
+        Act::Append(1),
+        Act::Roll,
+        Act::LosePower(5_056_928_449_051_476_390),
+        Act::Truncate(170),
+        Act::Append(1),
+        Act::Truncate(170),
+        Act::Roll,
+        Act::Append(1),
+        Act::Roll,
+        Act::LosePower(10_215_987_832_930_835_209),
+        Act::Append(2),
+        Act::LosePower(13_235_542_761_533_990_490),
+    ] {
+        world.act(&act);
+    }
+}

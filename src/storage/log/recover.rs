@@ -102,7 +102,7 @@ impl Log {
         let path = segment.path(names::LOG);
         let size = segment.size();
         let scanned = self.scan_segment(writer, segment, next, done).context("recover", &path)?;
-        let (position, end) = scanned;
+        let (position, end, overlaps) = scanned;
         done.report.recovered_segments += 1;
         done.report.rebuilt_indexes += 1;
         done.report.recovered_bytes += size;
@@ -123,19 +123,27 @@ impl Log {
             return Ok(true);
         }
         done.report.truncated_bytes += size - position;
+        if overlaps && next.is_some_and(|next| next.base_offset == end) {
+            // A power loss brought back a tail that had been truncated before the next segment was
+            // begun: the next one is the newer.
+            segment.truncate(position, end).context("truncate", &path)?;
+            segment.seal().context("complete the indexes of", &path)?;
+            return Ok(false);
+        }
         tracing::warn!(path = %path.display(), position, size, "cut off what is no sound batch");
         segment.truncate(position, end).context("truncate", &path)?;
         Ok(true)
     }
 
-    /// Returns where the sound part ends, in bytes and as an offset.
+    /// Returns where the sound part ends, in bytes and as an offset, and whether batches follow that
+    /// belong into the next segment.
     fn scan_segment(
         &self,
         writer: &mut Writer,
         segment: &Segment,
         next: Option<&Arc<Segment>>,
         done: &mut Recovered,
-    ) -> io::Result<(u64, i64)> {
+    ) -> io::Result<(u64, i64, bool)> {
         let config = self.config();
         let dense = next.is_none() && !config.cleanup_policy.compact;
         let known = done.known_epochs.clone();
@@ -145,8 +153,10 @@ impl Log {
         let mut scan = Scan::verify(file.as_ref(), 0, segment.size());
         let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
         let mut stopped = false;
+        let mut overlaps = false;
         while let Some(found) = scan.next()? {
-            stopped = order.step(&found) == Step::Stop;
+            overlaps = next.is_some_and(|next| found.header.base_offset >= next.base_offset);
+            stopped = overlaps || order.step(&found) == Step::Stop;
             if stopped {
                 break;
             }
@@ -171,7 +181,7 @@ impl Log {
                 done.epochs_changed |= writer.epochs.assign(epoch, start);
             }
         }
-        Ok((position, end))
+        Ok((position, end, overlaps))
     }
 
     /// Removes the segments behind a cut one.
