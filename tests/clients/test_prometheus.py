@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -92,6 +93,16 @@ def test_prometheus_scrapes_without_a_warning(busy, tmp_path):
             return port is not None
 
         wait_for(listening, True)
+
+        def ready():
+            # It listens before it answers queries, and says 503 until then.
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10) as answer:
+                    return answer.status == 200
+            except urllib.error.URLError:
+                return False
+
+        wait_for(ready, True)
 
         def samples(query):
             url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": query})
