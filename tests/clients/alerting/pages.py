@@ -1,0 +1,57 @@
+"""A broker on which everything has happened once that the pages tell of, and what its pages say."""
+import contextlib
+import re
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError
+from prometheus_client.parser import text_string_to_metric_families
+
+PAGES = {"pharos": "/metrics/default", "pharos-native": "/metrics/native"}
+RECORDS = 200
+
+
+def fill(node):
+    """Writes, reads and commits `orders`; is refused a record that is too large and one without a key."""
+    admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
+    admin.create_topics([
+        NewTopic("orders", 12, 1, topic_configs={"max.message.bytes": "20000"}),
+        NewTopic("accounts", 1, 1, topic_configs={"cleanup.policy": "compact"}),
+    ])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=node.bootstrap)
+    for number in range(RECORDS):
+        producer.send("orders", b"%d" % number, partition=number % 12)
+    producer.flush()
+    producer.close()
+    for topic, value in [("orders", b"x" * 30000), ("accounts", b"without a key")]:
+        refused = KafkaProducer(bootstrap_servers=node.bootstrap, max_request_size=1 << 20)
+        with contextlib.suppress(KafkaError):
+            refused.send(topic, value).get(timeout=30)
+        refused.close()
+    read(node, "orders", "billing", RECORDS)
+
+
+def read(node, topic, group, count):
+    consumer = KafkaConsumer(
+        topic, bootstrap_servers=node.bootstrap, group_id=group, auto_offset_reset="earliest",
+        consumer_timeout_ms=30000, enable_auto_commit=False,
+    )
+    for _, _ in zip(range(count), consumer):
+        pass
+    consumer.commit()
+    consumer.close()
+
+
+def samples(node):
+    """(job, name, labels) of everything on the pages that prometheus.yml scrapes."""
+    for job, page in PAGES.items():
+        for family in text_string_to_metric_families(node.get(page)):
+            for sample in family.samples:
+                yield job, sample.name, sample.labels
+
+
+def series(text):
+    """Name and labels of a series as promtool's tests write it."""
+    name, _, rest = text.partition("{")
+    return name, dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', rest))

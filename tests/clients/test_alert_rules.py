@@ -1,0 +1,340 @@
+"""The shipped rules and configuration of Prometheus and Alertmanager: sound by the tools of both, proven to fire,
+resolve and stay silent, and written in names and labels that a running broker shows."""
+import collections
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+import yaml
+from alerting import pages, rules
+from conftest import Node
+from test_prometheus import wait_for
+
+HOME = rules.HOME
+EVALUATION_SECONDS, SCRAPE_SECONDS = (
+    rules.seconds(yaml.safe_load((HOME / "prometheus.yml").read_text())["global"][key])
+    for key in ("evaluation_interval", "scrape_interval")
+)
+SEVERITIES = {"critical", "warning", "info"}
+# Fires always: that is its use.
+NEVER_SILENT = {"Watchdog"}
+# What cannot be made to happen here has the labels of its sibling, which the same bean template makes.
+SAME_LABELS_AS = {
+    "kafka_server_brokertopicmetrics_failedfetchrequests_total": "kafka_server_brokertopicmetrics_totalfetchrequests_total",
+}
+# A language that is small enough to be evaluated elsewhere, too.
+FUNCTIONS = set(
+    "rate increase delta deriv changes resets avg_over_time min_over_time max_over_time sum_over_time count_over_time "
+    "last_over_time absent clamp_min clamp_max time vector predict_linear label_replace".split()
+)
+AGGREGATIONS = {"sum", "min", "max", "avg", "count", "topk"}
+
+RULES = rules.of_files()
+ALERTS = rules.alerts()
+NAMES = sorted({rule["alert"] for rule in ALERTS})
+TESTS = [(file.name, test) for file in rules.TEST_FILES for test in yaml.safe_load(file.read_text())["tests"]]
+
+
+def ids(rule):
+    return f"{rule['alert']}-{rule['labels']['severity']}"
+
+
+every_alert = pytest.mark.parametrize("rule", ALERTS, ids=ids)
+
+
+def tool(name, *arguments):
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name}")
+    ran = subprocess.run([name, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """Label sets by name: [(job, labels), ...] on the pages of a broker that has seen everything."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="pharos-test-"))
+    node = Node(directory).start()
+    try:
+        pages.fill(node)
+        wait_for(lambda: node.metric("kafka_consumergroup_lag_sum", consumergroup="billing"), 0)
+        found = collections.defaultdict(list)
+        for job, name, labels in pages.samples(node):
+            found[name].append((job, labels))
+    finally:
+        node.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+    for name, sibling in SAME_LABELS_AS.items():
+        found[name] += found[sibling]
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def labels(shown):
+    """Labels that some series of the name has; an absent label is an empty one."""
+    families = {
+        name: frozenset(rules.TARGET_LABELS.union(*(labels for _, labels in series))) for name, series in shown.items()
+    }
+    return rules.Labels(families)
+
+
+def test_promtool_accepts_configuration_and_rules():
+    assert "FAILED" not in tool("promtool", "check", "config", HOME / "prometheus.yml")
+    assert "FAILED" not in tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", *rules.FILES)
+
+
+@pytest.mark.parametrize("file", rules.TEST_FILES, ids=lambda file: file.stem)
+def test_promtool_tests_pass(file):
+    tool("promtool", "test", "rules", file)
+
+
+def test_each_file_of_rules_is_tested():
+    tested = {pathlib.Path(name).stem for file in rules.TEST_FILES for name in yaml.safe_load(file.read_text())["rule_files"]}
+    assert tested == {file.stem for file in rules.FILES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alert_fires_resolves_and_stays_silent(name):
+    fires = resolves = silent = False
+    severities = set()
+    for _, test in TESTS:
+        found = [len(case["exp_alerts"]) for case in test["alert_rule_test"] if case["alertname"] == name]
+        severities |= {
+            alert["exp_labels"]["severity"]
+            for case in test["alert_rule_test"] if case["alertname"] == name for alert in case["exp_alerts"]
+        }
+        fires |= any(found)
+        resolves |= any(before and not after for before, after in zip(found, found[1:]))
+        silent |= bool(found) and not any(found) and bool(test["input_series"])
+    assert fires
+    assert name in NEVER_SILENT or (resolves and silent)
+    assert severities == {rule["labels"]["severity"] for rule in ALERTS if rule["alert"] == name}
+
+
+def test_tests_name_alerts_that_exist():
+    assert {case["alertname"] for _, test in TESTS for case in test["alert_rule_test"]} == set(NAMES)
+
+
+def test_names_and_labels_of_rules_are_those_of_the_pages(labels):
+    for rule in RULES:
+        for node in rules.walk(rules.parse(rule["expr"])):
+            if rules.kind(node) == "VectorSelector":
+                assert node.name in labels.families, f"{rule['expr']}: no page shows {node.name}"
+                asked = {matcher.name for matcher in rules.matchers(node)}
+                assert asked <= labels.families[node.name], f"{node.name} has no {asked - labels.families[node.name]}"
+            elif rules.kind(node) == "AggregateExpr":
+                assert set(node.modifier.labels) <= labels.of(node.expr), rule["expr"]
+            elif rules.kind(node) == "BinaryExpr" and node.modifier and node.modifier.matching:
+                sides = [side for side in (labels.of(node.lhs), labels.of(node.rhs)) if side is not None]
+                assert all(set(node.modifier.matching.labels) <= side for side in sides), rule["expr"]
+
+
+def test_matchers_find_series(shown):
+    # Values that tests cannot bring about: what fails inside the broker, and what only several brokers have.
+    unseen = {"error", "state"}
+    for rule in RULES:
+        for selector in rules.selectors(rules.parse(rule["expr"])):
+            if selector.name not in shown:
+                continue
+            wanted = [matcher for matcher in rules.matchers(selector) if matcher.name not in unseen]
+            assert any(all(matches(it, labels.get(it.name, "")) for it in wanted) for _, labels in shown[selector.name]), (
+                f"{selector.prettify()} finds nothing"
+            )
+
+
+def matches(matcher, value):
+    match str(matcher.op).removeprefix("MatchOp."):
+        case "Equal":
+            return value == matcher.value
+        case "NotEqual":
+            return value != matcher.value
+        case "Re":
+            return re.fullmatch(matcher.value, value) is not None
+        case "NotRe":
+            return re.fullmatch(matcher.value, value) is None
+
+
+def test_input_series_are_like_those_of_the_pages(shown):
+    for file, test in TESTS:
+        for it in test["input_series"]:
+            name, given = pages.series(it["series"])
+            assert rules.TARGET_LABELS <= set(given), it["series"]
+            own = {label: value for label, value in given.items() if label not in rules.TARGET_LABELS}
+            if name in rules.OF_PROMETHEUS:
+                assert not own and given["job"] in pages.PAGES
+                continue
+            assert name in shown, f"{file}: no page shows {name}"
+            assert (given["job"], set(own)) in [(job, set(labels)) for job, labels in shown[name]], f"{file}: {it['series']}"
+
+
+@every_alert
+def test_an_alert_says_what_it_should(rule, labels):
+    assert set(rule) <= {"alert", "expr", "for", "keep_firing_for", "labels", "annotations"}
+    assert rule["labels"].keys() == {"severity"} and rule["labels"]["severity"] in SEVERITIES
+    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{rule['alert']}.md"
+    assert rules.seconds(rule["for"]) >= 2 * EVALUATION_SECONDS
+    survive = labels.of(rules.parse(rule["expr"]))
+    for text in rule["annotations"].values():
+        assert rules.templated(text) <= survive, f"{text}: left are {survive}"
+    # The thing is named: every label but the target's own is in the text.
+    assert survive - rules.TARGET_LABELS <= rules.templated(" ".join(rule["annotations"].values()))
+    if "instance" in survive:
+        assert "instance" in rules.templated(rule["annotations"]["summary"])
+
+
+@every_alert
+def test_an_alert_compares(rule):
+    compares = any(
+        rules.is_comparison(node) and not (node.modifier and node.modifier.return_bool) for node in rules.walk(rules.parse(rule["expr"]))
+    )
+    absent = any(rules.kind(node) == "Call" and node.func.name == "absent" for node in rules.walk(rules.parse(rule["expr"])))
+    assert compares or absent or rule["alert"] in NEVER_SILENT
+
+
+def moves(name, labels):
+    """Whether series of the name have one owner that can change, rather than one on each broker."""
+    native = dict(re.findall(r"^\| `(\w+)` \|(?:[^|]*\|){3} ([\w ]+) \|", (HOME.parent / "docs" / "metrics.md").read_text(), re.M))
+    if name in native:
+        return native[name] != "each node"
+    if name.startswith("kafka_controller_"):
+        return not name.endswith("_metadataerrorcount")
+    return bool(labels.families[name] & {"topic", "partition", "consumergroup"})
+
+
+def leaves(expression):
+    """Families that an expression reads, through recording rules down to the pages."""
+    made = collections.defaultdict(list)
+    for rule in rules.records():
+        made[rule["record"]].append(rule["expr"])
+    pending, seen = [expression], set()
+    while pending:
+        for selector in rules.selectors(rules.parse(pending.pop())):
+            if selector.name not in seen:
+                seen.add(selector.name)
+                pending += made.get(selector.name, [])
+    return {name for name in seen if name not in made}
+
+
+@every_alert
+def test_an_alert_survives_a_change_of_owner(rule, labels):
+    survive = labels.of(rules.parse(rule["expr"]))
+    moving = {
+        selector.name for selector in rules.selectors(rules.parse(rule["expr"]))
+        if ":" not in selector.name and moves(selector.name, labels)
+    }
+    assert not moving or not survive & {"instance", "job"}, moving
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
+def test_expressions_are_plain_and_sound(rule):
+    for node in rules.walk(rules.parse(rule["expr"])):
+        match rules.kind(node):
+            case "AggregateExpr":
+                assert str(node.op) in AGGREGATIONS
+                # Labels that an operator adds to the targets must survive.
+                assert "Without" in str(node.modifier.type), f"{node.prettify()}: by() drops labels of the target"
+            case "Call":
+                assert node.func.name in FUNCTIONS
+            case "MatrixSelector":
+                assert node.range.total_seconds() >= 4 * SCRAPE_SECONDS
+            case "VectorSelector":
+                assert node.at is None
+                assert not any(it.name == "job" for it in rules.matchers(node)) or rule.get("record") == "instance_job:pharos_up:last"
+                for it in rules.matchers(node):
+                    assert not str(it.op).endswith("Re") or re.search(r"[|.*+?\[\\]", it.value), "a regex for plain text"
+
+
+def parents(node, above=()):
+    yield node, above
+    for child in rules.children(node):
+        yield from parents(child, (*above, node))
+
+
+@every_alert
+def test_counters_are_read_by_their_increase_and_the_first_event_counts(rule):
+    tree = rules.parse(rule["expr"])
+    appeared = {
+        (rules.bare(node.lhs).name, rules.bare(node.rhs).offset)
+        for node in rules.walk(tree)
+        if rules.kind(node) == "BinaryExpr" and rules.operator(node) == "unless"
+        and rules.kind(rules.bare(node.lhs)) == rules.kind(rules.bare(node.rhs)) == "VectorSelector"
+        and rules.bare(node.lhs).name == rules.bare(node.rhs).name
+    }
+    for node, above in parents(tree):
+        if rules.kind(node) == "VectorSelector" and node.name.endswith("_total") and rules.kind(above[-1]) != "MatrixSelector":
+            assert any(name == node.name for name, _ in appeared), f"{node.name} is compared as it is"
+        if rules.kind(node) == "Call" and node.func.name in ("increase", "rate"):
+            compared = next((it for it in reversed(above) if rules.is_comparison(it)), None)
+            limit = compared and rules.bare(compared.rhs)
+            if limit is not None and rules.kind(limit) == "NumberLiteral" and limit.val == 0:
+                selector = node.args[0].vector_selector
+                assert (selector.name, node.args[0].range) in appeared, f"{selector.name} may be born above 0"
+
+
+def test_what_an_alert_reads_is_missed_when_it_is_gone():
+    watched = {rule["labels"]["family"] for rule in rules.records() if rule["record"] == "cluster_family:pharos_absent:sum"}
+    read = set().union(*(leaves(rule["expr"]) for rule in ALERTS if rule["alert"] != "SeriesAbsent")) - rules.OF_PROMETHEUS
+    assert watched == read
+    for rule in rules.records():
+        if rule["record"] == "cluster_family:pharos_absent:sum":
+            assert rule["expr"].strip().endswith(f"unless on (cluster) {rule['labels']['family']}")
+
+
+def test_no_alert_is_said_twice():
+    said = [ids(rule) for rule in ALERTS]
+    assert sorted(set(said)) == sorted(said)
+    assert len({rule["expr"] for rule in ALERTS}) == len(ALERTS)
+
+
+RUNBOOK = ["Meaning", "How to see it", "What to do", "Rehearsal"]
+
+
+def test_each_alert_has_a_runbook_and_each_runbook_an_alert():
+    assert sorted(file.stem for file in rules.RUNBOOKS.glob("*.md")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_runbook_has_the_form(name):
+    text = (rules.RUNBOOKS / f"{name}.md").read_text()
+    assert text.startswith(f"# {name}\n")
+    sections = re.split(r"^## (.*)\n", text, flags=re.M)[1:]
+    assert sections[::2] == RUNBOOK
+    assert all(body.strip() for body in sections[1::2])
+    assert all(len(line) <= 110 for line in text.splitlines() if not line.startswith("    "))
+    assert "promtool" in sections[7] or "live" in sections[7]
+    # It speaks of what the alert reads.
+    read = set().union(*(leaves(rule["expr"]) for rule in ALERTS if rule["alert"] == name))
+    assert not read or any(family in text for family in read), f"names none of {read}"
+
+
+def test_alertmanager_routes():
+    file = HOME / "alertmanager.yml"
+    tool("amtool", "check-config", file)
+    for wanted, given in [
+        ("watchdog", ["alertname=Watchdog", "severity=info"]),
+        ("operator", ["alertname=BrokerDown", "severity=critical", "cluster=c"]),
+        ("operator", ["alertname=ConsumerLagSeconds", "severity=warning", "cluster=c"]),
+        ("operator", ["alertname=TopicWithoutTraffic", "severity=info", "cluster=c"]),
+    ]:
+        found = tool("amtool", "config", "routes", "test", f"--config.file={file}", f"--verify.receivers={wanted}", *given)
+        assert found.strip() == wanted
+    route = yaml.safe_load(file.read_text())["route"]
+    assert route["group_by"] == ["cluster", "alertname"]
+
+
+def test_inhibitions_name_alerts_and_labels_that_exist(labels):
+    survive = collections.defaultdict(set)
+    for rule in ALERTS:
+        survive[rule["alert"]] |= labels.of(rules.parse(rule["expr"])) | {"alertname", "severity"}
+    for rule in yaml.safe_load((HOME / "alertmanager.yml").read_text())["inhibit_rules"]:
+        for matcher in rule["source_matchers"] + rule["target_matchers"]:
+            name, _, wanted = re.fullmatch(r'(\w+) (=~?) "([^"]+)"', matcher).groups()
+            assert name in ("alertname", "severity")
+            known = set(NAMES) if name == "alertname" else SEVERITIES
+            assert set(wanted.split("|")) <= known, matcher
+        assert "cluster" in rule["equal"]
+        assert set(rule["equal"]) <= set().union(*survive.values())
