@@ -1,0 +1,290 @@
+"""Every query of every board, asked of a real Prometheus that scrapes a broker under load.
+
+Load runs all the time: three topics, three groups, one of them slow. What only happens now and then (errors,
+rebalances, records that expire unread ...) is a phase of its own; a panel names the phase that fills it in its source."""
+import contextlib
+import json
+import math
+import re
+import shutil
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import boards
+import pytest
+import yaml
+from confluent_kafka import Consumer
+from kafka import KafkaConsumer, KafkaProducer
+from tools import Tools, ours
+
+LIMIT_SECONDS = 60
+CLUSTER = "rehearsal"
+SCRAPE_SECONDS = 1
+# What Grafana makes of it for a chart with one point a second: max(interval + scrape, 4 scrapes).
+RATE_INTERVAL = f"{max(1 + SCRAPE_SECONDS, 4 * SCRAPE_SECONDS)}s"
+VALUES = {"job": ".+", "cluster": CLUSTER, "instance": ".+", "topic": ".+", "group": ".+", "request": "Produce",
+          "__rate_interval": RATE_INTERVAL, "__range": "60s", "__interval": "1s"}
+WINDOW_SECONDS = 15
+TOPICS = {"orders": 6, "payments": 3, "audit": 2}
+LARGEST_RECORD = 4096
+
+
+class Prometheus:
+    def __init__(self, directory, admin):
+        self.directory = directory
+        rules = {"groups": [{"name": "rehearsal", "interval": "1s", "rules": [
+            {"alert": "Rehearsal", "expr": "pharos_build_info", "labels": {"severity": "warning"}}]}]}
+        (directory / "rules.yml").write_text(yaml.safe_dump(rules))
+        target = [{"targets": [admin], "labels": {"cluster": CLUSTER}}]
+        jobs = [{"job_name": f"pharos-{page}", "metrics_path": f"/metrics/{page}", "static_configs": target}
+                for page in ("default", "native")]
+        interval = f"{SCRAPE_SECONDS}s"
+        config = {"global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+                  "rule_files": ["rules.yml"], "scrape_configs": jobs}
+        (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
+
+    def __enter__(self):
+        with open(self.directory / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                ["prometheus", f"--config.file={self.directory}/prometheus.yml", "--web.listen-address=127.0.0.1:0",
+                 f"--storage.tsdb.path={self.directory}/data", "--log.level=debug"],
+                stdout=log, stderr=log,
+            )
+        wait_for(lambda: self.listening(), "Prometheus answers")
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+    def listening(self):
+        log = (self.directory / "log").read_text()
+        found = re.search(r"msg=\"?Listening on\"? address=127.0.0.1:(\d+)", log)
+        if found is None:
+            assert self.process.poll() is None, log[-2000:]
+            return False
+        self.url = f"http://127.0.0.1:{found.group(1)}"
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=10) as answer:
+                return answer.status == 200
+        except urllib.error.URLError:
+            return False
+
+    def get(self, path, **parameters):
+        url = f"{self.url}/api/v1/{path}?" + urllib.parse.urlencode(parameters)
+        try:
+            with urllib.request.urlopen(url, timeout=20) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as refused:
+            raise AssertionError(f"{parameters}: {refused.read().decode()}") from None
+
+    def ask(self, expression, instant):
+        """[(labels, [values])] as a panel gets them."""
+        now = time.time()
+        if instant:
+            rows = self.get("query", query=expression, time=now)["result"]
+            return [(row["metric"], [float(row["value"][1])]) for row in rows]
+        rows = self.get("query_range", query=expression, start=now - WINDOW_SECONDS, end=now, step=1)["result"]
+        return [(row["metric"], [float(value) for _, value in row["values"]]) for row in rows]
+
+
+def wait_for(seen, what):
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not seen():
+        assert time.monotonic() < deadline, f"not within {LIMIT_SECONDS} s: {what}"
+        time.sleep(0.1)
+
+
+class Load:
+    """What runs all the time, and the phases on top of it. Everything repeats until `stop`."""
+
+    def __init__(self, node, directory):
+        self.node = node
+        self.tools = Tools(node.bootstrap, ours(directory, ".sh"))
+        self.directory = directory
+        self.processes = []
+        self.threads = []
+        self.failures = []
+        self.stop = threading.Event()
+
+    def __enter__(self):
+        for topic, partitions in TOPICS.items():
+            settings = ["--config", f"max.message.bytes={LARGEST_RECORD}", "--config", "flush.messages=20"]
+            self.tools.call("topics", "--create", "--topic", topic, "--partitions", str(partitions), *settings)
+        for topic, size in zip(TOPICS, (200, 1000, 100)):
+            self.run("producer-perf-test", "--topic", topic, "--record-size", str(size), "--throughput", "300",
+                     "--num-records", "1000000", "--command-property", "batch.size=2000")
+        for topic, group in (("orders", "billing"), ("payments", "ledger")):
+            self.run("consumer-perf-test", "--topic", topic, "--group", group, "--num-records", "100000000",
+                     "--timeout", "600000", "--command-property", "auto.commit.interval.ms=500")
+        self.repeat(self.slow())
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for thread in self.threads:
+            thread.join(timeout=30)
+
+    def run(self, tool, *arguments):
+        self.processes.append(subprocess.Popen(
+            self.tools.command(tool, *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def repeat(self, steps):
+        """Goes through a generator, five steps a second, until the end of the load."""
+
+        def go():
+            try:
+                with contextlib.closing(steps):
+                    while not self.stop.wait(0.2):
+                        next(steps)
+            except Exception as failure:  # noqa: BLE001 - the test reports it
+                self.failures.append(f"{steps.__name__}: {failure!r}")
+
+        self.threads.append(threading.Thread(target=go, daemon=True))
+        self.threads[-1].start()
+
+    def slow(self):
+        """A group that reads 25 records a second of 300."""
+        consumer = KafkaConsumer("audit", bootstrap_servers=self.node.bootstrap, group_id="slow", auto_offset_reset="earliest",
+                                 enable_auto_commit=False)
+        try:
+            while True:
+                consumer.poll(timeout_ms=100, max_records=5)
+                if consumer.assignment():
+                    consumer.commit()
+                yield
+        finally:
+            consumer.close()
+
+    def errors(self):
+        """Records that are too large, and records without a key where each needs one."""
+        compacted = ["--config", "cleanup.policy=compact"]
+        self.tools.call("topics", "--create", "--topic", "accounts", "--partitions", "1", *compacted)
+        producer = KafkaProducer(bootstrap_servers=self.node.bootstrap, retries=0)
+        try:
+            while True:
+                producer.send("orders", b"x" * (2 * LARGEST_RECORD))
+                producer.send("accounts", b"no key")
+                producer.flush(timeout=10)
+                yield
+        finally:
+            producer.close()
+
+    def rebalance(self):
+        """Members that come and go."""
+        while True:
+            consumer = KafkaConsumer("payments", bootstrap_servers=self.node.bootstrap, group_id="ledger")
+            try:
+                consumer.poll(timeout_ms=300)
+                yield
+            finally:
+                consumer.close()
+
+    def expiry(self):
+        """Records that go before the slow group has read them."""
+        kept = self.directory / "delete.json"
+        while True:
+            rows = [row.split(":") for row in self.tools.call("get-offsets", "--topic", "audit").split()]
+            partitions = [{"topic": topic, "partition": int(partition), "offset": int(end)} for topic, partition, end in rows]
+            kept.write_text(json.dumps({"partitions": partitions, "version": 1}))
+            self.tools.call("delete-records", "--offset-json-file", str(kept))
+            yield
+
+    def telemetry(self):
+        """A client that pushes its metrics, since the cluster asks for them."""
+        self.tools.call("client-metrics", "--alter", "--name", "all", "--metrics", "*", "--interval", "1000")
+        consumer = Consumer({"bootstrap.servers": self.node.bootstrap, "group.id": "telling"})
+        consumer.subscribe(["orders"])
+        try:
+            while True:
+                consumer.poll(0.1)
+                yield
+        finally:
+            consumer.close()
+
+    def alert(self):
+        """The rule of this test fires from the beginning."""
+        while True:
+            yield
+
+
+class Question:
+    """One query of one panel, and whether it was ever answered as a panel needs it."""
+
+    def __init__(self, board, panel, target, source, query, quiet):
+        self.name = f"{board}: {panel['title']} {target['refId']}"
+        self.phase = source.get("phase", "load")
+        self.kind = source["kind"]
+        self.expression = boards.substitute(target["expr"], VALUES)
+        self.instant = target["instant"]
+        # A rate that stays 0 shows nothing, but where zero is the good news.
+        self.must_move = re.search(r"\b(rate|increase|deriv)\(", target["expr"]) and self.name not in quiet
+        self.labels = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+        if self.kind == "table":
+            self.labels = set(source["columns"]) - set(source.get("optional", [])) if "column" not in query else set()
+        self.seen = "was never asked"
+
+    def answered(self, prometheus):
+        rows = prometheus.ask(self.expression, self.instant)
+        values = [value for _, found in rows for value in found if not math.isnan(value)]
+        self.seen = f"{len(rows)} series, values {sorted(set(values))[-3:]}"
+        lacking = [labels for labels, _ in rows if not self.labels <= labels.keys()]
+        assert lacking == [], f"{self.name}: the legend names {self.labels}, the result has {lacking[0]}"
+        return bool(values) and (not self.must_move or max(values) > 0)
+
+
+def questions():
+    _, sources = boards.sources()
+    quiet = {row["panel"] for row in boards.exceptions()["quiet"]}
+    asked = []
+    for name, board in boards.boards().items():
+        for panel, source in zip(board["panels"], boards.source_panels(sources[name]), strict=True):
+            source.setdefault("kind", "timeseries")
+            for target, query in zip(panel["targets"], source["queries"], strict=True):
+                asked.append(Question(name, panel, target, source, query, quiet))
+    return asked
+
+
+def ask_until_answered(waiting, prometheus, load):
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while waiting:
+        waiting = [question for question in waiting if not question.answered(prometheus)]
+        assert load.failures == []
+        if time.monotonic() > deadline:
+            return waiting
+    return []
+
+
+def test_every_panel_has_data(make_node, tmp_path):
+    if shutil.which("prometheus") is None:
+        pytest.skip("no Prometheus")
+    node = make_node("offsets.topic.num.partitions=3", "auto.create.topics.enable=false")
+    asked = questions()
+    phases = {question.phase for question in asked}
+    with Prometheus(tmp_path, node.admin) as prometheus, Load(node, tmp_path) as load:
+        silent, took = [], {}
+        for phase in ("load", *sorted(phases - {"load"})):
+            began = time.monotonic()
+            if phase != "load":
+                load.repeat(getattr(load, phase)())
+            silent += ask_until_answered([it for it in asked if it.phase == phase], prometheus, load)
+            took[phase] = f"{time.monotonic() - began:.0f} s"
+        answered = len(asked) - len(silent)
+        print(f"{answered} of {len(asked)} queries answered; by phase: {took}")
+        assert silent == [], "\n".join(f"{it.name}, in phase {it.phase}: {it.seen}\n  {it.expression}" for it in silent)
+
+        for name, board in boards.boards().items():
+            for variable in board["templating"]["list"][1:]:
+                selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
+                values = prometheus.get(f"label/{label}/values", **{"match[]": boards.substitute(selector, VALUES)})
+                assert values, (name, variable["name"])
+            for row in board["annotations"]["list"][1:]:
+                # Whether there is something to draw depends on what happened.
+                prometheus.ask(boards.substitute(row["expr"], VALUES), instant=False)
