@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pharos_config::rows;
 use pharos_metadata::Controller;
+use pharos_metadata::image::MetadataImage;
 use pharos_protocol::messages::CreateTopicsRequest;
 use pharos_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use pharos_protocol::{ApiKey, ErrorCode};
@@ -37,8 +38,13 @@ impl AutoTopics {
     }
 
     /// Makes the topics if `auto.create.topics.enable` says so, and waits until they are known
-    /// here. Internal topics are always made. Failures show in the metadata that is answered next.
-    pub async fn create(&self, names: &[&str]) {
+    /// here; gives the metadata afterwards, in which failures show. Internal topics are always made.
+    pub async fn create(&self, names: &[&str]) -> Arc<MetadataImage> {
+        self.create_allowed(names).await;
+        self.controller.publisher().current()
+    }
+
+    async fn create_allowed(&self, names: &[&str]) {
         let enabled = self.config.get().get(&rows::AUTO_CREATE_TOPICS_ENABLE);
         let topics: Vec<_> = names
             .iter()
@@ -67,11 +73,6 @@ impl AutoTopics {
             }
             Err(error) => tracing::warn!(%error, "topics cannot be created"),
         }
-    }
-
-    /// Makes the topic of the groups.
-    pub async fn create_offsets_topic(&self) {
-        self.create(&[OFFSETS_TOPIC]).await;
     }
 
     async fn arrived(&self, names: &[String]) {

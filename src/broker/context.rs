@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pharos_net::{Chunks, Connection, ReplyChunk};
 use pharos_protocol::wire::Chunk;
-use pharos_protocol::{ApiKey, EncodeError, Message, frame};
+use pharos_protocol::{ApiKey, DecodeError, EncodeError, Message, frame};
 
 /// Who asks for what, in which version.
 #[derive(Clone, Debug)]
@@ -38,10 +38,13 @@ impl RequestContext {
 /// How often each error code stands in a response.
 pub type ErrorCounts = Vec<(i16, u32)>;
 
-/// The answer to a request cannot be written.
+/// Why a request is not answered: its connection closes.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// It does not fit its version.
+    /// The body does not fit its version.
+    #[error("the body is malformed: {0}")]
+    Decode(#[from] DecodeError),
+    /// The answer does not fit its version.
     #[error("the answer to {api} version {version} cannot be written: {source}")]
     Encode {
         /// Name of the API.
@@ -52,7 +55,7 @@ pub enum AnswerError {
         #[source]
         source: EncodeError,
     },
-    /// It is the answer to something else: a mistake in this process.
+    /// The answer is one to something else: a mistake in this process.
     #[error("the answer to {0} is of another kind")]
     Mismatch(&'static str),
 }
@@ -131,5 +134,10 @@ impl Answer {
     /// When the response does not fit its version.
     pub fn ready<M: Message>(context: &RequestContext, response: &M) -> Result<Self, AnswerError> {
         Body::of(context, response).map(Self::Ready)
+    }
+
+    /// A response that waits.
+    pub fn later(answer: impl Future<Output = Result<Body, AnswerError>> + Send + 'static) -> Self {
+        Self::Later(Box::pin(answer))
     }
 }

@@ -8,17 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_net::{CloseReason, Completed, Handler, Outcome, Reply, Request};
+use pharos_protocol::ApiKey;
 use pharos_protocol::frame::{self, FrameError};
-use pharos_protocol::messages as m;
-use pharos_protocol::{ApiKey, DecodeError, Message};
 
 use crate::apis::served;
 use crate::beans::Forwarding;
 use crate::context::{Answer, AnswerError, Body, ErrorCounts, RequestContext};
 use crate::handlers as h;
-use crate::handlers::metadata::View;
 use crate::request_metrics::{Finished, RequestMetrics};
 use crate::services::Services;
+use crate::view::View;
 
 /// Version from which a Metadata answer has an error of its own.
 const METADATA_WITH_ERROR: i16 = 13;
@@ -47,10 +46,14 @@ pub(crate) enum Refused {
     Frame(#[from] FrameError),
     #[error("{api} version {version} is not served")]
     NotServed { api: &'static str, version: i16 },
-    #[error("the body is malformed: {0}")]
-    Body(#[from] DecodeError),
     #[error(transparent)]
     Answer(#[from] AnswerError),
+}
+
+impl Refused {
+    fn not_served(context: &RequestContext) -> Self {
+        Self::NotServed { api: context.api.name(), version: context.version }
+    }
 }
 
 impl Handler for Dispatch {
@@ -74,7 +77,7 @@ impl Handler for Dispatch {
             errors: &done.tag.errors,
         };
         self.requests.record(&finished);
-        if is_forwarded(done.tag.api) {
+        if done.tag.api.spec().forwardable {
             // The broker's part and the controller's: Kafka counts both, also in one process.
             self.requests.record(&finished);
             let times = &done.timestamps;
@@ -96,254 +99,123 @@ impl Dispatch {
     async fn answer(&self, request: &Request) -> Result<Outcome<Tag>, Refused> {
         let frame = frame::split_request(&request.frame)?;
         let (api, version) = (frame.api_key, frame.header.request_api_version);
-        let row = served(api).ok_or(Refused::NotServed { api: api.name(), version })?;
-        let mut context = RequestContext {
+        let context = RequestContext {
             connection: request.connection.clone(),
             api,
             version,
             correlation_id: frame.header.correlation_id,
             client_id: frame.header.client_id.unwrap_or_default().into(),
         };
+        let row = served(api).ok_or_else(|| Refused::not_served(&context))?;
         let answer = if row.versions.contains(&version) {
-            self.dispatch(&context, frame.body).await?
+            self.route(&context, frame.body).await?
         } else if api == ApiKey::ApiVersions {
-            context.version = 0;
-            Answer::ready(&context, &h::api_versions::unsupported())?
+            h::api_versions::answer_unsupported(&context)?
         } else {
-            return Err(Refused::NotServed { api: api.name(), version });
+            return Err(Refused::not_served(&context));
         };
-        if is_forwarded(api) {
-            // Whoever was told of a change finds it here.
-            let controller = &self.services.controller;
-            controller.publisher().wait_for(controller.last_committed_offset()).await;
-        }
-        let body_bytes = frame.body.len();
-        let tag = move |body: &Body| Tag {
+        let tag = Tag {
             api,
             version,
-            body_bytes,
-            errors: counted(api, version, &body.errors),
-            also_named: body.also_named,
+            body_bytes: frame.body.len(),
+            errors: ErrorCounts::new(),
+            also_named: None,
         };
         Ok(match answer {
             Answer::Ready(body) => Outcome::Reply(reply(body, tag)),
             Answer::Later(later) => Outcome::Later(Box::pin(async move {
                 match later.await {
                     Ok(body) => reply(body, tag),
-                    Err(error) => unwritable(
-                        &error,
-                        Tag {
-                            api,
-                            version,
-                            body_bytes,
-                            errors: ErrorCounts::new(),
-                            also_named: None,
-                        },
-                    ),
+                    Err(error) => unwritable(&error, tag),
                 }
             })),
-            Answer::Silent => Outcome::Silent {
-                tag: Tag { api, version, body_bytes, errors: ErrorCounts::new(), also_named: None },
-                throttle: Duration::ZERO,
-            },
+            Answer::Silent => Outcome::Silent { tag, throttle: Duration::ZERO },
             Answer::Close(why) => Outcome::Close(CloseReason::Refused(why.to_owned())),
         })
     }
 
     /// Runs the handler. An arm stands here for each row of the table.
-    async fn dispatch(&self, context: &RequestContext, body: &[u8]) -> Result<Answer, Refused> {
+    async fn route(&self, context: &RequestContext, body: &[u8]) -> Result<Answer, Refused> {
         let services = &*self.services;
-        let version = context.version;
+        let Services { config, controller, replicas, groups, auto_topics, .. } = services;
         let image = services.image();
-        let view =
-            View { image: &image, listener: context.listener(), cluster_id: &services.cluster_id };
-        let replicas = &*services.replicas;
-        Ok(match context.api {
-            ApiKey::Produce => {
-                let request = m::ProduceRequestRef::decode(body, version)?;
-                h::produce::answer(&services.produce, context, &image, &request)?
+        let (listener, cluster_id) = (context.listener(), services.cluster_id.as_str());
+        let view = View { image: &image, listener, cluster_id };
+        let answered = match context.api {
+            ApiKey::Produce => h::produce::answer(&services.produce, &image, context, body),
+            ApiKey::Fetch => h::fetch::answer(&services.fetch, &image, context, body),
+            ApiKey::ListOffsets => h::list_offsets::answer(replicas, context, body),
+            ApiKey::Metadata => h::metadata::answer(view, auto_topics, context, body).await,
+            ApiKey::OffsetCommit => h::offset_commit::answer(groups, context, body),
+            ApiKey::OffsetFetch => h::offset_fetch::answer(groups, context, body),
+            ApiKey::FindCoordinator => {
+                h::find_coordinator::answer(view, auto_topics, groups, context, body).await
             }
-            ApiKey::Fetch => {
-                let request = m::FetchRequestRef::decode(body, version)?;
-                h::fetch::answer(&services.fetch, &services.clock, context, &image, &request)?
-            }
-            ApiKey::ListOffsets => {
-                let request = m::ListOffsetsRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::list_offsets::handle(replicas, version, &request))?
-            }
-            ApiKey::Metadata => {
-                let request = m::MetadataRequestRef::decode(body, version)?;
-                let asked = h::metadata::asked(version, &request);
-                let missing = h::metadata::missing(&image, &asked);
-                if request.allow_auto_topic_creation && !missing.is_empty() {
-                    services.auto_topics.create(&missing).await;
-                    let image = services.image();
-                    let view = View { image: &image, ..view };
-                    let response = h::metadata::respond(view, version, &request, &asked);
-                    Answer::ready(context, &response)?
-                } else {
-                    let response = h::metadata::respond(view, version, &request, &asked);
-                    Answer::ready(context, &response)?
-                }
-            }
-            ApiKey::ApiVersions => {
-                let request = m::ApiVersionsRequestRef::decode(body, version)?;
-                let connection = &context.connection;
-                let response = h::api_versions::handle(&image, connection, version, &request);
-                Answer::ready(context, &response)?
-            }
-            ApiKey::CreateTopics => {
-                let request = m::CreateTopicsRequest::decode(body, version)?;
-                Answer::ready(context, &h::topics::create(&services.controller, request).await)?
-            }
-            ApiKey::DeleteTopics => {
-                let request = m::DeleteTopicsRequest::decode(body, version)?;
-                Answer::ready(context, &h::topics::delete(&services.controller, request).await)?
-            }
-            ApiKey::CreatePartitions => {
-                let request = m::CreatePartitionsRequest::decode(body, version)?;
-                let response = h::topics::create_partitions(&services.controller, request).await;
-                Answer::ready(context, &response)?
-            }
-            ApiKey::DeleteRecords => {
-                let request = m::DeleteRecordsRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::delete_records::handle(replicas, &request))?
-            }
+            ApiKey::JoinGroup => h::join_group::answer(groups, context, body),
+            ApiKey::Heartbeat => h::heartbeat::answer(groups, context, body),
+            ApiKey::LeaveGroup => h::leave_group::answer(groups, context, body),
+            ApiKey::SyncGroup => h::sync_group::answer(groups, context, body),
+            ApiKey::DescribeGroups => h::describe_groups::answer(groups, context, body),
+            ApiKey::ListGroups => h::list_groups::answer(groups, context, body),
+            ApiKey::ApiVersions => h::api_versions::answer(&image, context, body),
+            ApiKey::CreateTopics => h::create_topics::answer(controller, context, body).await,
+            ApiKey::DeleteTopics => h::delete_topics::answer(controller, context, body).await,
+            ApiKey::DeleteRecords => h::delete_records::answer(replicas, context, body),
             ApiKey::InitProducerId => {
-                let request = m::InitProducerIdRequestRef::decode(body, version)?;
-                let response = h::init_producer_id::handle(&services.producer_ids, &request).await;
-                Answer::ready(context, &response)?
+                h::init_producer_id::answer(&services.producer_ids, context, body).await
             }
             ApiKey::OffsetForLeaderEpoch => {
-                let request = m::OffsetForLeaderEpochRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::offset_for_leader_epoch::handle(replicas, &request))?
+                h::offset_for_leader_epoch::answer(replicas, context, body)
             }
-            ApiKey::DescribeAcls => {
-                m::DescribeAclsRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::describe_acls::handle())?
+            ApiKey::DescribeAcls => h::describe_acls::answer(context, body),
+            ApiKey::DescribeConfigs => {
+                h::describe_configs::answer(&image, &config.get(), context, body)
+            }
+            ApiKey::AlterConfigs => h::alter_configs::answer(controller, context, body).await,
+            ApiKey::DescribeLogDirs => h::describe_log_dirs::answer(replicas, context, body),
+            ApiKey::CreatePartitions => {
+                h::create_partitions::answer(controller, context, body).await
+            }
+            ApiKey::DeleteGroups => h::delete_groups::answer(groups, context, body),
+            ApiKey::ElectLeaders => h::elect_leaders::answer(controller, context, body).await,
+            ApiKey::IncrementalAlterConfigs => {
+                h::incremental_alter_configs::answer(controller, context, body).await
             }
             ApiKey::ListPartitionReassignments => {
-                let request = m::ListPartitionReassignmentsRequestRef::decode(body, version)?;
-                let response = h::list_partition_reassignments::handle(&image, &request);
-                Answer::ready(context, &response)?
+                h::list_partition_reassignments::answer(&image, context, body)
             }
-            ApiKey::DescribeCluster => {
-                let request = m::DescribeClusterRequest::decode(body, version)?;
-                Answer::ready(context, &h::describe_cluster::handle(view, &request))?
+            ApiKey::OffsetDelete => h::offset_delete::answer(groups, context, body),
+            ApiKey::DescribeQuorum => h::describe_quorum::answer(controller, context, body),
+            ApiKey::UpdateFeatures => h::update_features::answer(controller, context, body).await,
+            ApiKey::DescribeCluster => h::describe_cluster::answer(view, context, body),
+            ApiKey::DescribeProducers => h::describe_producers::answer(replicas, context, body),
+            ApiKey::UnregisterBroker => {
+                h::unregister_broker::answer(controller, context, body).await
             }
-            ApiKey::DescribeProducers => {
-                let request = m::DescribeProducersRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::describe_producers::handle(replicas, &request))?
+            ApiKey::DescribeTransactions => h::describe_transactions::answer(context, body),
+            ApiKey::ListTransactions => h::list_transactions::answer(context, body),
+            ApiKey::ConsumerGroupHeartbeat => {
+                h::consumer_group_heartbeat::answer(groups, context, body)
             }
-            ApiKey::DescribeTransactions => {
-                let request = m::DescribeTransactionsRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::transactions::describe(&request))?
-            }
-            ApiKey::ListTransactions => {
-                let request = m::ListTransactionsRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::transactions::list(&request))?
-            }
-            ApiKey::DescribeTopicPartitions => {
-                let request = m::DescribeTopicPartitionsRequestRef::decode(body, version)?;
-                let limit = services.partition_page_limit();
-                match h::describe_topic_partitions::handle(view, &request, limit) {
-                    Ok(response) => Answer::ready(context, &response)?,
-                    // The response has no place for an error of the whole request.
-                    Err(error) => Answer::Close(error.name()),
-                }
-            }
-            ApiKey::FindCoordinator => {
-                let request = m::FindCoordinatorRequestRef::decode(body, version)?;
-                let groups = &services.groups;
-                if h::find_coordinator::needs_topic(view, &request) {
-                    services.auto_topics.create_offsets_topic().await;
-                    let image = services.image();
-                    let view = View { image: &image, ..view };
-                    let response = h::find_coordinator::handle(view, groups, version, &request);
-                    Answer::ready(context, &response)?
-                } else {
-                    let response = h::find_coordinator::handle(view, groups, version, &request);
-                    Answer::ready(context, &response)?
-                }
-            }
-            ApiKey::DescribeConfigs => {
-                let request = m::DescribeConfigsRequestRef::decode(body, version)?;
-                let config = services.config.get();
-                Answer::ready(context, &h::describe_configs::handle(&image, &config, &request))?
-            }
-            ApiKey::ListConfigResources => {
-                let request = m::ListConfigResourcesRequestRef::decode(body, version)?;
-                let response = h::list_config_resources::handle(&image, version, &request);
-                Answer::ready(context, &response)?
-            }
-            ApiKey::IncrementalAlterConfigs => {
-                let request = m::IncrementalAlterConfigsRequest::decode(body, version)?;
-                let controller = &services.controller;
-                let response = h::topics::incremental_alter_configs(controller, request).await;
-                Answer::ready(context, &response)?
-            }
-            ApiKey::AlterConfigs => {
-                let request = m::AlterConfigsRequest::decode(body, version)?;
-                let response = h::topics::alter_configs(&services.controller, request).await;
-                Answer::ready(context, &response)?
-            }
-            ApiKey::UpdateFeatures => {
-                let request = m::UpdateFeaturesRequest::decode(body, version)?;
-                let controller = &services.controller;
-                let response = h::topics::update_features(controller, version, request).await;
-                Answer::ready(context, &response)?
-            }
-            ApiKey::ElectLeaders => {
-                let request = m::ElectLeadersRequest::decode(body, version)?;
-                let response = h::topics::elect_leaders(&services.controller, request).await;
-                Answer::ready(context, &response)?
-            }
-            ApiKey::DescribeQuorum => {
-                let request = m::DescribeQuorumRequest::decode(body, version)?;
-                Answer::ready(
-                    context,
-                    &h::describe_quorum::handle(&services.controller, version, &request),
-                )?
+            ApiKey::ConsumerGroupDescribe => {
+                h::consumer_group_describe::answer(groups, context, body)
             }
             ApiKey::GetTelemetrySubscriptions => {
-                let request = m::GetTelemetrySubscriptionsRequest::decode(body, version)?;
-                let (telemetry, now_ms) = (&services.telemetry, services.clock.now_ms());
-                let response = h::telemetry::subscriptions(telemetry, now_ms, context, &request);
-                Answer::ready(context, &response)?
+                let Services { telemetry, clock, .. } = services;
+                h::get_telemetry_subscriptions::answer(telemetry, clock, context, body)
             }
             ApiKey::PushTelemetry => {
-                let request = m::PushTelemetryRequestRef::decode(body, version)?;
-                let (telemetry, now_ms) = (&services.telemetry, services.clock.now_ms());
-                Answer::ready(context, &h::telemetry::push(telemetry, now_ms, context, &request))?
+                h::push_telemetry::answer(&services.telemetry, &services.clock, context, body)
             }
-            ApiKey::UnregisterBroker => {
-                let request = m::UnregisterBrokerRequest::decode(body, version)?;
-                let response = h::topics::unregister_broker(&services.controller, request).await;
-                Answer::ready(context, &response)?
+            ApiKey::ListConfigResources => h::list_config_resources::answer(&image, context, body),
+            ApiKey::DescribeTopicPartitions => {
+                let limit = services.partition_page_limit();
+                h::describe_topic_partitions::answer(view, limit, context, body)
             }
-            ApiKey::DescribeLogDirs => {
-                let request = m::DescribeLogDirsRequestRef::decode(body, version)?;
-                Answer::ready(context, &h::describe_log_dirs::handle(replicas, &request))?
-            }
-            api if h::groups::serves(api) => h::groups::answer(&services.groups, context, body)?,
-            api => return Err(Refused::NotServed { api: api.name(), version }),
-        })
+            _ => return Err(Refused::not_served(context)),
+        };
+        Ok(answered?)
     }
-}
-
-/// Whether the controller decides (`ApiKeys.forwardable`).
-fn is_forwarded(api: ApiKey) -> bool {
-    matches!(
-        api,
-        ApiKey::CreateTopics
-            | ApiKey::DeleteTopics
-            | ApiKey::CreatePartitions
-            | ApiKey::AlterConfigs
-            | ApiKey::IncrementalAlterConfigs
-            | ApiKey::ElectLeaders
-            | ApiKey::ListPartitionReassignments
-            | ApiKey::UpdateFeatures
-    )
 }
 
 /// The errors that Kafka counts of those that stand in an answer: of Metadata those of topics and
@@ -359,8 +231,9 @@ fn counted(api: ApiKey, version: i16, errors: &ErrorCounts) -> ErrorCounts {
     errors
 }
 
-fn reply(body: Body, tag: impl FnOnce(&Body) -> Tag) -> Reply<Tag> {
-    let tag = tag(&body);
+fn reply(body: Body, tag: Tag) -> Reply<Tag> {
+    let errors = counted(tag.api, tag.version, &body.errors);
+    let tag = Tag { errors, also_named: body.also_named, ..tag };
     let mut reply = Reply::chunks(body.chunks, tag);
     reply.throttle = body.throttle;
     reply

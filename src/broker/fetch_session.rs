@@ -4,14 +4,16 @@
 //! Rules as in `kafka.server.FetchSession` of Apache Kafka. It reads no log and knows no request
 //! encoding: the fetch handler gives it partitions and results.
 
-use std::collections::HashMap;
+mod cache;
+
 use std::sync::{Arc, OnceLock};
 
-use indexmap::IndexMap;
 use parking_lot::Mutex;
 use pharos_base::TopicId;
 use pharos_metrics::{Meter, Registered};
 use pharos_protocol::ErrorCode;
+
+use self::cache::Cache;
 
 /// Session id of a request that has no session.
 pub const NO_SESSION: i32 = 0;
@@ -45,15 +47,6 @@ pub struct Wanted {
     pub last_fetched_epoch: i32,
 }
 
-/// What the session remembers of one partition.
-#[derive(Clone, Copy, Debug)]
-struct Cached {
-    wanted: Wanted,
-    told_high_watermark: i64,
-    told_log_start: i64,
-    got_data: bool,
-}
-
 /// What was found out about a partition, as far as sessions care.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
@@ -84,23 +77,6 @@ pub struct FetchSessions {
     limits: Limits,
     cache: Mutex<Cache>,
     evictions: OnceLock<Registered<Meter>>,
-}
-
-#[derive(Debug, Default)]
-struct Cache {
-    sessions: HashMap<i32, Session>,
-    next_id: i32,
-    partitions: usize,
-    evictions: u64,
-}
-
-#[derive(Debug)]
-struct Session {
-    epoch: i32,
-    uses_ids: bool,
-    used_ms: i64,
-    created_ms: i64,
-    partitions: IndexMap<PartitionKey, Cached>,
 }
 
 /// What a request says of its session.
@@ -145,11 +121,7 @@ pub struct SessionCounts {
 impl FetchSessions {
     /// An empty cache.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            cache: Mutex::new(Cache { next_id: 1, ..Cache::default() }),
-            evictions: OnceLock::new(),
-        }
+        Self { limits, cache: Mutex::default(), evictions: OnceLock::new() }
     }
 
     /// Counts evictions from now on.
@@ -182,31 +154,8 @@ impl FetchSessions {
             };
             return Ok((mode, wanted));
         }
-        let cache = &mut *cache;
-        let session =
-            cache.sessions.get_mut(&claim.session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
-        if session.epoch != claim.epoch {
-            return Err(ErrorCode::InvalidFetchSessionEpoch);
-        }
-        if session.uses_ids != claim.uses_ids {
-            return Err(ErrorCode::FetchSessionTopicIdError);
-        }
-        session.epoch = next_epoch(session.epoch);
-        session.used_ms = now_ms;
-        let before = session.partitions.len();
-        for key in forgotten {
-            session.partitions.shift_remove(key);
-        }
-        for (key, wanted) in wanted {
-            session
-                .partitions
-                .entry(key)
-                .and_modify(|cached| cached.wanted = wanted)
-                .or_insert(Cached::new(wanted, -1, -1));
-        }
-        cache.partitions = cache.partitions + session.partitions.len() - before;
-        let all = session.partitions.iter().map(|(key, cached)| (key.clone(), cached.wanted));
-        Ok((Mode::Incremental { session_id: claim.session_id }, all.collect()))
+        let all = cache.advance(now_ms, claim, wanted, forgotten)?;
+        Ok((Mode::Incremental { session_id: claim.session_id }, all))
     }
 
     /// Ends a request: opens the session, or notes what the client was told. Returns the session
@@ -220,138 +169,22 @@ impl FetchSessions {
         match mode {
             Mode::Sessionless => (NO_SESSION, vec![true; told.len()]),
             Mode::Open { uses_ids } => {
-                let mut cache = self.cache.lock();
-                let before = cache.evictions;
-                let id = cache.open(self.limits, now_ms, uses_ids, told);
+                let (id, evicted) = self.cache.lock().open(self.limits, now_ms, uses_ids, told);
                 if let Some(meter) = self.evictions.get() {
-                    meter.mark(cache.evictions - before);
+                    meter.mark(evicted.into());
                 }
                 (id, vec![true; told.len()])
             }
             Mode::Incremental { session_id } => {
-                let mut cache = self.cache.lock();
-                match cache.sessions.get_mut(&session_id) {
-                    Some(session) => (session_id, session.note(told)),
-                    // Evicted or closed while the fetch waited: the answer is complete by itself.
-                    None => (session_id, vec![true; told.len()]),
-                }
+                (session_id, self.cache.lock().note(session_id, told))
             }
         }
     }
 
     /// The counts behind the beans.
     pub fn counts(&self) -> SessionCounts {
-        let cache = self.cache.lock();
-        SessionCounts {
-            sessions: cache.sessions.len(),
-            partitions: cache.partitions,
-            evictions: cache.evictions,
-        }
+        self.cache.lock().counts()
     }
-}
-
-impl Cache {
-    fn remove(&mut self, id: i32) {
-        if let Some(session) = self.sessions.remove(&id) {
-            self.partitions -= session.partitions.len();
-        }
-    }
-
-    fn open(
-        &mut self,
-        limits: Limits,
-        now_ms: i64,
-        uses_ids: bool,
-        told: &[(PartitionKey, Wanted, Told)],
-    ) -> i32 {
-        if self.sessions.len() >= limits.slots && !self.evict(limits, now_ms, told.len()) {
-            return NO_SESSION;
-        }
-        let partitions: IndexMap<_, _> = told
-            .iter()
-            .map(|(key, wanted, told)| {
-                (key.clone(), Cached::new(*wanted, told.high_watermark, told.log_start))
-            })
-            .collect();
-        let id = self.fresh_id();
-        self.partitions += partitions.len();
-        let session =
-            Session { epoch: 1, uses_ids, used_ms: now_ms, created_ms: now_ms, partitions };
-        self.sessions.insert(id, session);
-        id
-    }
-
-    /// Makes room by closing a session that nobody used for the eviction time, or one that is
-    /// smaller and as old; false when all others deserve their place more.
-    fn evict(&mut self, limits: Limits, now_ms: i64, size: usize) -> bool {
-        let oldest = self.sessions.iter().min_by_key(|(_, session)| session.used_ms);
-        let stale = oldest
-            .filter(|(_, session)| now_ms - session.used_ms > limits.eviction_ms)
-            .map(|(id, _)| *id);
-        let smaller = || {
-            let smallest = self.sessions.iter().min_by_key(|(_, session)| session.partitions.len());
-            smallest
-                .filter(|(_, session)| {
-                    session.partitions.len() < size
-                        && now_ms - session.created_ms > limits.eviction_ms
-                })
-                .map(|(id, _)| *id)
-        };
-        let Some(id) = stale.or_else(smaller) else { return false };
-        self.remove(id);
-        self.evictions += 1;
-        true
-    }
-
-    fn fresh_id(&mut self) -> i32 {
-        loop {
-            let id = self.next_id;
-            self.next_id = if id == i32::MAX { 1 } else { id + 1 };
-            if !self.sessions.contains_key(&id) {
-                return id;
-            }
-        }
-    }
-}
-
-impl Session {
-    fn note(&mut self, told: &[(PartitionKey, Wanted, Told)]) -> Vec<bool> {
-        let mut any_data = false;
-        let changed = told
-            .iter()
-            .map(|(key, _, told)| {
-                let Some(cached) = self.partitions.get_mut(key) else { return true };
-                let changed = told.bytes > 0
-                    || told.error != ErrorCode::None
-                    || told.notable
-                    || cached.told_high_watermark != told.high_watermark
-                    || cached.told_log_start != told.log_start;
-                cached.told_log_start = told.log_start;
-                // After an error the partition is answered again once it is over.
-                cached.told_high_watermark =
-                    if told.error == ErrorCode::None { told.high_watermark } else { -1 };
-                cached.got_data = told.bytes > 0;
-                any_data |= cached.got_data;
-                changed
-            })
-            .collect();
-        if any_data {
-            // Those that got data go to the end, so that the others are read first next time.
-            self.partitions.sort_by(|_, a, _, b| a.got_data.cmp(&b.got_data));
-            self.partitions.values_mut().for_each(|cached| cached.got_data = false);
-        }
-        changed
-    }
-}
-
-impl Cached {
-    fn new(wanted: Wanted, told_high_watermark: i64, told_log_start: i64) -> Self {
-        Self { wanted, told_high_watermark, told_log_start, got_data: false }
-    }
-}
-
-fn next_epoch(epoch: i32) -> i32 {
-    if epoch == i32::MAX { 1 } else { epoch + 1 }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use pharos_admin::Condition;
 use pharos_base::{BrokerId, TopicId};
 use pharos_config::{BrokerConfig, rows};
 use pharos_metadata::image::Endpoint;
@@ -206,8 +207,9 @@ impl Lifecycle {
         Ok(response)
     }
 
-    /// Tells the controller that this broker lives, until the task is dropped.
-    pub async fn keep_alive(self: Arc<Self>) {
+    /// Tells the controller that this broker lives, until the task is dropped; `unfenced` shows
+    /// what it thinks.
+    pub async fn keep_alive(self: Arc<Self>, unfenced: Condition) {
         let mut interval = tokio::time::interval(self.interval);
         loop {
             interval.tick().await;
@@ -216,7 +218,8 @@ impl Lifecycle {
                     let code = ErrorCode::from_code(response.error_code);
                     tracing::warn!(?code, "the controller refuses heartbeats");
                 }
-                Ok(_) => {}
+                Ok(response) if response.is_fenced => unfenced.unmet("the broker is fenced"),
+                Ok(_) => unfenced.met(),
                 Err(error) => tracing::warn!(%error, "a heartbeat was not answered"),
             }
         }

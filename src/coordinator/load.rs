@@ -58,17 +58,19 @@ pub enum LoadError {
 }
 
 impl Shard {
-    /// Takes over one batch of the log: its records, or the end of a transaction.
+    /// Takes over one batch of the log: its records, or the end of a transaction. Returns how many
+    /// records were passed over, being of a kind that a later version wrote.
     ///
     /// # Errors
     /// [`LoadError`] when the batch or one of its records cannot be read; records before that have
     /// been taken over.
-    pub fn replay_batch(&mut self, batch: &RecordBatch<'_>) -> Result<(), LoadError> {
+    pub fn replay_batch(&mut self, batch: &RecordBatch<'_>) -> Result<usize, LoadError> {
         let header = batch.header();
         let (base_offset, producer_id) = (header.base_offset, header.producer_id);
         let damaged = |source| LoadError::Batch { offset: base_offset, source };
         let (control, transactional) = (header.is_control(), header.is_transactional());
         let open = batch.open(MAX_LOADED_BATCH_BYTES).map_err(damaged)?;
+        let mut unknown = 0;
         for record in open.records() {
             let record = record.map_err(damaged)?;
             let offset = record.offset;
@@ -88,11 +90,14 @@ impl Shard {
             }
             let decoded = Record::decode(record.key, record.value)
                 .map_err(|source| LoadError::Record { offset, source })?;
-            if let Some(decoded) = decoded {
-                self.replay(offset, transactional.then_some(producer_id), decoded);
+            match decoded {
+                Some(decoded) => {
+                    self.replay(offset, transactional.then_some(producer_id), decoded);
+                }
+                None => unknown += 1,
             }
         }
-        Ok(())
+        Ok(unknown)
     }
 }
 

@@ -14,13 +14,36 @@ use pharos_protocol::messages::api_versions_response::{
 use pharos_protocol::messages::{ApiVersionsRequestRef, ApiVersionsResponse};
 
 use crate::apis::SERVED;
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::features::SUPPORTED;
 
 /// Longest client software name or version (KIP-511 gives the alphabet, not the length).
 const SOFTWARE_TEXT_LIMIT: usize = 256;
 
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    image: &MetadataImage,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = ApiVersionsRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(image, &context.connection, context.version, &request))
+}
+
+/// Answers a request of a version that is not served: in version 0, so that any client can read it.
+///
+/// # Errors
+/// When the answer cannot be encoded.
+pub fn answer_unsupported(context: &RequestContext) -> Result<Answer, AnswerError> {
+    let context = RequestContext { version: 0, ..context.clone() };
+    Answer::ready(&context, &refused(ErrorCode::UnsupportedVersion))
+}
+
 /// Answers a request of a supported version, and remembers what the client said of itself.
-pub fn handle(
+fn handle(
     image: &MetadataImage,
     connection: &Connection,
     version: i16,
@@ -29,14 +52,11 @@ pub fn handle(
     if version >= 3 {
         let (name, software) = (request.client_software_name, request.client_software_version);
         if !is_software_text(name) || !is_software_text(software) {
-            return ApiVersionsResponse {
-                error_code: ErrorCode::InvalidRequest.code(),
-                ..table(version)
-            };
+            return refused(ErrorCode::InvalidRequest);
         }
         connection.set_client_software(name, software);
     }
-    let mut response = table(version);
+    let mut response = table();
     if version >= 3 {
         response.finalized_features_epoch = image.last_offset().0;
         response.supported_features = SUPPORTED
@@ -60,12 +80,11 @@ pub fn handle(
     response
 }
 
-/// The answer to a version that is not served, to be encoded in version 0.
-pub fn unsupported() -> ApiVersionsResponse {
-    ApiVersionsResponse { error_code: ErrorCode::UnsupportedVersion.code(), ..table(0) }
+fn refused(error: ErrorCode) -> ApiVersionsResponse {
+    ApiVersionsResponse { error_code: error.code(), ..table() }
 }
 
-fn table(_version: i16) -> ApiVersionsResponse {
+fn table() -> ApiVersionsResponse {
     let api_keys = SERVED
         .iter()
         .map(|row| ApiVersion {

@@ -9,11 +9,25 @@ use pharos_protocol::messages::delete_records_response::{
 use pharos_protocol::messages::{DeleteRecordsRequestRef, DeleteRecordsResponse};
 use pharos_replication::Replicas;
 
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::errors;
 use crate::topics::is_internal;
 
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    replicas: &Replicas,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = DeleteRecordsRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(replicas, &request))
+}
+
 /// Deletes and tells the new first offsets.
-pub fn handle(replicas: &Replicas, request: &DeleteRecordsRequestRef<'_>) -> DeleteRecordsResponse {
+fn handle(replicas: &Replicas, request: &DeleteRecordsRequestRef<'_>) -> DeleteRecordsResponse {
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let id = PartitionId(asked.partition_index);

@@ -9,14 +9,28 @@ use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use pharos_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 
-use super::metadata::View;
 use crate::authorizer::{self, CLUSTER_OPERATIONS};
+use crate::context::{Answer, AnswerError, RequestContext};
+use crate::view::View;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    view: View<'_>,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = DescribeClusterRequest::decode(body, context.version)?;
+    Answer::ready(context, &handle(view, &request))
+}
+
 /// The answer on a broker listener.
-pub fn handle(view: View<'_>, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+fn handle(view: View<'_>, request: &DescribeClusterRequest) -> DescribeClusterResponse {
     let refused = |error: ErrorCode, message: &str| DescribeClusterResponse {
         error_code: error.code(),
         error_message: Some(message.to_owned()),

@@ -12,12 +12,27 @@ use pharos_protocol::messages::describe_configs_response::{
 };
 use pharos_protocol::messages::{DescribeConfigsRequestRef, DescribeConfigsResponse};
 
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::errors::Refusal;
 use crate::live_config::overrides;
 use crate::topics::is_valid_name;
 
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = DescribeConfigsRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(image, config, &request))
+}
+
 /// Describes every resource asked for.
-pub fn handle(
+fn handle(
     image: &MetadataImage,
     config: &BrokerConfig,
     request: &DescribeConfigsRequestRef<'_>,

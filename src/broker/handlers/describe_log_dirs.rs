@@ -11,8 +11,23 @@ use pharos_protocol::messages::describe_log_dirs_response::{
 };
 use pharos_replication::Replicas;
 
+use crate::context::{Answer, AnswerError, RequestContext};
+
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    replicas: &Replicas,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = m::DescribeLogDirsRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(replicas, &request))
+}
+
 /// Describes every directory; of partitions those asked for, all when none are named.
-pub fn handle(
+fn handle(
     replicas: &Replicas,
     request: &m::DescribeLogDirsRequestRef<'_>,
 ) -> m::DescribeLogDirsResponse {

@@ -8,10 +8,24 @@ use pharos_protocol::messages::describe_producers_response::{
 use pharos_protocol::messages::{DescribeProducersRequestRef, DescribeProducersResponse};
 use pharos_replication::Replicas;
 
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::errors;
 
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    replicas: &Replicas,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = DescribeProducersRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(replicas, &request))
+}
+
 /// Lists the producers of every partition asked for.
-pub fn handle(
+fn handle(
     replicas: &Replicas,
     request: &DescribeProducersRequestRef<'_>,
 ) -> DescribeProducersResponse {

@@ -6,10 +6,26 @@
 
 use pharos_base::TopicId;
 use pharos_metadata::Controller;
+use pharos_protocol::Message;
 use pharos_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 
+use crate::context::{Answer, AnswerError, RequestContext};
+
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    controller: &Controller,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = DescribeQuorumRequest::decode(body, context.version)?;
+    Answer::ready(context, &handle(controller, context.version, &request))
+}
+
 /// The answer in the shape of `version`.
-pub fn handle(
+fn handle(
     controller: &Controller,
     version: i16,
     request: &DescribeQuorumRequest,

@@ -16,9 +16,10 @@ use pharos_protocol::messages::{
     DescribeTopicPartitionsRequestRef, DescribeTopicPartitionsResponse,
 };
 
-use super::metadata::View;
 use crate::authorizer::{self, TOPIC_OPERATIONS};
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::topics::{is_internal, is_valid_name};
+use crate::view::View;
 
 /// Where a page begins.
 struct Start<'a> {
@@ -26,9 +27,26 @@ struct Start<'a> {
     partition: i32,
 }
 
-/// The answer, or the error for the whole request. `limit` is
-/// `max.request.partition.size.limit`.
-pub fn handle(
+/// Answers the request; `limit` is `max.request.partition.size.limit`.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    view: View<'_>,
+    limit: i32,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = DescribeTopicPartitionsRequestRef::decode(body, context.version)?;
+    match handle(view, &request, limit) {
+        Ok(response) => Answer::ready(context, &response),
+        // The response has no place for an error of the whole request.
+        Err(error) => Ok(Answer::Close(error.name())),
+    }
+}
+
+/// The answer, or the error for the whole request.
+fn handle(
     view: View<'_>,
     request: &DescribeTopicPartitionsRequestRef<'_>,
     limit: i32,

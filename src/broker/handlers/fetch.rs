@@ -34,6 +34,8 @@ use crate::topic_metrics::{TopicMeter, TopicMetrics};
 pub struct FetchService {
     /// The partitions of this broker.
     pub replicas: Arc<Replicas>,
+    /// The time, by which sessions grow old.
+    pub clock: Clock,
     /// Fetches that wait for bytes.
     pub purgatory: Purgatory,
     /// What consumers asked for before.
@@ -49,15 +51,16 @@ pub struct FetchService {
 /// Reads, and answers at once when there is enough, else when there is or when the time is over.
 ///
 /// # Errors
-/// When the answer does not fit its version.
+/// When the body is malformed, or the answer does not fit its version.
 pub fn answer(
     service: &FetchService,
-    clock: &Clock,
-    context: &RequestContext,
     image: &MetadataImage,
-    request: &FetchRequestRef<'_>,
+    context: &RequestContext,
+    body: &[u8],
 ) -> Result<Answer, AnswerError> {
-    let fetch = match service.begin(image, clock.now_ms(), context.version, request) {
+    let request = FetchRequestRef::decode(body, context.version)?;
+    let clock = &service.clock;
+    let fetch = match service.begin(image, clock.now_ms(), context.version, &request) {
         Ok(fetch) => fetch,
         Err(error) => {
             let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };

@@ -9,10 +9,12 @@ use pharos_protocol::ErrorCode;
 use pharos_protocol::messages as m;
 use pharos_protocol::messages::find_coordinator_response::Coordinator;
 
-use super::metadata::View;
+use crate::auto_topics::AutoTopics;
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::errors::Refusal;
 use crate::groups::Groups;
 use crate::topics::OFFSETS_TOPIC;
+use crate::view::View;
 
 const GROUP: i8 = 0;
 
@@ -24,8 +26,29 @@ struct Place {
     port: i32,
 }
 
+/// Answers the request, after `auto_topics` has made the topic of the groups if there is none.
+///
+/// # Errors
+/// When its body is malformed.
+pub async fn answer(
+    view: View<'_>,
+    auto_topics: &AutoTopics,
+    groups: &Groups,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let version = context.version;
+    let request = m::FindCoordinatorRequestRef::decode(body, version)?;
+    if request.key_type != GROUP || view.image.topic(OFFSETS_TOPIC).is_some() {
+        return Answer::ready(context, &handle(view, groups, version, &request));
+    }
+    let image = auto_topics.create(&[OFFSETS_TOPIC]).await;
+    let view = View { image: &image, ..view };
+    Answer::ready(context, &handle(view, groups, version, &request))
+}
+
 /// Answers every key.
-pub fn handle(
+fn handle(
     view: View<'_>,
     groups: &Groups,
     version: i16,
@@ -54,11 +77,6 @@ pub fn handle(
         }
     });
     m::FindCoordinatorResponse { coordinators: coordinators.collect(), ..Default::default() }
-}
-
-/// Whether the request needs the topic of the groups, which is not there.
-pub fn needs_topic(view: View<'_>, request: &m::FindCoordinatorRequestRef<'_>) -> bool {
-    request.key_type == GROUP && view.image.topic(OFFSETS_TOPIC).is_none()
 }
 
 fn split(found: Result<Place, Refusal>) -> (Place, Refusal) {

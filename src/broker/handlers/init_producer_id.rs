@@ -4,11 +4,25 @@
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::{InitProducerIdRequestRef, InitProducerIdResponse};
 
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::producer_ids::ProducerIds;
+
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub async fn answer(
+    ids: &ProducerIds,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = InitProducerIdRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(ids, &request).await)
+}
 
 /// Gives a new id with epoch 0. An idempotent producer that lost its place gets a new id too, as
 /// Kafka does: epochs are bumped by the client alone (KIP-360).
-pub async fn handle(
+async fn handle(
     ids: &ProducerIds,
     request: &InitProducerIdRequestRef<'_>,
 ) -> InitProducerIdResponse {

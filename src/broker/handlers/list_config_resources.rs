@@ -6,6 +6,8 @@ use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::list_config_resources_response::ConfigResource;
 use pharos_protocol::messages::{ListConfigResourcesRequestRef, ListConfigResourcesResponse};
 
+use crate::context::{Answer, AnswerError, RequestContext};
+
 const LISTED: [ConfigResourceType; 5] = [
     ConfigResourceType::Topic,
     ConfigResourceType::Broker,
@@ -14,8 +16,21 @@ const LISTED: [ConfigResourceType; 5] = [
     ConfigResourceType::Group,
 ];
 
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    image: &MetadataImage,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = ListConfigResourcesRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(image, context.version, &request))
+}
+
 /// Lists the kinds asked for; an empty list of kinds means all.
-pub fn handle(
+fn handle(
     image: &MetadataImage,
     version: i16,
     request: &ListConfigResourcesRequestRef<'_>,

@@ -15,6 +15,7 @@ use pharos_protocol::messages::list_offsets_response::{
 use pharos_protocol::messages::{ListOffsetsRequestRef, ListOffsetsResponse};
 use pharos_replication::{Isolation, Partition, PartitionError, Replicas};
 
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::errors;
 
 const LATEST: i64 = -1;
@@ -34,17 +35,31 @@ const SPECIAL: [(i64, i16); 6] = [
     (EARLIEST_PENDING_UPLOAD, 11),
 ];
 
-struct Answer {
+/// Where something in a log is.
+struct Located {
     timestamp: i64,
     offset: i64,
     leader_epoch: i32,
 }
 
-const NOTHING: Answer = Answer { timestamp: -1, offset: -1, leader_epoch: -1 };
+const NOTHING: Located = Located { timestamp: -1, offset: -1, leader_epoch: -1 };
+
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    replicas: &Replicas,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = ListOffsetsRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(replicas, context.version, &request))
+}
 
 /// Looks every partition up. Reads index and log files, so it runs where waiting for a disk is
 /// allowed.
-pub fn handle(
+fn handle(
     replicas: &Replicas,
     version: i16,
     request: &ListOffsetsRequestRef<'_>,
@@ -70,16 +85,16 @@ pub fn handle(
                             let epoch = LeaderEpoch(asked.current_leader_epoch);
                             look_up(&partition, version, asked.timestamp, epoch, isolation)
                         });
-                    let (error, answer) = match found {
-                        Ok(answer) => (ErrorCode::None, answer),
+                    let (error, located) = match found {
+                        Ok(located) => (ErrorCode::None, located),
                         Err(error) => (error, NOTHING),
                     };
                     ListOffsetsPartitionResponse {
                         partition_index: asked.partition_index,
                         error_code: error.code(),
-                        timestamp: answer.timestamp,
-                        offset: answer.offset,
-                        leader_epoch: if version >= 4 { answer.leader_epoch } else { -1 },
+                        timestamp: located.timestamp,
+                        offset: located.offset,
+                        leader_epoch: if version >= 4 { located.leader_epoch } else { -1 },
                     }
                 })
                 .collect(),
@@ -94,7 +109,7 @@ fn look_up(
     timestamp: i64,
     epoch: LeaderEpoch,
     isolation: Isolation,
-) -> Result<Answer, ErrorCode> {
+) -> Result<Located, ErrorCode> {
     let code = |error: PartitionError| errors::of_partition(&error).code;
     partition.check_leader(epoch).map_err(code)?;
     if timestamp < 0 {
@@ -114,26 +129,26 @@ fn look_up(
     match timestamp {
         LATEST => {
             let leader_epoch = partition.role().leader_epoch.0;
-            Ok(Answer { timestamp: -1, offset: bound.0, leader_epoch })
+            Ok(Located { timestamp: -1, offset: bound.0, leader_epoch })
         }
         EARLIEST | EARLIEST_LOCAL => {
             let start = log.log_start_offset();
-            Ok(Answer { timestamp: -1, offset: start.0, leader_epoch: epoch_of(start) })
+            Ok(Located { timestamp: -1, offset: start.0, leader_epoch: epoch_of(start) })
         }
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
         LARGEST_TIMESTAMP => {
             let found = log.offset_of_max_timestamp().map_err(storage)?;
-            Ok(found.filter(|found| found.offset < bound).map_or(NOTHING, answer))
+            Ok(found.filter(|found| found.offset < bound).map_or(NOTHING, located))
         }
         _ => {
             let found = log.offset_for_timestamp(timestamp).map_err(storage)?;
-            Ok(found.filter(|found| found.offset < bound).map_or(NOTHING, answer))
+            Ok(found.filter(|found| found.offset < bound).map_or(NOTHING, located))
         }
     }
 }
 
-fn answer(found: pharos_storage::OffsetAtTimestamp) -> Answer {
-    Answer {
+fn located(found: pharos_storage::OffsetAtTimestamp) -> Located {
+    Located {
         timestamp: found.timestamp,
         offset: found.offset.0,
         leader_epoch: found.leader_epoch.0,

@@ -10,8 +10,23 @@ use pharos_protocol::messages::{
     ListPartitionReassignmentsRequestRef, ListPartitionReassignmentsResponse,
 };
 
+use crate::context::{Answer, AnswerError, RequestContext};
+
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    image: &MetadataImage,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = ListPartitionReassignmentsRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(image, &request))
+}
+
 /// The reassignments that go on, of all topics or of those asked for.
-pub fn handle(
+fn handle(
     image: &MetadataImage,
     request: &ListPartitionReassignmentsRequestRef<'_>,
 ) -> ListPartitionReassignmentsResponse {

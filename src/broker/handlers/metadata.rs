@@ -16,11 +16,36 @@ use pharos_protocol::messages::metadata_response::{
 use pharos_protocol::messages::{MetadataRequestRef, MetadataResponse};
 
 use crate::authorizer::{self, CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
+use crate::auto_topics::AutoTopics;
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::topics::{is_internal, is_valid_name};
+use crate::view::View;
+
+/// Answers the request, after `auto_topics` has made the topics that it wants and that may be made.
+///
+/// # Errors
+/// When its body is malformed.
+pub async fn answer(
+    view: View<'_>,
+    auto_topics: &AutoTopics,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let version = context.version;
+    let request = MetadataRequestRef::decode(body, version)?;
+    let asked = asked(version, &request);
+    let missing = missing(view.image, &asked);
+    if !request.allow_auto_topic_creation || missing.is_empty() {
+        return Answer::ready(context, &respond(view, version, &request, &asked));
+    }
+    let image = auto_topics.create(&missing).await;
+    let view = View { image: &image, ..view };
+    Answer::ready(context, &respond(view, version, &request, &asked))
+}
 
 /// The topics that a request asks for.
 #[derive(Debug)]
-pub enum Asked<'a> {
+enum Asked<'a> {
     /// Every topic.
     All,
     /// These, by id and name; the name is absent when only the id is given.
@@ -28,7 +53,7 @@ pub enum Asked<'a> {
 }
 
 /// What `request` asks for.
-pub fn asked<'a>(version: i16, request: &MetadataRequestRef<'a>) -> Asked<'a> {
+fn asked<'a>(version: i16, request: &MetadataRequestRef<'a>) -> Asked<'a> {
     match &request.topics {
         None => Asked::All,
         Some(topics) if topics.is_empty() && version == 0 => Asked::All,
@@ -39,7 +64,7 @@ pub fn asked<'a>(version: i16, request: &MetadataRequestRef<'a>) -> Asked<'a> {
 }
 
 /// Names among `asked` that could be created: well formed and absent.
-pub fn missing<'a>(image: &MetadataImage, asked: &Asked<'a>) -> Vec<&'a str> {
+fn missing<'a>(image: &MetadataImage, asked: &Asked<'a>) -> Vec<&'a str> {
     let Asked::Some(topics) = asked else { return Vec::new() };
     topics
         .iter()
@@ -49,19 +74,8 @@ pub fn missing<'a>(image: &MetadataImage, asked: &Asked<'a>) -> Vec<&'a str> {
         .collect()
 }
 
-/// The view that one listener has of the cluster.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// The cluster.
-    pub image: &'a MetadataImage,
-    /// Name of the listener whose addresses are told.
-    pub listener: &'a str,
-    /// Id of the cluster.
-    pub cluster_id: &'a str,
-}
-
 /// The answer to `request`.
-pub fn respond(
+fn respond(
     view: View<'_>,
     version: i16,
     request: &MetadataRequestRef<'_>,

@@ -9,10 +9,24 @@ use pharos_protocol::messages::offset_for_leader_epoch_response::{
 use pharos_protocol::messages::{OffsetForLeaderEpochRequestRef, OffsetForLeaderEpochResponse};
 use pharos_replication::Replicas;
 
+use crate::context::{Answer, AnswerError, RequestContext};
 use crate::errors;
 
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub fn answer(
+    replicas: &Replicas,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = OffsetForLeaderEpochRequestRef::decode(body, context.version)?;
+    Answer::ready(context, &handle(replicas, &request))
+}
+
 /// Answers every partition.
-pub fn handle(
+fn handle(
     replicas: &Replicas,
     request: &OffsetForLeaderEpochRequestRef<'_>,
 ) -> OffsetForLeaderEpochResponse {

@@ -43,14 +43,15 @@ pub struct ProduceService {
 /// Appends, and answers as the request's acks say: at once, once committed, or not at all.
 ///
 /// # Errors
-/// When the answer does not fit its version.
+/// When the body is malformed, or the answer does not fit its version.
 pub fn answer(
     service: &ProduceService,
-    context: &RequestContext,
     image: &MetadataImage,
-    request: &ProduceRequestRef<'_>,
+    context: &RequestContext,
+    body: &[u8],
 ) -> Result<Answer, AnswerError> {
-    let outcome = service.append(image, context.version, request);
+    let request = ProduceRequestRef::decode(body, context.version)?;
+    let outcome = service.append(image, context.version, &request);
     if request.acks == 0 {
         let failed = outcome
             .response

@@ -1,6 +1,6 @@
 //! Rows of classic and consumer groups and of their offsets.
 
-use super::reasons::{BUFFERS, THREADS, WRITES};
+use super::reasons::{BUFFERS, EVENTS, THREADS};
 use crate::row::broker_rows;
 use crate::value::{List, Text};
 
@@ -46,7 +46,7 @@ broker_rows! {
     /// Milliseconds that the coordinator gathers writes; -1 adapts to the load.
     GROUP_COORDINATOR_APPEND_LINGER_MS: i32 = key("group.coordinator.append.linger.ms")
         .default("-1").at_least(-1)
-        .no_meaning(WRITES);
+        .no_meaning(EVENTS);
     /// Threads for slow coordinator work.
     GROUP_COORDINATOR_BACKGROUND_THREADS: i32 = key("group.coordinator.background.threads")
         .default("2").at_least(1).high().no_meaning(THREADS);

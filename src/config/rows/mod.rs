@@ -66,6 +66,7 @@ mod reasons {
     pub const SWEEPS: &str = "finished waits are swept as they pile up";
     pub const WINDOWS: &str = "rates span two samples of 30 seconds, and every sensor is kept";
     pub const WRITES: &str = "writes are gathered while an earlier one is under way, not by time";
+    pub const EVENTS: &str = "what an event of a group writes is appended at once, as one batch";
     pub const OTHER: &str = "the key belongs to another product";
     pub const OLD: &str = "the key belongs to an older Kafka";
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pharos_coordinator::{Topic, Topics};
 use pharos_metadata::image::{MetadataDelta, MetadataImage};
 
-use crate::groups::Groups;
+use super::Groups;
 use crate::topics::OFFSETS_TOPIC;
 
 /// Hands a new snapshot over when topics changed, and takes over the shards that this broker leads.

@@ -1,39 +1,21 @@
-//! GetTelemetrySubscriptions v0 and PushTelemetry v0 (KIP-714): what clients are asked to tell of
-//! themselves, and what they push. `insight` decides; here the facts of the connection are gathered.
+//! Client telemetry (KIP-714) on this broker: who a client is, what it is asked to tell, and when
+//! it is forgotten. What is made of it is decided in `insight`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use pharos_base::Clock;
 use pharos_config::{BrokerConfig, ClientMetricsConfig};
 use pharos_insight::{ClientFacts, ClientTelemetry};
 use pharos_metadata::image::{ConfigResourceType, MetadataDelta, MetadataImage};
-use pharos_protocol::messages::{
-    GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse, PushTelemetryRequestRef,
-    PushTelemetryResponse,
-};
 
 use crate::context::RequestContext;
 
-/// GetTelemetrySubscriptions.
-pub fn subscriptions(
-    telemetry: &ClientTelemetry,
-    now_ms: i64,
-    context: &RequestContext,
-    request: &GetTelemetrySubscriptionsRequest,
-) -> GetTelemetrySubscriptionsResponse {
-    with_facts(context, |facts| telemetry.get_subscriptions(now_ms, facts, request))
-}
+/// How often clients that fell silent are looked for.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
-/// PushTelemetry.
-pub fn push(
-    telemetry: &ClientTelemetry,
-    now_ms: i64,
-    context: &RequestContext,
-    request: &PushTelemetryRequestRef<'_>,
-) -> PushTelemetryResponse {
-    with_facts(context, |facts| telemetry.push(now_ms, facts, request))
-}
-
-fn with_facts<R>(context: &RequestContext, run: impl FnOnce(&ClientFacts<'_>) -> R) -> R {
+/// Runs `run` with what the connection tells of its client.
+pub fn with_facts<R>(context: &RequestContext, run: impl FnOnce(&ClientFacts<'_>) -> R) -> R {
     let nameless = || (Arc::from(""), Arc::from(""));
     let (name, version) = context.connection.client_software().unwrap_or_else(nameless);
     let peer = context.connection.peer();
@@ -57,5 +39,14 @@ pub fn follow(
     if delta.configs_changed.iter().any(|resource| resource.kind == kind) {
         let all = image.configs().filter(|(resource, _)| resource.kind == kind);
         telemetry.set_subscriptions(all.map(|(_, own)| ClientMetricsConfig::resolve(own, config)));
+    }
+}
+
+/// Forgets clients that fell silent, for ever.
+pub async fn expire(telemetry: Arc<ClientTelemetry>, clock: Clock) {
+    let mut interval = tokio::time::interval(EXPIRE_EVERY);
+    loop {
+        interval.tick().await;
+        telemetry.expire(clock.now_ms());
     }
 }

@@ -1,0 +1,32 @@
+//! CreatePartitions, versions 0–3: the controller decides.
+
+use pharos_metadata::Controller;
+use pharos_protocol::Message;
+use pharos_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use pharos_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
+
+use crate::context::{Answer, AnswerError, RequestContext};
+use crate::forward::{code_of, settled};
+
+/// Answers the request.
+///
+/// # Errors
+/// When its body is malformed.
+pub async fn answer(
+    controller: &Controller,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, AnswerError> {
+    let request = CreatePartitionsRequest::decode(body, context.version)?;
+    let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let decided = settled(controller, controller.create_partitions(request)).await;
+    let response = decided.unwrap_or_else(|error| {
+        let results = names.into_iter().map(|name| CreatePartitionsTopicResult {
+            name,
+            error_code: code_of(&error),
+            error_message: Some(error.to_string()),
+        });
+        CreatePartitionsResponse { results: results.collect(), ..Default::default() }
+    });
+    Answer::ready(context, &response)
+}

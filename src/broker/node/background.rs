@@ -1,0 +1,90 @@
+//! What a node does without being asked: heartbeats, timers of the logs, ticks of meters, watches
+//! over its directories. The tasks end when the node stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pharos_admin::Condition;
+use pharos_base::{Spawners, TopicId};
+use pharos_metadata::Controller;
+use pharos_metrics::Registry;
+use pharos_replication::Replicas;
+use tokio::task::JoinHandle;
+
+use super::ground::Ground;
+use super::rooms::Rooms;
+use crate::beans::IdleMeters;
+use crate::groups::Groups;
+use crate::lifecycle::Lifecycle;
+use crate::{client_telemetry, directories};
+
+/// How often meters tick and readiness is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What readiness waits for.
+pub struct Conditions {
+    /// The broker is registered and not fenced.
+    pub unfenced: Condition,
+    /// Every shard of groups answers.
+    pub loaded: Condition,
+}
+
+/// Starts the tasks.
+pub fn start(
+    ground: &Ground,
+    rooms: &Rooms,
+    controller: &Controller,
+    lifecycle: &Arc<Lifecycle>,
+    conditions: Conditions,
+    spawners: &Spawners,
+) -> Vec<JoinHandle<()>> {
+    let control = &spawners.control;
+    let Rooms { groups, replicas, .. } = rooms;
+    let idle = IdleMeters::new(&ground.registry, spawners);
+    let ticking =
+        tick(ground.registry.clone(), idle, groups.clone(), replicas.clone(), conditions.loaded);
+    let mut tasks = vec![
+        control.spawn(rooms.logs.clone().run()),
+        control.spawn(lifecycle.clone().keep_alive(conditions.unfenced)),
+        control.spawn(rooms.insight.clone().keep_current(groups.clone())),
+        control.spawn(client_telemetry::expire(rooms.telemetry.clone(), ground.clock.clone())),
+        control.spawn(ticking),
+    ];
+    for dir in rooms.logs.dirs() {
+        let id = ground.formatted.directory_id(dir.home.path()).unwrap_or(TopicId::ZERO);
+        let watch = directories::watch_one(dir.home, id, replicas.clone(), lifecycle.clone());
+        tasks.push(control.spawn(watch));
+    }
+    let publisher = controller.publisher().clone();
+    tasks.push(control.spawn(directories::assign(
+        publisher.offsets(),
+        move || publisher.current(),
+        ground.formatted.directories.iter().cloned().collect(),
+        replicas.clone(),
+        lifecycle.clone(),
+    )));
+    tasks
+}
+
+/// Ticks meters, counts what is too dear to count at once, and says when groups are loaded.
+async fn tick(
+    registry: Registry,
+    mut idle: IdleMeters,
+    groups: Arc<Groups>,
+    replicas: Arc<Replicas>,
+    loaded: Condition,
+) {
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        registry.tick();
+        idle.sample();
+        groups.shard_metrics().sample_idle();
+        replicas.count_producers();
+        if groups.is_loaded() {
+            loaded.met();
+        } else {
+            loaded.unmet("groups are being loaded");
+        }
+    }
+}

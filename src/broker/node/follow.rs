@@ -1,0 +1,68 @@
+//! How the rooms of a node follow the metadata: first the settings, then everything that lives by
+//! topics and partitions. Readers see a step only when all have followed it.
+
+use std::sync::Arc;
+
+use pharos_config::rows;
+use pharos_metadata::ImagePublisher;
+use pharos_metadata::image::{MetadataDelta, MetadataImage};
+use pharos_net::SocketServer;
+use pharos_storage::LogManager;
+
+use super::rooms::Rooms;
+use crate::groups::{self, Groups};
+use crate::live_config::LiveConfig;
+use crate::{client_telemetry, settings};
+
+/// Lets every step of the metadata reach the rooms, in the order in which they depend on it.
+pub fn follow(rooms: &Rooms, server: &SocketServer, publisher: &ImagePublisher) {
+    let settings = Settings {
+        live: rooms.live.clone(),
+        server: server.clone(),
+        logs: rooms.logs.clone(),
+        groups: rooms.groups.clone(),
+    };
+    settings.logs.set_cordoned(settings::cordoned(&settings.live.get()));
+    publisher.subscribe(Box::new(move |_, image, delta| settings.step(image, delta)));
+    let rooms = rooms.clone();
+    publisher.subscribe(Box::new(move |_, image, delta| step(&rooms, image, delta)));
+}
+
+/// What acts on changed settings at once.
+struct Settings {
+    live: Arc<LiveConfig>,
+    server: SocketServer,
+    logs: Arc<LogManager>,
+    groups: Arc<Groups>,
+}
+
+impl Settings {
+    fn step(&self, image: &MetadataImage, delta: &MetadataDelta) {
+        if delta.configs_changed.is_empty() {
+            return;
+        }
+        if self.live.follow(image) {
+            let config = self.live.get();
+            self.server.set_quotas(settings::connection_quotas(&config));
+            self.logs.set_cleaner(settings::cleaner(&config));
+            self.logs.set_cordoned(settings::cordoned(&config));
+            let expiration_ms = config.get(&rows::PRODUCER_ID_EXPIRATION_MS);
+            self.logs.set_producer_id_expiration_ms(expiration_ms.into());
+        }
+        self.groups.set_config(settings::groups(&self.live.get(), image));
+    }
+}
+
+fn step(rooms: &Rooms, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+    let settings = |image: &MetadataImage, topic: &str| rooms.live.topic_settings(image, topic);
+    for (partition, error) in rooms.replicas.follow(image, delta, &settings) {
+        tracing::error!(%partition, %error, "partition is offline");
+    }
+    for name in delta.topics_deleted.values() {
+        rooms.topic_metrics.remove(name);
+        rooms.delayed.remove_topic(name);
+    }
+    groups::topics::follow(&rooms.groups, image, delta);
+    rooms.insight.follow(image, delta);
+    client_telemetry::follow(&rooms.telemetry, image, delta, &rooms.live.get());
+}

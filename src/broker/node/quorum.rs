@@ -1,0 +1,40 @@
+//! Starts the controller of a node over its metadata log.
+
+use std::sync::Arc;
+
+use pharos_base::TopicId;
+use pharos_config::rows;
+use pharos_metadata::image::Endpoint;
+use pharos_metadata::{Controller, ControllerOptions};
+
+use super::StartError;
+use super::ground::Ground;
+use crate::config_rules::RowRules;
+use crate::settings;
+
+/// Starts the controller; `endpoints` are its listeners.
+///
+/// # Errors
+/// When the metadata log cannot be opened.
+pub async fn start(ground: &Ground, endpoints: Vec<Endpoint>) -> Result<Controller, StartError> {
+    let Ground { config, formatted, live, .. } = ground;
+    let log_dir = config.metadata_log_dir();
+    let election_timeout_ms = config.get(&rows::CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS);
+    let snapshot_bytes = config.get(&rows::METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS);
+    let options = ControllerOptions {
+        directory_id: formatted.directory_id(&log_dir).unwrap_or(TopicId::ZERO),
+        endpoints,
+        election_timeout_ms: u64::try_from(election_timeout_ms).unwrap_or(1000),
+        max_bytes_between_snapshots: u64::try_from(snapshot_bytes).unwrap_or(u64::MAX),
+        max_snapshot_interval_ms: config.get(&rows::METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS),
+        clock: ground.clock.clone(),
+        ..ControllerOptions::new(
+            settings::controller(config, &formatted.cluster_id),
+            Arc::new(RowRules(live.clone())),
+            ground.fs.clone(),
+            log_dir,
+            ground.registry.clone(),
+        )
+    };
+    Ok(Controller::start(options).await?)
+}
