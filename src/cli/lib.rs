@@ -7,6 +7,7 @@ mod args;
 mod common;
 mod console;
 mod io;
+mod stored;
 mod table;
 #[cfg(test)]
 mod testing;

@@ -10,6 +10,9 @@
     clippy::print_stdout
 )]
 
+mod cli_play;
+mod cli_script;
+mod cli_tools;
 mod crash;
 mod crash_check;
 mod crash_model;

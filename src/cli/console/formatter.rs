@@ -1,10 +1,12 @@
-//! Records become text (org.apache.kafka.tools.consumer.DefaultMessageFormatter and friends).
+//! Records become text: the formatters of org.apache.kafka.tools.consumer.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::{Result, bail};
-use pharos_client::consumer::TimestampType;
 use pharos_client::{ConsumerRecord, Properties};
+
+use super::columns::{Columns, timestamp_name};
+use crate::stored::{Json, Log};
 
 /// How records are shown.
 #[derive(Debug)]
@@ -15,40 +17,15 @@ pub enum Formatter {
     Logging(Box<Columns>),
     /// Not at all.
     NoOp,
+    /// Records of one of the cluster's own logs as JSON: those whose type is one of these.
+    Stored(Log, &'static [i16]),
 }
 
-/// The parts of a record that are shown.
-#[derive(Debug)]
-pub struct Columns {
-    timestamp: bool,
-    partition: bool,
-    offset: bool,
-    delivery: bool,
-    epoch: bool,
-    headers: bool,
-    key: bool,
-    value: bool,
-    key_separator: Vec<u8>,
-    line_separator: Vec<u8>,
-    headers_separator: Vec<u8>,
-    null_literal: Vec<u8>,
-    key_type: Deserializer,
-    value_type: Deserializer,
-    headers_type: Deserializer,
-}
-
-/// How bytes are read before they are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deserializer {
-    Raw,
-    Short,
-    Integer,
-    Long,
-    Float,
-    Double,
-    Uuid,
-    Boolean,
-}
+/// Types of keys of `__consumer_offsets`: commits, of old and new format, and classic groups.
+const OFFSETS: &[i16] = &[0, 1];
+const GROUPS: &[i16] = &[2];
+/// The only type of keys of `__transaction_state`.
+const TRANSACTIONS: &[i16] = &[0];
 
 impl Formatter {
     /// The formatter of that Java class with these properties.
@@ -61,6 +38,9 @@ impl Formatter {
             "DefaultMessageFormatter" => Ok(Self::Default(columns()?)),
             "LoggingMessageFormatter" => Ok(Self::Logging(columns()?)),
             "NoOpMessageFormatter" => Ok(Self::NoOp),
+            "OffsetsMessageFormatter" => Ok(Self::Stored(Log::Groups, OFFSETS)),
+            "GroupMetadataMessageFormatter" => Ok(Self::Stored(Log::Groups, GROUPS)),
+            "TransactionLogMessageFormatter" => Ok(Self::Stored(Log::Transactions, TRANSACTIONS)),
             _ => bail!("{class} is a Java class that is not built in here"),
         }
     }
@@ -68,13 +48,13 @@ impl Formatter {
     /// Shows one record; what is meant for the log goes to `log`.
     ///
     /// # Errors
-    /// When nobody reads any more.
+    /// When the record cannot be shown, or nobody reads any more.
     pub fn write(
         &self,
         record: &ConsumerRecord,
         out: &mut dyn Write,
         log: &mut dyn Write,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         match self {
             Self::Default(columns) => columns.write(record, out),
             Self::Logging(columns) => {
@@ -86,157 +66,55 @@ impl Formatter {
                     )
                 };
                 let name = timestamp_name(record.timestamp_type);
-                writeln!(
+                Ok(writeln!(
                     log,
                     "{name}:{}, key:{}, value:{}",
                     record.timestamp_ms,
                     text(&record.key),
                     text(&record.value)
-                )
+                )?)
             }
             Self::NoOp => Ok(()),
+            Self::Stored(stored, types) => {
+                if let Some(json) = stored_record(*stored, types, record)? {
+                    write!(out, "{json}")?;
+                }
+                Ok(())
+            }
         }
     }
 }
 
-fn timestamp_name(kind: TimestampType) -> &'static str {
-    match kind {
-        TimestampType::CreateTime => "CreateTime",
-        TimestampType::LogAppendTime => "LogAppendTime",
+/// Key and value, if the key is of one of `types` (CoordinatorRecordMessageFormatter).
+fn stored_record(log: Log, types: &[i16], record: &ConsumerRecord) -> Result<Option<Json>> {
+    let Some((id, key)) = record.key.as_ref().and_then(|key| log.key(key).ok()) else {
+        return Ok(None);
+    };
+    if !types.contains(&id) {
+        return Ok(None);
     }
-}
-
-impl Columns {
-    fn parse(properties: &Properties) -> Result<Self> {
-        let flag = |name: &str, default: bool| {
-            properties.get(name).map_or(default, |text| text.trim().eq_ignore_ascii_case("true"))
-        };
-        let bytes =
-            |name: &str, default: &str| properties.get(name).unwrap_or(default).as_bytes().to_vec();
-        let class = |name: &str| Deserializer::by_class(properties.get(name));
-        Ok(Self {
-            timestamp: flag("print.timestamp", false),
-            partition: flag("print.partition", false),
-            offset: flag("print.offset", false),
-            delivery: flag("print.delivery", false),
-            epoch: flag("print.epoch", false),
-            headers: flag("print.headers", false),
-            key: flag("print.key", false),
-            value: flag("print.value", true),
-            key_separator: bytes("key.separator", "\t"),
-            line_separator: bytes("line.separator", "\n"),
-            headers_separator: bytes("headers.separator", ","),
-            null_literal: bytes("null.literal", "null"),
-            key_type: class("key.deserializer")?,
-            value_type: class("value.deserializer")?,
-            headers_type: class("headers.deserializer")?,
-        })
-    }
-
-    fn write(&self, record: &ConsumerRecord, out: &mut dyn Write) -> io::Result<()> {
-        let mut columns: Vec<Vec<u8>> = Vec::new();
-        if self.timestamp {
-            columns.push(timestamp(record).into_bytes());
+    let plain = |number: i16| Json::Plain(number.to_string());
+    let value = match &record.value {
+        None => Json::Null,
+        Some(bytes) => {
+            let (version, data) = log.value(id, bytes)?;
+            Json::object([("version", plain(version)), ("data", data)])
         }
-        if self.partition {
-            columns.push(format!("Partition:{}", record.partition).into_bytes());
-        }
-        if self.offset {
-            columns.push(format!("Offset:{}", record.offset).into_bytes());
-        }
-        // The console consumer hands neither of these to the formatter (ConsoleConsumer.process).
-        if self.delivery {
-            columns.push(b"Delivery:NOT_PRESENT".to_vec());
-        }
-        if self.epoch {
-            columns.push(b"Epoch:NOT_PRESENT".to_vec());
-        }
-        if self.headers {
-            columns.push(self.headers(record));
-        }
-        if self.key {
-            columns.push(self.text(self.key_type, record.key.as_deref()));
-        }
-        if self.value {
-            columns.push(self.text(self.value_type, record.value.as_deref()));
-        }
-        if columns.is_empty() {
-            return Ok(());
-        }
-        let mut line = columns.join(&self.key_separator[..]);
-        line.extend_from_slice(&self.line_separator);
-        out.write_all(&line)
-    }
-
-    fn headers(&self, record: &ConsumerRecord) -> Vec<u8> {
-        if record.headers.is_empty() {
-            return b"NO_HEADERS".to_vec();
-        }
-        let one = |(name, value): &(String, Option<bytes::Bytes>)| {
-            let mut text = format!("{name}:").into_bytes();
-            text.extend(self.text(self.headers_type, value.as_deref()));
-            text
-        };
-        record.headers.iter().map(one).collect::<Vec<_>>().join(&self.headers_separator[..])
-    }
-
-    fn text(&self, kind: Deserializer, bytes: Option<&[u8]>) -> Vec<u8> {
-        match bytes {
-            Some(bytes) => kind.show(bytes),
-            None => self.null_literal.clone(),
-        }
-    }
-}
-
-fn timestamp(record: &ConsumerRecord) -> String {
-    format!("{}:{}", timestamp_name(record.timestamp_type), record.timestamp_ms)
-}
-
-impl Deserializer {
-    fn by_class(class: Option<&str>) -> Result<Self> {
-        let Some(class) = class else { return Ok(Self::Raw) };
-        match class.rsplit('.').next().unwrap_or_default() {
-            "StringDeserializer" | "BytesDeserializer" | "ByteArrayDeserializer" => Ok(Self::Raw),
-            "ShortDeserializer" => Ok(Self::Short),
-            "IntegerDeserializer" => Ok(Self::Integer),
-            "LongDeserializer" => Ok(Self::Long),
-            "FloatDeserializer" => Ok(Self::Float),
-            "DoubleDeserializer" => Ok(Self::Double),
-            "UUIDDeserializer" => Ok(Self::Uuid),
-            "BooleanDeserializer" => Ok(Self::Boolean),
-            _ => bail!("{class} is a Java class that is not built in here"),
-        }
-    }
-
-    /// The text of the bytes; bytes of another length are shown as they are.
-    fn show(self, bytes: &[u8]) -> Vec<u8> {
-        let text = match self {
-            Self::Raw => None,
-            Self::Short => bytes.try_into().ok().map(|b| i16::from_be_bytes(b).to_string()),
-            Self::Integer => bytes.try_into().ok().map(|b| i32::from_be_bytes(b).to_string()),
-            Self::Long => bytes.try_into().ok().map(|b| i64::from_be_bytes(b).to_string()),
-            Self::Float => bytes.try_into().ok().map(|b| format!("{:?}", f32::from_be_bytes(b))),
-            Self::Double => bytes.try_into().ok().map(|b| format!("{:?}", f64::from_be_bytes(b))),
-            Self::Uuid => None,
-            Self::Boolean => match bytes {
-                [0] => Some("false".to_owned()),
-                [1] => Some("true".to_owned()),
-                _ => None,
-            },
-        };
-        text.map_or_else(|| bytes.to_vec(), String::into_bytes)
-    }
+    };
+    let key = Json::object([("type", plain(id)), ("data", key)]);
+    Ok(Some(Json::object([("key", key), ("value", value)])))
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use pharos_base::{Offset, PartitionId};
+    use pharos_client::consumer::TimestampType;
 
     use super::*;
 
-    fn check(properties: &str, expected: &str) {
-        let record = ConsumerRecord {
+    fn record() -> ConsumerRecord {
+        ConsumerRecord {
             topic: "t".into(),
             partition: PartitionId(2),
             offset: Offset(7),
@@ -246,11 +124,15 @@ mod tests {
             key: None,
             value: Some(Bytes::from_static(&[0, 0, 0, 9])),
             headers: vec![("a".to_owned(), Some(Bytes::from_static(b"1"))), ("b".to_owned(), None)],
-        };
+        }
+    }
+
+    fn check(properties: &str, expected: &str) {
+        let record = record();
         let properties = Properties::parse(properties);
         let formatter = Formatter::parse("DefaultMessageFormatter", &properties).unwrap();
         let mut out = Vec::new();
-        formatter.write(&record, &mut out, &mut io::sink()).unwrap();
+        formatter.write(&record, &mut out, &mut std::io::sink()).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
@@ -269,6 +151,41 @@ mod tests {
             "-;9|",
         );
         check("print.value=false", "");
+    }
+
+    #[test]
+    fn what_does_not_fit_its_type_is_refused() {
+        let properties =
+            Properties::parse("value.deserializer=org.apache.kafka.common.serialization.LongDeserializer");
+        let formatter = Formatter::parse("DefaultMessageFormatter", &properties).unwrap();
+        let record = ConsumerRecord { value: Some(Bytes::from_static(b"v")), ..record() };
+        let refused = formatter.write(&record, &mut Vec::new(), &mut std::io::sink());
+        let told = refused.unwrap_err().to_string();
+        assert!(told.ends_with(": Size of data received by LongDeserializer is not 8"), "{told}");
+    }
+
+    #[test]
+    fn the_clusters_own_records_are_json() {
+        let key = b"\0\x01\0\x01g\0\x01t\0\0\0\x02";
+        let value = b"\0\x03\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\x09";
+        let record = ConsumerRecord {
+            key: Some(Bytes::from_static(key)),
+            value: Some(Bytes::from_static(value)),
+            ..record()
+        };
+        let show = |class: &str, record: &ConsumerRecord| {
+            let mut out = Vec::new();
+            let formatter = Formatter::parse(class, &Properties::new()).unwrap();
+            formatter.write(record, &mut out, &mut std::io::sink()).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            show("OffsetsMessageFormatter", &record),
+            r#"{"key":{"type":1,"data":{"group":"g","topic":"t","partition":2}},"value":{"version":3,"data":{"offset":7,"leaderEpoch":0,"metadata":"","commitTimestamp":9}}}"#
+        );
+        assert_eq!(show("GroupMetadataMessageFormatter", &record), "");
+        let deleted = ConsumerRecord { value: None, ..record };
+        assert!(show("OffsetsMessageFormatter", &deleted).ends_with(r#","value":null}"#));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the console tools make of lines and records.
 
+mod columns;
 mod formatter;
 mod line_reader;
 

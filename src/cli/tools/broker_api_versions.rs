@@ -1,6 +1,7 @@
 //! `kafka-broker-api-versions`: what each broker offers
 //! (org.apache.kafka.tools.BrokerApiVersionsCommand).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -10,6 +11,9 @@ use pharos_protocol::ApiKey;
 use crate::args::{Args, BOOTSTRAP, COMMAND_CONFIG, Spec};
 use crate::common::{admin, block_on};
 use crate::io::Io;
+
+/// The greatest number of an API that there may be.
+const MAX_KEY: i16 = 1000;
 
 /// What the tool takes.
 pub const SPEC: Spec = Spec {
@@ -38,6 +42,13 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     Ok(0)
 }
 
+/// A line for each API that a client may ask a broker for, as if it were not offered.
+fn unoffered() -> impl Iterator<Item = (i16, String)> {
+    let known = (0..=MAX_KEY).filter_map(ApiKey::from_i16).map(ApiKey::spec);
+    let of_clients = known.filter(|api| api.broker && api.versions.is_some());
+    of_clients.map(|api| (api.key.as_i16(), format!("\t{}({}): UNSUPPORTED", api.name, api.key.as_i16())))
+}
+
 fn name(node: &Node) -> String {
     format!(
         "{} (id: {} rack: {} isFenced: false)",
@@ -49,7 +60,7 @@ fn name(node: &Node) -> String {
 
 /// The lines of `NodeApiVersions.toString(true)`; "usable" is what this client would choose.
 fn describe(ranges: impl Iterator<Item = (i16, i16, i16)>) -> String {
-    let mut lines = Vec::new();
+    let mut lines: BTreeMap<i16, String> = unoffered().collect();
     for (key, min, max) in ranges {
         let known = ApiKey::from_i16(key);
         let name = known.map_or("UNKNOWN", ApiKey::name);
@@ -64,8 +75,9 @@ fn describe(ranges: impl Iterator<Item = (i16, i16, i16)>) -> String {
             }
             _ => line.push_str(" [unusable: node too new]"),
         }
-        lines.push(line);
+        lines.insert(key, line);
     }
+    let lines: Vec<_> = lines.into_values().collect();
     format!("(\n{}\n)", lines.join(",\n"))
 }
 
@@ -76,7 +88,8 @@ mod tests {
     #[test]
     fn ranges_look_as_kafka_prints_them() {
         // Captured from kafka-broker-api-versions.sh of 4.3.1.
-        let expected = "(\n\tProduce(0): 0 to 13 [usable: 13],\n\tDescribeTopicPartitions(75): 0 [usable: 0]\n)";
-        assert_eq!(describe([(0, 0, 13), (75, 0, 0)].into_iter()), expected);
+        let described = describe([(0, 0, 13), (75, 0, 0)].into_iter());
+        assert!(described.starts_with("(\n\tProduce(0): 0 to 13 [usable: 13],\n\tFetch(1): UNSUPPORTED,\n"));
+        assert!(described.contains(",\n\tDescribeTopicPartitions(75): 0 [usable: 0],\n"));
     }
 }

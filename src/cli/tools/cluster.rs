@@ -33,6 +33,12 @@ pub const SPEC: Spec = Spec {
 /// Runs the tool.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     let command = command(args, &SPEC)?;
+    if args.has("config") {
+        io.line(
+            "Option --config has been deprecated and will be removed in a future version. Use \
+             --command-config instead.",
+        )?;
+    }
     let admin = admin(args)?;
     block_on(async {
         match command {
@@ -87,24 +93,16 @@ fn endpoint_lines(nodes: &[ClusterNode], controllers: bool) -> Vec<String> {
     let rack = widest(|node| node.rack.as_ref().map_or(4, String::len)).max(10);
     let line = |cells: [&str; 6]| {
         let [id, name, port, rack_name, state, kind] = cells;
-        format!(
-            "{} {} {} {} {} {}",
-            pad(id, 10),
-            pad(name, host),
-            pad(port, 10),
-            pad(rack_name, rack),
-            pad(state, 10),
-            pad(kind, 15)
-        )
+        let mut cells = vec![pad(id, 10), pad(name, host), pad(port, 10), pad(rack_name, rack)];
+        // Controllers are never fenced.
+        cells.extend((!controllers).then(|| pad(state, 10)));
+        cells.push(pad(kind, 15));
+        cells.join(" ")
     };
     let mut lines = vec![line(["ID", "HOST", "PORT", "RACK", "STATE", "ENDPOINT_TYPE"])];
     let kind = if controllers { "controller" } else { "broker" };
     lines.extend(nodes.iter().map(|node| {
-        let state = match (controllers, node.fenced) {
-            (true, _) => "unknown",
-            (false, true) => "fenced",
-            (false, false) => "unfenced",
-        };
+        let state = if node.fenced { "fenced" } else { "unfenced" };
         let (id, port) = (node.id.to_string(), node.port.to_string());
         line([&id, &node.host, &port, node.rack.as_deref().unwrap_or("null"), state, kind])
     }));
@@ -129,6 +127,11 @@ mod tests {
             "ID         HOST      PORT       RACK       STATE      ENDPOINT_TYPE  ",
             "1          127.0.0.1 19092      null       unfenced   broker         ",
         ];
-        assert_eq!(endpoint_lines(&[node], false), expected);
+        assert_eq!(endpoint_lines(std::slice::from_ref(&node), false), expected);
+        let expected = [
+            "ID         HOST      PORT       RACK       ENDPOINT_TYPE  ",
+            "1          127.0.0.1 19092      null       controller     ",
+        ];
+        assert_eq!(endpoint_lines(&[node], true), expected);
     }
 }

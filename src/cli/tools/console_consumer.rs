@@ -56,6 +56,15 @@ enum Start {
     At(i64),
 }
 
+/// How records are shown, and how many.
+struct View {
+    formatter: Formatter,
+    /// Negative for all.
+    limit: i64,
+    /// Go on behind a record that cannot be shown.
+    skip_errors: bool,
+}
+
 /// What is to be read.
 enum Source {
     Topic(String),
@@ -66,16 +75,20 @@ enum Source {
 /// Runs the tool.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     let source = source(args)?;
+    warn_of_old_names(args, io)?;
     let config = ConsumerConfig::parse(&consumer_properties(args, &source)?)?;
-    let formatter = formatter(args, io)?;
-    let limit: i64 = args.parsed("max-messages")?.unwrap_or(-1);
+    let view = View {
+        formatter: formatter(args)?,
+        limit: args.parsed("max-messages")?.unwrap_or(-1),
+        skip_errors: args.has("skip-message-on-error"),
+    };
     let timeout: Option<i64> = args.parsed("timeout-ms")?;
     let timeout = timeout.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
     let mut shown = 0;
     let work = async {
         let mut consumer = Consumer::new(config);
         begin(&mut consumer, &source)?;
-        let outcome = read(&mut consumer, &formatter, limit, timeout, &mut shown, io).await;
+        let outcome = read(&mut consumer, &view, timeout, &mut shown, io).await;
         consumer.close().await;
         outcome
     };
@@ -87,6 +100,21 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
         io.line("shutdown_complete")?;
     }
     outcome.map(|()| 0)
+}
+
+fn warn_of_old_names(args: &Args, io: &mut Io<'_>) -> Result<()> {
+    let names = [
+        ("property", "formatter-property"),
+        ("consumer-property", "command-property"),
+        ("consumer.config", "command-config"),
+    ];
+    for (old, new) in names.into_iter().filter(|(old, _)| args.has(old)) {
+        io.line(format!(
+            "Option --{old} is deprecated and will be removed in a future version. Use --{new} \
+             instead."
+        ))?;
+    }
+    Ok(())
 }
 
 fn source(args: &Args) -> Result<Source> {
@@ -103,8 +131,10 @@ fn source(args: &Args) -> Result<Source> {
         ),
         (Some(topic), None, None) => Source::Topic(topic.to_owned()),
         (None, Some(pattern), None) => Source::Pattern(pattern.to_owned()),
-        (None, _, Some(_)) => bail!("The topic is required when partition is specified."),
-        _ => bail!("Exactly one of --include/--topic is required. "),
+        (Some(_), Some(_), _) | (None, None, _) => {
+            bail!("Exactly one of the following arguments is required: [topic], [include]")
+        }
+        (None, Some(_), Some(_)) => bail!("The topic is required when partition is specified."),
     };
     if offset.is_some() && partition.is_none() {
         bail!("The partition is required when offset is specified.");
@@ -183,17 +213,11 @@ fn group(args: &Args, properties: &mut Properties) -> Result<()> {
     Ok(())
 }
 
-fn formatter(args: &Args, io: &mut Io<'_>) -> Result<Formatter> {
+fn formatter(args: &Args) -> Result<Formatter> {
     let mut properties = match args.one("formatter-config")? {
         Some(file) => Properties::read(file)?,
         None => Properties::new(),
     };
-    if args.has("property") {
-        io.line(
-            "Option --property is deprecated and will be removed in a future version. Use \
-             --formatter-property instead.",
-        )?;
-    }
     for flag in ["property", "formatter-property"] {
         args.values(flag).try_for_each(|pair| properties.set_pair(pair))?;
     }
@@ -225,15 +249,14 @@ fn begin(consumer: &mut Consumer, source: &Source) -> Result<()> {
 
 async fn read(
     consumer: &mut Consumer,
-    formatter: &Formatter,
-    limit: i64,
+    view: &View,
     timeout: Option<Duration>,
     shown: &mut i64,
     io: &mut Io<'_>,
 ) -> Result<()> {
     let mut last = Instant::now();
     let mut stop = std::pin::pin!(stop_signal());
-    while limit < 0 || *shown < limit {
+    while view.limit < 0 || *shown < view.limit {
         let wait = timeout.unwrap_or(Duration::from_secs(1));
         let records = tokio::select! {
             records = consumer.poll(wait) => records.context("Error processing message, terminating consumer process")?,
@@ -241,13 +264,16 @@ async fn read(
         };
         if records.is_empty() {
             if timeout.is_some_and(|timeout| last.elapsed() >= timeout) {
-                io.warn("Timed out waiting for a message, terminating consumer process.");
+                io.warn(
+                    "Error processing message, terminating consumer process: \
+                     org.apache.kafka.common.errors.TimeoutException",
+                );
                 return Ok(());
             }
             continue;
         }
         last = Instant::now();
-        if !show(consumer, records, formatter, limit, shown, io)? {
+        if !show(consumer, records, view, shown, io)? {
             return Ok(());
         }
     }
@@ -258,11 +284,12 @@ async fn read(
 fn show(
     consumer: &mut Consumer,
     records: Vec<ConsumerRecord>,
-    formatter: &Formatter,
-    limit: i64,
+    view: &View,
     shown: &mut i64,
     io: &mut Io<'_>,
 ) -> Result<bool> {
+    let View { formatter, limit, skip_errors } = view;
+    let (limit, skip_errors) = (*limit, *skip_errors);
     let mut left_over = std::collections::BTreeMap::new();
     for record in records {
         if limit >= 0 && *shown >= limit {
@@ -271,9 +298,16 @@ fn show(
             continue;
         }
         *shown += 1;
-        if formatter.write(&record, io.out, io.err).is_err() {
-            io.warn("Unable to write to standard out, closing consumer.");
-            return Ok(false);
+        match formatter.write(&record, io.out, io.err) {
+            Ok(()) => {}
+            Err(error) if error.is::<std::io::Error>() => {
+                io.warn("Unable to write to standard out, closing consumer.");
+                return Ok(false);
+            }
+            Err(error) if skip_errors => {
+                io.warn(format!("Error processing message, skipping this message: {error:#}"));
+            }
+            Err(error) => return Err(error.context("Unknown error when running consumer")),
         }
     }
     for (partition, offset) in left_over {

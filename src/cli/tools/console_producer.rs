@@ -57,10 +57,11 @@ pub const SPEC: Spec = Spec {
 
 /// Runs the tool.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
-    let properties = producer_properties(args)?;
-    let config = ProducerConfig::parse(&properties)?;
     let topic = args.required("topic")?.to_owned();
-    let reader = LineReader::parse(&topic, &reader_properties(args, io)?)?;
+    let properties = producer_properties(args)?;
+    warn_of_old_names(args, io)?;
+    let config = ProducerConfig::parse(&properties)?;
+    let reader = LineReader::parse(&topic, &reader_properties(args)?)?;
     if let Some(class) = args.one("line-reader")?
         && !class.ends_with("LineMessageReader")
     {
@@ -114,17 +115,26 @@ fn producer_properties(args: &Args) -> Result<Properties> {
     Ok(properties)
 }
 
-fn reader_properties(args: &Args, io: &mut Io<'_>) -> Result<Properties> {
+fn warn_of_old_names(args: &Args, io: &mut Io<'_>) -> Result<()> {
+    let names = [
+        ("property", "a future version", "reader-property"),
+        ("producer-property", "a future version", "command-property"),
+        ("producer.config", "a future version", "command-config"),
+        ("max-partition-memory-bytes", "Apache Kafka 5.0", "batch-size"),
+    ];
+    for (old, when, new) in names.into_iter().filter(|(old, ..)| args.has(old)) {
+        io.line(format!(
+            "Warning: --{old} is deprecated and will be removed in {when}. Use --{new} instead."
+        ))?;
+    }
+    Ok(())
+}
+
+fn reader_properties(args: &Args) -> Result<Properties> {
     let mut properties = match args.one("reader-config")? {
         Some(file) => Properties::read(file)?,
         None => Properties::new(),
     };
-    if args.has("property") {
-        io.line(
-            "Warning: --property is deprecated and will be removed in a future version. Use \
-             --reader-property instead.",
-        )?;
-    }
     for flag in ["property", "reader-property"] {
         args.values(flag).try_for_each(|pair| properties.set_pair(pair))?;
     }

@@ -46,6 +46,9 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     if args.has("messages") == args.has("num-records") {
         bail!("Exactly one of the following arguments is required: [messages], [num-records]");
     }
+    if args.has("consumer.config") {
+        io.line("Warning: --consumer.config is deprecated. Use --command-config instead.")?;
+    }
     if args.has("messages") {
         io.line("Warning: --messages is deprecated. Use --num-records instead.")?;
     }
@@ -138,9 +141,8 @@ impl Stats {
         let rebalance = self.rebalance.unwrap_or(elapsed).min(elapsed);
         let fetching = elapsed.saturating_sub(rebalance);
         let mib = bytes as f64 / MEBIBYTE;
-        let per = |amount: f64, time: Duration| {
-            if time.is_zero() { 0.0 } else { amount / time.as_secs_f64() }
-        };
+        // Nothing in no time is no number, as in Java.
+        let per = |amount: f64, time: Duration| amount / time.as_secs_f64();
         format!(
             "{mib:.4}, {:.4}, {records}, {:.4}, {}, {}, {:.4}, {:.4}",
             per(mib, elapsed),

@@ -49,11 +49,11 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     match command {
         "describe" => block_on(describe(&admin, io)).map(|()| 0),
         "upgrade" => {
-            let updates = levels(args, io)?;
+            let updates = levels(args, command, io)?;
             block_on(update(&admin, "upgrade", 1, updates, args.has("dry-run"), io))
         }
         "downgrade" => {
-            let updates = levels(args, io)?;
+            let updates = levels(args, command, io)?;
             let kind = if args.has("unsafe") { 3 } else { 2 };
             block_on(update(&admin, "downgrade", kind, updates, args.has("dry-run"), io))
         }
@@ -61,7 +61,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
             let kind = if args.has("unsafe") { 3 } else { 2 };
             let updates: Vec<_> = args.values("feature").map(|name| (name.to_owned(), 0)).collect();
             if updates.is_empty() {
-                bail!("Must specify at least one feature to disable.");
+                bail!("You must specify at least one feature to disable");
             }
             block_on(update(&admin, "disable", kind, updates, args.has("dry-run"), io))
         }
@@ -92,9 +92,11 @@ fn feature_line(name: &str, supported: ApiRange, level: i16, epoch: i64) -> Stri
 }
 
 /// The features of the flags with their levels.
-fn levels(args: &Args, io: &mut Io<'_>) -> Result<Vec<(String, i16)>> {
+fn levels(args: &Args, verb: &str, io: &mut Io<'_>) -> Result<Vec<(String, i16)>> {
     if let Some(release) = args.one("release-version")? {
-        args.refuse_beside("release-version", &["feature", "metadata"])?;
+        if args.has("feature") || args.has("metadata") {
+            bail!("Can not specify `release-version` with other feature flags.");
+        }
         let version = metadata_version(release)?;
         let mut levels: Vec<_> = FEATURES
             .iter()
@@ -114,9 +116,7 @@ fn levels(args: &Args, io: &mut Io<'_>) -> Result<Vec<(String, i16)>> {
         levels.push(name_and_level(text)?);
     }
     if levels.is_empty() {
-        bail!(
-            "You must specify at least one feature with --feature, --metadata or --release-version."
-        );
+        bail!("You must specify at least one feature to {verb}");
     }
     Ok(levels)
 }
@@ -194,7 +194,7 @@ pub fn dependencies(args: &Args, io: &mut Io<'_>) -> Result<()> {
         let feature = FEATURES.iter().find(|feature| feature.name == name);
         let Some(feature) = feature else { bail!("Unknown feature: {name}") };
         if level < 0 || usize::try_from(level).is_ok_and(|l| l > feature.since.len()) {
-            bail!("Unknown version {level} of feature {name}");
+            bail!("No feature:{name} with feature level {level}");
         }
         match feature.needs(level) {
             None => io.line(format!("{name}={level} has no dependencies."))?,

@@ -69,7 +69,7 @@ fn group_type(name: &str) -> Result<&'static str> {
         "consumer" => "Consumer",
         "share" => "Share",
         "streams" => "Streams",
-        _ => bail!("--group-type only supports 'classic', 'consumer', 'share' and 'streams'."),
+        _ => bail!("--group-type must be a valid group type."),
     })
 }
 

@@ -143,7 +143,7 @@ pub fn run(tool: &Tool, arguments: &[String], io: &mut Io<'_>) -> Result<i32> {
         return Ok(0);
     }
     if args.has("version") {
-        io.line(format!("{KAFKA_VERSION} (Pharos {})", env!("CARGO_PKG_VERSION")))?;
+        io.line(KAFKA_VERSION)?;
         return Ok(0);
     }
     (tool.run)(&args, io)

@@ -1,6 +1,7 @@
 //! `kafka-producer-perf-test`: sends records and measures
 //! (org.apache.kafka.tools.ProducerPerformance).
 
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
@@ -67,8 +68,9 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     if args.has("transactional-id") || args.has("transaction-duration-ms") {
         bail!("transactions are not here yet: they come later");
     }
-    let plan = plan(args)?;
-    let config = ProducerConfig::parse(&properties(args, io)?)?;
+    let properties = properties(args, io)?;
+    let plan = plan(args, io)?;
+    let config = ProducerConfig::parse(&properties)?;
     if args.has("print-metrics") {
         io.warn("--print-metrics: this client has no metrics of its own to print");
     }
@@ -76,38 +78,63 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     Ok(0)
 }
 
-fn plan(args: &Args) -> Result<Plan> {
+fn plan(args: &Args, io: &mut Io<'_>) -> Result<Plan> {
     let needed = |name: &str| anyhow!("argument --{name} is required");
     let sources = ["record-size", "payload-file", "payload-monotonic"];
     if sources.iter().filter(|source| args.has(source)).count() != 1 {
         bail!("one of the arguments --record-size --payload-file --payload-monotonic is required");
     }
-    let payload = match (args.parsed("record-size")?, args.one("payload-file")?) {
+    let topic = args.one("topic")?.ok_or_else(|| needed("topic"))?.to_owned();
+    let records: u64 =
+        number(args, "num-records", "Long")?.ok_or_else(|| needed("num-records"))?;
+    if records == 0 {
+        bail!("--num-records should be greater than zero.");
+    }
+    let throughput: f64 =
+        number(args, "throughput", "Double")?.ok_or_else(|| needed("throughput"))?;
+    let warmup: u64 = number(args, "warmup-records", "Long")?.unwrap_or(0);
+    let interval: u64 = number(args, "reporting-interval", "Long")?.unwrap_or(5000);
+    let payload = match (number(args, "record-size", "Integer")?, args.one("payload-file")?) {
         (Some(0), _) => bail!("--record-size should be greater than zero."),
         (Some(size), _) => Payload::Random(size),
         (None, Some(file)) => {
             let delimiter = args.one("payload-delimiter")?.unwrap_or("\n").replace("\\n", "\n");
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| anyhow!("cannot read {file}: {error}"))?;
-            let lines = text.split(delimiter.as_str()).filter(|line| !line.is_empty());
-            let payloads: Vec<_> = lines.map(|line| Bytes::from(line.to_owned())).collect();
-            if payloads.is_empty() {
-                bail!("File does not exist or empty file provided.");
-            }
-            Payload::OneOf(payloads)
+            payloads(file, &delimiter, io)?
         }
         (None, None) => Payload::Number,
     };
-    let throughput: f64 = args.parsed("throughput")?.ok_or_else(|| needed("throughput"))?;
-    let interval: u64 = args.parsed("reporting-interval")?.unwrap_or(5000);
-    Ok(Plan {
-        topic: args.one("topic")?.ok_or_else(|| needed("topic"))?.to_owned(),
-        records: args.parsed("num-records")?.ok_or_else(|| needed("num-records"))?,
-        warmup: args.parsed("warmup-records")?.unwrap_or(0),
-        throughput,
-        payload,
-        interval: Duration::from_millis(interval.max(1)),
+    if interval == 0 {
+        bail!("--reporting-interval should be greater than zero.");
+    }
+    if warmup >= records {
+        bail!(
+            "The value for --warmup-records must be strictly fewer than the number of records in \
+             the test, --num-records."
+        );
+    }
+    let interval = Duration::from_millis(interval);
+    Ok(Plan { topic, records, warmup, throughput, payload, interval })
+}
+
+/// A number, in the words of Kafka's parser when it is none.
+fn number<T: FromStr>(args: &Args, name: &str, kind: &str) -> Result<Option<T>> {
+    let Some(text) = args.one(name)? else { return Ok(None) };
+    text.trim().parse().map(Some).map_err(|_| {
+        anyhow!("argument --{name}: could not convert '{text}' to {kind} (For input string: \"{text}\")")
     })
+}
+
+fn payloads(file: &str, delimiter: &str, io: &mut Io<'_>) -> Result<Payload> {
+    let path = std::path::absolute(file)?;
+    io.line(format!("Reading payloads from: {}", path.display()))?;
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines = text.split(delimiter).filter(|line| !line.is_empty());
+    let payloads: Vec<_> = lines.map(|line| Bytes::from(line.to_owned())).collect();
+    if payloads.is_empty() {
+        bail!("File does not exist or empty file provided.");
+    }
+    io.line(format!("Number of records read: {}", payloads.len()))?;
+    Ok(Payload::OneOf(payloads))
 }
 
 fn properties(args: &Args, io: &mut Io<'_>) -> Result<Properties> {
@@ -134,7 +161,8 @@ fn properties(args: &Args, io: &mut Io<'_>) -> Result<Properties> {
     }
     if properties.get("bootstrap.servers").is_none() {
         bail!(
-            "At least one of --bootstrap-server, --command-property or --command-config must name the bootstrap servers."
+            "At least one of --bootstrap-server, --command-property, --producer-props, \
+             --producer.config or --command-config must be specified."
         );
     }
     properties.set_default("client.id", "perf-producer-client");
@@ -162,8 +190,21 @@ impl Payload {
     }
 }
 
-type Sent = (Instant, usize, Delivery);
-type Outcome = Result<(f64, usize), String>;
+/// What was sent when, and whether it counts for the steady state.
+struct Sent {
+    at: Instant,
+    bytes: usize,
+    steady: bool,
+    delivery: Delivery,
+}
+
+/// What became of a record.
+struct Outcome {
+    /// Milliseconds until it was acknowledged, or why it was not.
+    latency: Result<f64, String>,
+    bytes: usize,
+    steady: bool,
+}
 
 async fn measure(plan: Plan, config: ProducerConfig, io: &mut Io<'_>) -> Result<()> {
     let producer = Producer::new(config);
@@ -171,17 +212,25 @@ async fn measure(plan: Plan, config: ProducerConfig, io: &mut Io<'_>) -> Result<
     let (told, mut outcomes) = mpsc::unbounded_channel::<Outcome>();
     let collector = tokio::spawn(collect(waiting, told));
     let random = plan.payload.letters();
-    let mut stats = Stats::new(plan.interval);
+    if plan.warmup > 0 {
+        io.line(format!(
+            "Warmup first {} records. Steady state results will print after the complete test \
+             summary.",
+            plan.warmup
+        ))?;
+    }
+    let mut stats = Stats::new(plan.interval, plan.warmup > 0);
     let started = Instant::now();
-    for number in 0..plan.warmup + plan.records {
+    for number in 0..plan.records {
         if number == plan.warmup {
-            stats.restart();
+            stats.steady.started = Instant::now();
         }
         let payload = plan.payload.next(number, &random);
         let bytes = payload.len();
         let at = Instant::now();
         let delivery = producer.send(ProducerRecord::new(plan.topic.as_str(), payload)).await?;
-        if sent.send((at, bytes, delivery)).await.is_err() {
+        let steady = number >= plan.warmup;
+        if sent.send(Sent { at, bytes, steady, delivery }).await.is_err() {
             break;
         }
         while let Ok(outcome) = outcomes.try_recv() {
@@ -198,75 +247,82 @@ async fn measure(plan: Plan, config: ProducerConfig, io: &mut Io<'_>) -> Result<
         stats.add(outcome, io)?;
     }
     collector.await?;
-    Ok(io.line(stats.total())?)
+    io.line(stats.all.line(""))?;
+    if plan.warmup > 0 {
+        io.line(stats.steady.line(" steady state"))?;
+    }
+    Ok(())
 }
 
 /// Awaits outcomes in the order of sending, which is the order of completion within a partition.
 async fn collect(mut waiting: mpsc::Receiver<Sent>, told: mpsc::UnboundedSender<Outcome>) {
-    while let Some((at, bytes, delivery)) = waiting.recv().await {
-        let outcome = match delivery.await {
-            Ok(_) => Ok((at.elapsed().as_secs_f64() * 1000.0, bytes)),
+    while let Some(Sent { at, bytes, steady, delivery }) = waiting.recv().await {
+        let latency = match delivery.await {
+            Ok(_) => Ok(at.elapsed().as_secs_f64() * 1000.0),
             Err(error) => Err(error.to_string()),
         };
-        if told.send(outcome).is_err() {
+        if told.send(Outcome { latency, bytes, steady }).is_err() {
             return;
         }
     }
 }
 
-/// Counts of the whole run and of the window that is being reported.
+/// Latencies and bytes since a moment.
+struct Window {
+    started: Instant,
+    latencies_ms: Vec<f64>,
+    bytes: usize,
+}
+
+impl Window {
+    fn new() -> Self {
+        Self { started: Instant::now(), latencies_ms: Vec::new(), bytes: 0 }
+    }
+
+    fn add(&mut self, latency_ms: f64, bytes: usize) {
+        self.latencies_ms.push(latency_ms);
+        self.bytes += bytes;
+    }
+
+    fn line(&mut self, what: &str) -> String {
+        self.latencies_ms.sort_by(f64::total_cmp);
+        total_line(&self.latencies_ms, self.bytes, self.started.elapsed().as_secs_f64(), what)
+    }
+}
+
+/// Counts of the whole run, of its steady state, and of the time that is being reported.
 struct Stats {
     interval: Duration,
-    started: Instant,
-    window_started: Instant,
-    latencies_ms: Vec<f64>,
-    window_ms: Vec<f64>,
-    bytes: usize,
-    window_bytes: usize,
+    keeps_steady: bool,
+    all: Window,
+    steady: Window,
+    reported: Window,
 }
 
 impl Stats {
-    fn new(interval: Duration) -> Self {
-        let now = Instant::now();
-        Self {
-            interval,
-            started: now,
-            window_started: now,
-            latencies_ms: Vec::new(),
-            window_ms: Vec::new(),
-            bytes: 0,
-            window_bytes: 0,
-        }
-    }
-
-    fn restart(&mut self) {
-        *self = Self::new(self.interval);
+    fn new(interval: Duration, keeps_steady: bool) -> Self {
+        let window = Window::new;
+        Self { interval, keeps_steady, all: window(), steady: window(), reported: window() }
     }
 
     fn add(&mut self, outcome: Outcome, io: &mut Io<'_>) -> Result<()> {
-        match outcome {
-            Ok((latency_ms, bytes)) => {
-                self.latencies_ms.push(latency_ms);
-                self.window_ms.push(latency_ms);
-                self.bytes += bytes;
-                self.window_bytes += bytes;
+        match outcome.latency {
+            Ok(latency_ms) => {
+                self.all.add(latency_ms, outcome.bytes);
+                self.reported.add(latency_ms, outcome.bytes);
+                if outcome.steady && self.keeps_steady {
+                    self.steady.add(latency_ms, outcome.bytes);
+                }
             }
             Err(error) => io.warn(format!("Error when sending message: {error}")),
         }
-        if self.window_started.elapsed() >= self.interval {
-            let seconds = self.window_started.elapsed().as_secs_f64();
-            io.line(window_line(&self.window_ms, self.window_bytes, seconds))?;
+        if self.reported.started.elapsed() >= self.interval {
+            let Window { started, latencies_ms, bytes } = &self.reported;
+            io.line(window_line(latencies_ms, *bytes, started.elapsed().as_secs_f64()))?;
             io.out.flush()?;
-            self.window_ms.clear();
-            self.window_bytes = 0;
-            self.window_started = Instant::now();
+            self.reported = Window::new();
         }
         Ok(())
-    }
-
-    fn total(&mut self) -> String {
-        self.latencies_ms.sort_by(f64::total_cmp);
-        total_line(&self.latencies_ms, self.bytes, self.started.elapsed().as_secs_f64())
     }
 }
 
@@ -286,13 +342,13 @@ fn window_line(latencies_ms: &[f64], bytes: usize, seconds: f64) -> String {
     )
 }
 
-fn total_line(sorted_ms: &[f64], bytes: usize, seconds: f64) -> String {
+fn total_line(sorted_ms: &[f64], bytes: usize, seconds: f64, what: &str) -> String {
     let at = |quantile: f64| {
         let index = (quantile * sorted_ms.len() as f64) as usize;
         sorted_ms.get(index.min(sorted_ms.len().saturating_sub(1))).copied().unwrap_or(0.0) as u64
     };
     format!(
-        "{} records sent, {:.6} records/sec ({:.2} MB/sec), {:.2} ms avg latency, {:.2} ms max \
+        "{}{what} records sent, {:.6} records/sec ({:.2} MB/sec), {:.2} ms avg latency, {:.2} ms max \
          latency, {} ms 50th, {} ms 95th, {} ms 99th, {} ms 99.9th.",
         sorted_ms.len(),
         sorted_ms.len() as f64 / seconds,
@@ -314,7 +370,7 @@ mod tests {
     fn reports_look_as_kafka_prints_them() {
         let sorted: Vec<f64> = (1..=1000).map(f64::from).collect();
         assert_eq!(
-            total_line(&sorted, 2 * 1024 * 1024, 2.0),
+            total_line(&sorted, 2 * 1024 * 1024, 2.0, ""),
             "1000 records sent, 500.000000 records/sec (1.00 MB/sec), 500.50 ms avg latency, \
              1000.00 ms max latency, 501 ms 50th, 951 ms 95th, 991 ms 99th, 1000 ms 99.9th."
         );

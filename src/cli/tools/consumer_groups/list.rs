@@ -12,18 +12,18 @@ use crate::table::pad;
 /// States that a group of consumers may be in.
 const STATES: [&str; 7] = [
     "PreparingRebalance",
-    "CompletingRebalance",
-    "Stable",
-    "Dead",
     "Empty",
-    "Assigning",
+    "CompletingRebalance",
+    "Dead",
+    "Stable",
     "Reconciling",
+    "Assigning",
 ];
-const TYPES: [&str; 2] = ["Classic", "Consumer"];
+const TYPES: [&str; 2] = ["Consumer", "Classic"];
 
 pub async fn run(args: &Args, admin: &Admin, io: &mut Io<'_>) -> Result<()> {
-    let states = names(args.one("state")?, &STATES, "state")?;
-    let types = names(args.one("type")?, &TYPES, "type")?;
+    let states = names(args.one("state")?, &STATES, ("state", "states"))?;
+    let types = names(args.one("type")?, &TYPES, ("types", "types"))?;
     let mut groups = admin.list_groups(&states, &types).await?;
     // Brokers of old versions do not filter.
     groups.retain(|group| {
@@ -44,13 +44,16 @@ pub fn is_of_consumers(group: &GroupListing) -> bool {
 }
 
 /// Reads a list of names, whatever their case.
-fn names(text: Option<&str>, known: &[&str], what: &str) -> Result<Vec<String>> {
+fn names(text: Option<&str>, known: &[&str], what: (&str, &str)) -> Result<Vec<String>> {
     let Some(text) = text else { return Ok(Vec::new()) };
     let mut names = Vec::new();
     for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         match known.iter().find(|known| known.eq_ignore_ascii_case(name)) {
             Some(known) => names.push((*known).to_owned()),
-            None => bail!("Invalid {what} list '{text}'. Valid {what}s are: {}", known.join(", ")),
+            None => {
+                let (one, all) = what;
+                bail!("Invalid {one} list '{text}'. Valid {all} are: {}", known.join(", "))
+            }
         }
     }
     Ok(names)
@@ -116,8 +119,8 @@ mod tests {
 
     #[test]
     fn unknown_states_are_named() {
-        assert_eq!(names(Some("stable,empty"), &STATES, "state").unwrap(), ["Stable", "Empty"]);
-        let refused = names(Some("bogus"), &STATES, "state").unwrap_err().to_string();
+        assert_eq!(names(Some("stable,empty"), &STATES, ("state", "states")).unwrap(), ["Stable", "Empty"]);
+        let refused = names(Some("bogus"), &STATES, ("state", "states")).unwrap_err().to_string();
         assert!(refused.starts_with("Invalid state list 'bogus'. Valid states are: "));
     }
 }

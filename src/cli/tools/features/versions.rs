@@ -61,7 +61,7 @@ pub fn metadata_version(text: &str) -> Result<i16> {
     match NAMES.iter().rposition(fits) {
         Some(index) => Ok(FIRST + i16::try_from(index).unwrap_or(0)),
         None => bail!(
-            "Unsupported metadata.version {text}. Supported metadata.version are: {}",
+            "Unknown metadata.version '{text}'. Supported metadata.version are: {}",
             NAMES.join(", ")
         ),
     }
