@@ -65,7 +65,7 @@ const HELP: Flag = switch("help", "Print usage information.");
 const VERSION: Flag = switch("version", "Display Kafka version.");
 
 /// Letters that stand for a flag, where a tool has that flag.
-const LETTERS: [(&str, &str); 9] = [
+const LETTERS: [(&str, &str); 13] = [
     ("h", "help"),
     ("b", "bootstrap-server"),
     ("C", "bootstrap-controller"),
@@ -75,6 +75,10 @@ const LETTERS: [(&str, &str); 9] = [
     ("s", "standalone"),
     ("i", "id"),
     ("r", "release-version"),
+    ("f", "feature"),
+    ("S", "add-scram"),
+    ("N", "no-initial-controllers"),
+    ("I", "initial-controllers"),
 ];
 
 /// What a tool takes.
@@ -149,6 +153,10 @@ impl Spec {
         match (begun.next(), begun.next()) {
             (Some(flag), None) => Ok(flag),
             (Some(_), Some(_)) => Err(anyhow!("{name} is ambiguous")),
+            // Kafka's tools with commands have another parser, with other words.
+            (None, _) if !self.commands.is_empty() => {
+                Err(anyhow!("unrecognized arguments: '--{name}'"))
+            }
             (None, _) => Err(anyhow!("{name} is not a recognized option")),
         }
     }

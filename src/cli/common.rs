@@ -98,10 +98,35 @@ pub fn exception(code: ErrorCode) -> String {
     format!("org.apache.kafka.common.errors.{name}")
 }
 
+/// What Kafka's tools say of a code that came without words.
+pub fn sentence(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ErrorCode::GroupIdNotFound => "The group id does not exist.",
+        ErrorCode::NonEmptyGroup => "The group is not empty.",
+        ErrorCode::GroupSubscribedToTopic => {
+            "Deleting offsets of a topic is forbidden while the consumer group is actively \
+             subscribed to it."
+        }
+        ErrorCode::OffsetOutOfRange => {
+            "The requested offset is not within the range of offsets maintained by the server."
+        }
+        code => code.message(),
+    }
+}
+
+/// What Kafka's tools say of an error.
+pub fn told(error: &ClientError) -> String {
+    match error {
+        ClientError::Broker { code, message: None } => sentence(*code).to_owned(),
+        error => error.to_string(),
+    }
+}
+
 /// An error with the name of Kafka's exception in front, where a broker answered one.
 pub fn with_exception(error: &ClientError) -> String {
     match error.code() {
-        Some(code) => format!("{}: {error}", exception(code)),
+        Some(code) => format!("{}: {}", exception(code), told(error)),
         None => error.to_string(),
     }
 }

@@ -35,7 +35,12 @@ impl Io<'_> {
     /// Tells why the tool failed, in one sentence.
     pub fn fail(&mut self, error: &anyhow::Error) {
         let _ = self.out.flush();
-        let text = format!("{error:#}");
+        let mut text = error.to_string();
+        for cause in error.chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
         self.warn(text.lines().collect::<Vec<_>>().join(" "));
     }
 }

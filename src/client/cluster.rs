@@ -110,6 +110,14 @@ impl Cluster {
         known.asked.is_none_or(|asked| asked.elapsed() > self.inner.config.metadata_max_age)
     }
 
+    /// What is known of a topic without asking, while it is fresh.
+    pub(crate) fn known(&self, topic: &str) -> Option<Arc<Metadata>> {
+        let known = self.inner.metadata.lock();
+        let fresh = known.asked?.elapsed() <= self.inner.config.metadata_max_age;
+        let usable = known.metadata.topics.get(topic)?.error == ErrorCode::None;
+        (fresh && usable).then(|| known.metadata.clone())
+    }
+
     /// Asks for metadata once: of `topics`, or of all with `None`. Topics that do not exist are
     /// created if `create` is set and the broker allows it.
     ///
@@ -370,11 +378,8 @@ impl Cluster {
     /// # Errors
     /// When the topic does not come to exist in time, or is refused (invalid name, no permission).
     pub async fn topic(&self, topic: &str, create: bool) -> Result<Arc<Metadata>> {
-        if let Some(known) = self.metadata().topics.get(topic)
-            && known.error == ErrorCode::None
-            && !self.metadata_is_old()
-        {
-            return Ok(self.metadata());
+        if let Some(known) = self.known(topic) {
+            return Ok(known);
         }
         let names = [topic.to_owned()];
         self.retry(&format!("waiting for metadata of topic {topic}"), || async {

@@ -33,6 +33,8 @@ pub struct Call {
     pub any_order: bool,
     /// Numbers differ from run to run.
     pub numbers: bool,
+    /// The words of a line come in the order of a hash map.
+    pub any_words: bool,
     /// Only the first word of each line is compared: the rest differs between brokers.
     pub first_words: bool,
     /// The area comes later: one sentence says so.
@@ -81,6 +83,7 @@ impl Call {
             "~" => match rest.split_once(' ').unwrap_or((rest, "")) {
                 ("any-order", "") => self.any_order = true,
                 ("numbers", "") => self.numbers = true,
+                ("any-words", "") => self.any_words = true,
                 ("first-words", "") => self.first_words = true,
                 ("later", "") => self.later = true,
                 ("fails-here", "") => self.fails_here = true,

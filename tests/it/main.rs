@@ -12,6 +12,7 @@
 
 mod cli_play;
 mod cli_script;
+mod cli_server;
 mod cli_tools;
 mod crash;
 mod crash_check;

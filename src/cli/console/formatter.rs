@@ -155,8 +155,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_its_type_is_refused() {
-        let properties =
-            Properties::parse("value.deserializer=org.apache.kafka.common.serialization.LongDeserializer");
+        let properties = Properties::parse(
+            "value.deserializer=org.apache.kafka.common.serialization.LongDeserializer",
+        );
         let formatter = Formatter::parse("DefaultMessageFormatter", &properties).unwrap();
         let record = ConsumerRecord { value: Some(Bytes::from_static(b"v")), ..record() };
         let refused = formatter.write(&record, &mut Vec::new(), &mut std::io::sink());

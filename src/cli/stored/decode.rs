@@ -59,7 +59,16 @@ impl<'a> Input<'a> {
             let known = values.iter_mut().find(|(field, _)| field.tag == Some(tag));
             let Some((field, value)) = known else { continue };
             let mut input = Input { bytes, ..*self };
-            *value = Some(input.value(field)?);
+            let null = field.nullable.as_ref().is_some_and(|within| within.contains(&self.version));
+            // A struct that may be null has a number in front here, 0 for null.
+            *value = Some(match field.ty {
+                Type::Struct(_) if null && input.uvarint(field.name)? == 0 => Json::Null,
+                _ => input.typed(
+                    &field.ty,
+                    null && !matches!(field.ty, Type::Struct(_)),
+                    field.name,
+                )?,
+            });
         }
         Ok(())
     }
@@ -129,11 +138,8 @@ impl<'a> Input<'a> {
         null: bool,
         at: &'static str,
     ) -> Result<Option<usize>, Unreadable> {
-        let len = if self.flexible {
-            i64::from(self.uvarint(at)?) - 1
-        } else {
-            self.signed(width, at)?
-        };
+        let len =
+            if self.flexible { i64::from(self.uvarint(at)?) - 1 } else { self.signed(width, at)? };
         match usize::try_from(len) {
             Ok(len) => Ok(Some(len)),
             Err(_) if null && len == -1 => Ok(None),

@@ -13,16 +13,18 @@ use pharos_protocol::stored::{StoredError, split_metadata};
 pub use self::json::Json;
 use self::table::{Kind, Message};
 
-static GROUPS: LazyLock<Vec<Message>> =
-    LazyLock::new(|| table::parse(include_str!("../../protocol/spec/records/group_coordinator.txt")));
+static GROUPS: LazyLock<Vec<Message>> = LazyLock::new(|| {
+    table::parse(include_str!("../../protocol/spec/records/group_coordinator.txt"))
+});
 static TRANSACTIONS: LazyLock<Vec<Message>> =
     LazyLock::new(|| table::parse(include_str!("../../protocol/spec/records/transaction_log.txt")));
 static METADATA: LazyLock<Vec<Message>> =
     LazyLock::new(|| table::parse(include_str!("../../protocol/spec/records/metadata_log.txt")));
 static CONTROL: LazyLock<Vec<Message>> =
     LazyLock::new(|| table::parse(include_str!("../../protocol/spec/records/control_records.txt")));
-static CONSUMERS: LazyLock<Vec<Message>> =
-    LazyLock::new(|| table::parse(include_str!("../../protocol/spec/records/consumer_protocol.txt")));
+static CONSUMERS: LazyLock<Vec<Message>> = LazyLock::new(|| {
+    table::parse(include_str!("../../protocol/spec/records/consumer_protocol.txt"))
+});
 
 /// Why bytes are not shown as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

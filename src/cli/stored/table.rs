@@ -212,7 +212,10 @@ mod tests {
         let [message] = table.as_slice() else { panic!("{table:?}") };
         assert_eq!((message.id, message.versions.clone()), (Some(7), 0..=1));
         let of = |name| message.structs[name].iter().map(|f| f.name).collect::<Vec<_>>();
-        assert_eq!((of("A"), of("B"), of("C")), (vec!["list", "other"], vec!["number"], vec!["text"]));
+        assert_eq!(
+            (of("A"), of("B"), of("C")),
+            (vec!["list", "other"], vec!["number"], vec!["text"])
+        );
         assert_eq!(message.structs["A"][1].tag, Some(0));
     }
 }

@@ -46,7 +46,8 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
 fn unoffered() -> impl Iterator<Item = (i16, String)> {
     let known = (0..=MAX_KEY).filter_map(ApiKey::from_i16).map(ApiKey::spec);
     let of_clients = known.filter(|api| api.broker && api.versions.is_some());
-    of_clients.map(|api| (api.key.as_i16(), format!("\t{}({}): UNSUPPORTED", api.name, api.key.as_i16())))
+    of_clients
+        .map(|api| (api.key.as_i16(), format!("\t{}({}): UNSUPPORTED", api.name, api.key.as_i16())))
 }
 
 fn name(node: &Node) -> String {
@@ -89,7 +90,10 @@ mod tests {
     fn ranges_look_as_kafka_prints_them() {
         // Captured from kafka-broker-api-versions.sh of 4.3.1.
         let described = describe([(0, 0, 13), (75, 0, 0)].into_iter());
-        assert!(described.starts_with("(\n\tProduce(0): 0 to 13 [usable: 13],\n\tFetch(1): UNSUPPORTED,\n"));
+        assert!(
+            described
+                .starts_with("(\n\tProduce(0): 0 to 13 [usable: 13],\n\tFetch(1): UNSUPPORTED,\n")
+        );
         assert!(described.contains(",\n\tDescribeTopicPartitions(75): 0 [usable: 0],\n"));
     }
 }

@@ -39,7 +39,9 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
         &["alter", "delete", "describe", "list"],
         "Command must include exactly one action: --alter, --delete, --describe or --list.",
     )?;
-    args.required("bootstrap-server")?;
+    if !args.has("bootstrap-server") {
+        bail!("--bootstrap-server must be specified.");
+    }
     check(args, action)?;
     let admin = admin(args)?;
     let work = async {
@@ -49,8 +51,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
             "describe" => describe(args, &admin, io).await,
             _ => {
                 let names = admin.list_config_resources(ResourceKind::ClientMetrics).await?;
-                names.iter().try_for_each(|name| io.line(name))?;
-                Ok(())
+                Ok(io.line(names.join("\n"))?)
             }
         }
     };

@@ -33,6 +33,11 @@ pub const SPEC: Spec = Spec {
 /// Runs the tool.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     let command = command(args, &SPEC)?;
+    if !args.has("bootstrap-server") && !args.has("bootstrap-controller") {
+        anyhow::bail!(
+            "one of the arguments --bootstrap-server/-b --bootstrap-controller/-C is required"
+        );
+    }
     if args.has("config") {
         io.line(
             "Option --config has been deprecated and will be removed in a future version. Use \

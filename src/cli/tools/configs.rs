@@ -106,6 +106,9 @@ fn entity(args: &Args) -> Result<Entity> {
     let mut short = SHORT.iter().filter(|(flag, _)| args.has(flag));
     let long = args.has("entity-type") || args.has("entity-name") || args.has("entity-default");
     let (type_name, name) = match short.next() {
+        Some((_, type_name)) if args.values("entity-type").any(|given| given == *type_name) => {
+            bail!("Duplicate entity type(s) specified: {type_name}")
+        }
         Some(_) if long => bail!(
             "--entity-{{type,name,default}} should not be used in conjunction with specific entity \
              flags"
@@ -214,7 +217,10 @@ async fn exists(admin: &Admin, kind: ResourceKind, name: &str) -> Result<bool> {
         ResourceKind::ClientMetrics => {
             admin.list_config_resources(kind).await?.iter().any(|found| found == name)
         }
-        ResourceKind::Broker | ResourceKind::BrokerLogger => true,
+        ResourceKind::Broker | ResourceKind::BrokerLogger => {
+            let nodes = admin.cluster().nodes().await?;
+            name.is_empty() || nodes.iter().any(|node| node.id.to_string() == name)
+        }
     })
 }
 
@@ -333,7 +339,8 @@ fn parse_pairs(text: &str) -> Result<Vec<(String, String)>> {
             let (key, value) = pair.split_once('=').ok_or_else(|| {
                 anyhow!(
                     "requirement failed: Invalid entity config: all configs to be added must be in \
-                     the format \"key=val\"."
+                     the format \"key=val\" or  \"key=[val1,val2]\" to group values which contain \
+                     commas."
                 )
             })?;
             let value = value.trim();

@@ -94,6 +94,9 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
 }
 
 fn check(args: &Args) -> Result<&'static str> {
+    if args.has("describe") {
+        need_group(args, "describe")?;
+    }
     let action = args.action(
         &ACTIONS,
         "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, \
@@ -104,7 +107,6 @@ fn check(args: &Args) -> Result<&'static str> {
     }
     match action {
         "describe" => {
-            need_group(args, action)?;
             let views = ["members", "offsets", "state"].iter().filter(|view| args.has(view));
             if views.count() > 1 {
                 bail!(
@@ -118,7 +120,12 @@ fn check(args: &Args) -> Result<&'static str> {
         }
         "delete" => {
             need_group(args, action)?;
-            args.refuse_beside("topic", &["delete"])?;
+            if args.has("topic") {
+                bail!(
+                    "The consumer does not support topic-specific offset deletion from a consumer \
+                     group."
+                );
+            }
         }
         "delete-offsets" if !args.has("group") || !args.has("topic") => {
             bail!("Option [delete-offsets] takes the following options: [group], [topic]")
@@ -126,11 +133,17 @@ fn check(args: &Args) -> Result<&'static str> {
         "reset-offsets" => reset::check(args)?,
         _ => {}
     }
-    for option in ["members", "offsets"] {
-        args.only_beside(option, &["describe"])?;
+    let places: [(&str, &[&str]); 4] = [
+        ("members", &["describe"]),
+        ("offsets", &["describe"]),
+        ("state", &["describe", "list"]),
+        ("type", &["list"]),
+    ];
+    for (option, actions) in places {
+        if args.has(option) && !actions.contains(&action) {
+            bail!("Option(s) [{option}] are unavailable given other options on the command line");
+        }
     }
-    args.only_beside("state", &["describe", "list"])?;
-    args.only_beside("type", &["list"])?;
     args.refuse_beside("group", &["all-groups"])?;
     Ok(action)
 }

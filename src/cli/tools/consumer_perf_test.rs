@@ -56,8 +56,14 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     let timeout = Duration::from_millis(args.parsed("timeout")?.unwrap_or(10_000));
     let interval = Duration::from_millis(args.parsed("reporting-interval")?.unwrap_or(5000));
     let detailed = args.has("show-detailed-stats");
-    let mut consumer = ConsumerConfig::parse(&properties(args)?)?;
-    consumer.max_poll_records = usize::MAX;
+    let properties = properties(args)?;
+    let mut consumer = ConsumerConfig::parse(&properties)?;
+    if properties.get("max.poll.records").is_none() {
+        consumer.max_poll_records = usize::MAX;
+    }
+    if args.has("print-metrics") {
+        io.warn("--print-metrics: this client has no metrics of its own to print");
+    }
     if !args.has("hide-header") {
         io.line(header(detailed))?;
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use pharos_base::{Offset, TopicPartition};
 use serde_json::Value;
 
@@ -30,8 +30,7 @@ pub const SPEC: Spec = Spec {
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     args.required("bootstrap-server")?;
     let file = args.required("offset-json-file")?;
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("Unable to read file {file}"))?;
+    let Ok(text) = std::fs::read_to_string(file) else { bail!("Unable to read file {file}") };
     let before = parse(&text)?;
     let admin = admin(args)?;
     io.line("Executing records delete operation")?;
@@ -66,7 +65,12 @@ fn parse(text: &str) -> Result<Vec<(TopicPartition, Offset)>> {
         };
         let topic = field("topic")?.as_str().ok_or_else(|| anyhow!("topic must be a string"))?;
         let partition = field("partition")?.as_i64().and_then(|id| i32::try_from(id).ok());
-        let partition = partition.ok_or_else(|| anyhow!("partition must be a whole number"))?;
+        let partition = partition.ok_or_else(|| {
+            anyhow!(
+                "Expected `Integer` value, received {}",
+                entry.get("partition").unwrap_or(&Value::Null)
+            )
+        })?;
         let offset =
             field("offset")?.as_i64().ok_or_else(|| anyhow!("offset must be a whole number"))?;
         let name = TopicPartition::new(topic, partition);

@@ -45,6 +45,9 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
         "feature-dependencies" => return dependencies(args, io).map(|()| 0),
         _ => {}
     }
+    if !args.has("bootstrap-server") && !args.has("bootstrap-controller") {
+        bail!("You must specify either --bootstrap-controller or --bootstrap-server.");
+    }
     let admin = admin(args)?;
     match command {
         "describe" => block_on(describe(&admin, io)).map(|()| 0),
@@ -182,7 +185,7 @@ pub fn version_mapping(args: &Args, io: &mut Io<'_>) -> Result<()> {
 /// What each `--feature` needs.
 pub fn dependencies(args: &Args, io: &mut Io<'_>) -> Result<()> {
     if !args.has("feature") {
-        bail!("argument --feature is required");
+        bail!("argument --feature/-f is required");
     }
     for text in args.values("feature") {
         let (name, level) = name_and_level(text)?;

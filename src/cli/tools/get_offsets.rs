@@ -33,6 +33,9 @@ pub const SPEC: Spec = Spec {
 
 /// Runs the tool.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
+    if !args.has("broker-list") {
+        args.required("bootstrap-server")?;
+    }
     block_on(print(args, io)).map_err(|error| anyhow!("Error occurred: {error:#}"))?;
     Ok(0)
 }
@@ -117,7 +120,9 @@ impl Partitions {
 
 impl Filter {
     fn parse(args: &Args) -> Result<Self> {
-        args.refuse_beside("topic-partitions", &["topic", "partitions"])?;
+        if args.has("topic-partitions") && (args.has("topic") || args.has("partitions")) {
+            bail!("--topic-partitions cannot be used with --topic or --partitions");
+        }
         let rules = match args.one("topic-partitions")? {
             Some(text) => text.split(',').map(rule).collect::<Result<_>>()?,
             None => {

@@ -37,6 +37,9 @@ pub const SPEC: Spec = Spec {
 /// Runs the tool.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     let command = command(args, &SPEC)?;
+    if !args.has("bootstrap-server") && !args.has("bootstrap-controller") {
+        bail!("one of the arguments --bootstrap-server --bootstrap-controller is required");
+    }
     if command != "describe" {
         bail!("{command} is not here yet: changing the quorum comes later");
     }

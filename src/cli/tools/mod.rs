@@ -131,7 +131,7 @@ pub fn command(args: &Args, spec: &Spec) -> Result<&'static str> {
 /// # Errors
 /// One sentence for the user.
 pub fn run(tool: &Tool, arguments: &[String], io: &mut Io<'_>) -> Result<i32> {
-    if arguments.is_empty() {
+    if arguments.is_empty() && tool.spec.commands.is_empty() {
         // Kafka's tools answer a bare name with their usage, as a failure.
         let help = tool.spec.help();
         io.warn(help.trim_end());

@@ -85,8 +85,7 @@ fn plan(args: &Args, io: &mut Io<'_>) -> Result<Plan> {
         bail!("one of the arguments --record-size --payload-file --payload-monotonic is required");
     }
     let topic = args.one("topic")?.ok_or_else(|| needed("topic"))?.to_owned();
-    let records: u64 =
-        number(args, "num-records", "Long")?.ok_or_else(|| needed("num-records"))?;
+    let records: u64 = number(args, "num-records", "Long")?.ok_or_else(|| needed("num-records"))?;
     if records == 0 {
         bail!("--num-records should be greater than zero.");
     }
@@ -120,7 +119,9 @@ fn plan(args: &Args, io: &mut Io<'_>) -> Result<Plan> {
 fn number<T: FromStr>(args: &Args, name: &str, kind: &str) -> Result<Option<T>> {
     let Some(text) = args.one(name)? else { return Ok(None) };
     text.trim().parse().map(Some).map_err(|_| {
-        anyhow!("argument --{name}: could not convert '{text}' to {kind} (For input string: \"{text}\")")
+        anyhow!(
+            "argument --{name}: could not convert '{text}' to {kind} (For input string: \"{text}\")"
+        )
     })
 }
 

@@ -51,7 +51,12 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
 /// The directories of `log.dirs` (or `log.dir`) and `metadata.log.dir`, and the node's id.
 struct Directories {
     all: Vec<PathBuf>,
+    /// The one of them that holds the metadata log.
+    metadata: PathBuf,
     node_id: i32,
+    /// A controller that is told its voters by the file.
+    has_voters: bool,
+    is_controller: bool,
 }
 
 fn directories(args: &Args) -> Result<Directories> {
@@ -59,21 +64,26 @@ fn directories(args: &Args) -> Result<Directories> {
     let properties = Properties::read(file)?;
     let list = properties.get("log.dirs").or(properties.get("log.dir"));
     let list = list.ok_or_else(|| anyhow!("{file} names no log.dirs"))?;
-    let metadata = properties.get("metadata.log.dir").into_iter();
-    let mut all: Vec<PathBuf> = list
-        .split(',')
-        .chain(metadata)
-        .map(str::trim)
-        .filter(|dir| !dir.is_empty())
-        .map(PathBuf::from)
-        .collect();
+    let dirs = list.split(',').map(str::trim).filter(|dir| !dir.is_empty());
+    let mut all: Vec<PathBuf> = dirs.map(PathBuf::from).collect();
+    let own = properties.get("metadata.log.dir").map(PathBuf::from);
+    let metadata = own.or_else(|| all.first().cloned()).unwrap_or_default();
+    all.push(metadata.clone());
     all.sort();
     all.dedup();
     let id = properties.get("node.id").or(properties.get("broker.id")).unwrap_or("-1");
     let node_id = id.trim().parse().map_err(|_| {
         anyhow!("invalid value {id} for configuration node.id: expected a whole number")
     })?;
-    Ok(Directories { all, node_id })
+    let given = |key: &str| properties.get(key).is_some_and(|value| !value.trim().is_empty());
+    let roles = properties.get("process.roles").unwrap_or_default();
+    Ok(Directories {
+        all,
+        metadata,
+        node_id,
+        has_voters: given("controller.quorum.voters"),
+        is_controller: roles.split(',').any(|role| role.trim() == "controller"),
+    })
 }
 
 fn info(directories: &Directories, io: &mut Io<'_>) -> Result<i32> {
@@ -82,7 +92,8 @@ fn info(directories: &Directories, io: &mut Io<'_>) -> Result<i32> {
     let mut metadata: Option<BTreeMap<&str, String>> = None;
     for dir in &directories.all {
         if !dir.is_dir() {
-            problems.push(format!("{} is not a directory", dir.display()));
+            let what = if dir.exists() { "is not a directory" } else { "does not exist" };
+            problems.push(format!("{} {what}", dir.display()));
             continue;
         }
         found.push(dir);
@@ -145,6 +156,13 @@ fn format(args: &Args, io: &mut Io<'_>) -> Result<()> {
     let directories = directories(args)?;
     let cluster_id =
         args.one("cluster-id")?.ok_or_else(|| anyhow!("argument --cluster-id/-t is required"))?;
+    let by_flag = args.has("standalone") || args.has("no-initial-controllers");
+    if directories.is_controller && !directories.has_voters && !by_flag {
+        bail!(
+            "Because controller.quorum.voters is not set on this controller, you must specify one \
+             of the following: --standalone, --initial-controllers, or --no-initial-controllers."
+        );
+    }
     let mut fresh = Vec::new();
     for dir in &directories.all {
         match MetaProperties::read(&RealFs, dir) {
@@ -167,9 +185,15 @@ fn format(args: &Args, io: &mut Io<'_>) -> Result<()> {
     if fresh.is_empty() {
         io.line("All of the log directories are already formatted.")?;
     }
+    fresh.sort_by_key(|dir| **dir == directories.metadata);
     for dir in fresh {
+        let what = match (*dir == directories.metadata, args.has("standalone")) {
+            (false, _) => "data",
+            (true, false) => "metadata",
+            (true, true) => "dynamic metadata voter",
+        };
         io.line(format!(
-            "Formatting data directory {} with metadata.version 4.3-IV0.",
+            "Formatting {what} directory {} with metadata.version 4.3-IV0.",
             dir.display()
         ))?;
         write(dir, cluster_id, directories.node_id)?;
@@ -206,7 +230,7 @@ mod tests {
             (
                 0,
                 format!(
-                    "Formatting data directory {} with metadata.version 4.3-IV0.\n",
+                    "Formatting metadata directory {} with metadata.version 4.3-IV0.\n",
                     dir.display()
                 )
             )

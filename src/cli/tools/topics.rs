@@ -1,18 +1,20 @@
 //! `kafka-topics`: create, list, describe, alter and delete topics
 //! (org.apache.kafka.tools.TopicCommand).
 
+mod view;
+
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Result, anyhow, bail};
 use pharos_base::{BrokerId, TopicId};
 use pharos_client::Admin;
 use pharos_client::admin::{
-    ConfigEntry, ConfigResource, ConfigSource, NewTopic, PartitionDescription, ResourceKind,
-    TopicDescription, TopicName,
+    ConfigResource, NewTopic, PartitionDescription, ResourceKind, TopicDescription, TopicName,
 };
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::list_partition_reassignments_response::OngoingPartitionReassignment;
 
+use self::view::View;
 use crate::args::{Args, BOOTSTRAP, COMMAND_CONFIG, Spec, switch, value};
 use crate::common::{admin, block_on, include_list, join_ids};
 use crate::io::Io;
@@ -127,8 +129,6 @@ fn check(args: &Args, io: &mut Io<'_>) -> Result<&'static str> {
     }
     for report in REPORTS {
         args.refuse_beside(report, &["create", "list", "delete", "alter"])?;
-        let others: Vec<&str> = REPORTS.into_iter().filter(|other| *other != report).collect();
-        args.refuse_beside(report, &others)?;
         args.refuse_beside(report, &["topics-with-overrides"])?;
     }
     Ok(action)
@@ -177,8 +177,16 @@ fn parse_assignment(text: &str) -> Result<Vec<Vec<BrokerId>>> {
             .map(|id| id.trim().parse().map(BrokerId))
             .collect::<Result<_, _>>()
             .map_err(|_| anyhow!("{list} is no list of broker ids separated by colons"))?;
-        if brokers.iter().collect::<BTreeSet<_>>().len() != brokers.len() {
-            bail!("Partition replica lists may not contain duplicate entries: {list}");
+        let twice: BTreeSet<_> = brokers
+            .iter()
+            .filter(|broker| brokers.iter().filter(|other| other == broker).count() > 1)
+            .collect();
+        if !twice.is_empty() {
+            let twice: Vec<BrokerId> = twice.into_iter().copied().collect();
+            bail!(
+                "Partition replica lists may not contain duplicate entries: {}",
+                join_ids(&twice)
+            );
         }
         if partitions.first().is_some_and(|first| first.len() != brokers.len()) {
             bail!(
@@ -283,7 +291,7 @@ async fn describe(args: &Args, admin: &Admin, io: &mut Io<'_>) -> Result<()> {
     let live = admin.cluster().nodes().await?.into_iter().map(|node| node.id).collect();
     let moving = reassignments(admin).await?;
     let view = View {
-        report: REPORTS.into_iter().find(|report| args.has(report)),
+        reports: REPORTS.into_iter().filter(|report| args.has(report)).collect(),
         overrides_only: args.has("topics-with-overrides"),
         live,
     };
@@ -307,7 +315,13 @@ async fn described(args: &Args, admin: &Admin, io: &mut Io<'_>) -> Result<Vec<To
         )?;
     }
     if let Some(text) = args.one("topic-id")? {
-        let id = TopicId::parse(text).ok_or_else(|| anyhow!("{text} is no topic id"))?;
+        let id = TopicId::parse(text).ok_or_else(|| {
+            anyhow!(
+                "Input string `{text}` decoded as {} bytes, which is not equal to the expected 16 \
+                 bytes of a base64-encoded UUID",
+                text.len() * 3 / 4
+            )
+        })?;
         if id != TopicId::ZERO {
             return match admin.describe_topics_by_id(&[id]).await {
                 Err(error) if error.code() == Some(ErrorCode::UnknownTopicId) => {
@@ -344,123 +358,4 @@ async fn reassignments(admin: &Admin) -> Result<Moves> {
         }
     }
     Ok(moves)
-}
-
-/// Which lines of a description are shown.
-struct View {
-    report: Option<&'static str>,
-    overrides_only: bool,
-    live: BTreeSet<BrokerId>,
-}
-
-impl View {
-    fn lines<'a>(
-        &self,
-        topic: &TopicDescription,
-        configs: &[ConfigEntry],
-        moves: impl Fn(&PartitionDescription) -> Option<&'a OngoingPartitionReassignment>,
-    ) -> Vec<String> {
-        let mut lines = Vec::new();
-        let own: Vec<String> = configs
-            .iter()
-            .filter(|entry| entry.source != ConfigSource::DEFAULT)
-            .map(|entry| format!("{}={}", entry.name, entry.value.as_deref().unwrap_or("null")))
-            .collect();
-        let first = topic.partitions.first();
-        if self.report.is_none() && (!self.overrides_only || !own.is_empty()) {
-            let factor = first.map_or(0, |first| replication_factor(first, moves(first)));
-            lines.push(header(topic, factor, &own));
-        }
-        if self.overrides_only {
-            return lines;
-        }
-        let min_isr = configs
-            .iter()
-            .find(|entry| entry.name == "min.insync.replicas")
-            .and_then(|entry| entry.value.as_ref()?.parse().ok())
-            .unwrap_or(1);
-        for partition in &topic.partitions {
-            if self.shows(partition, min_isr, moves(partition)) {
-                lines.push(partition_line(&topic.name, partition, moves(partition)));
-            }
-        }
-        lines
-    }
-
-    fn shows(
-        &self,
-        partition: &PartitionDescription,
-        min_isr: usize,
-        moving: Option<&OngoingPartitionReassignment>,
-    ) -> bool {
-        let in_sync = partition.isr.len();
-        match self.report {
-            None => true,
-            Some("under-replicated-partitions") => replication_factor(partition, moving) > in_sync,
-            Some("unavailable-partitions") => {
-                partition.leader.is_none_or(|leader| !self.live.contains(&leader))
-            }
-            Some("under-min-isr-partitions") => partition.leader.is_none() || in_sync < min_isr,
-            Some(_) => in_sync == min_isr,
-        }
-    }
-}
-
-/// Replicas that the partition is to have, whatever is on the move.
-fn replication_factor(
-    partition: &PartitionDescription,
-    moving: Option<&OngoingPartitionReassignment>,
-) -> usize {
-    match moving {
-        Some(moving)
-            if partition.replicas.iter().any(|replica| {
-                moving.adding_replicas.contains(&replica.0)
-                    || moving.removing_replicas.contains(&replica.0)
-            }) =>
-        {
-            moving.replicas.len().saturating_sub(moving.adding_replicas.len())
-        }
-        _ => partition.replicas.len(),
-    }
-}
-
-fn header(topic: &TopicDescription, replication_factor: usize, own: &[String]) -> String {
-    let id = match topic.id {
-        TopicId::ZERO => String::new(),
-        id => format!("\tTopicId: {id}"),
-    };
-    format!(
-        "Topic: {}{id}\tPartitionCount: {}\tReplicationFactor: {replication_factor}\tConfigs: {}",
-        topic.name,
-        topic.partitions.len(),
-        own.join(",")
-    )
-}
-
-fn partition_line(
-    topic: &str,
-    partition: &PartitionDescription,
-    moving: Option<&OngoingPartitionReassignment>,
-) -> String {
-    let leader = partition.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
-    let moves = moving.map_or_else(String::new, |moving| {
-        let ids = |list: &[i32]| join_ids(&list.iter().copied().map(BrokerId).collect::<Vec<_>>());
-        format!(
-            "\tAdding Replicas: {}\tRemoving Replicas: {}",
-            ids(&moving.adding_replicas),
-            ids(&moving.removing_replicas)
-        )
-    });
-    let known = |ids: &Option<Vec<BrokerId>>| {
-        ids.as_ref().map_or_else(|| "N/A".to_owned(), |ids| join_ids(ids))
-    };
-    format!(
-        "\tTopic: {topic}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}{moves}\tElr: \
-         {}\tLastKnownElr: {}",
-        partition.partition,
-        join_ids(&partition.replicas),
-        join_ids(&partition.isr),
-        known(&partition.elr),
-        known(&partition.last_known_elr)
-    )
 }

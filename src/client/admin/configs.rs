@@ -237,14 +237,12 @@ impl Admin {
             }],
             validate_only: false,
         };
-        self.cluster
-            .retry("altering configurations", || async {
-                let response = self.cluster.call(target, &request).await?;
-                response.responses.iter().try_for_each(|answer| {
-                    ClientError::check(answer.error_code, answer.error_message.as_deref())
-                })
-            })
-            .await
+        let response =
+            self.cluster.call_retrying("altering configurations", target, &request).await?;
+        // What is refused stays so: a topic that is not there does not come by asking again.
+        response.responses.iter().try_for_each(|answer| {
+            ClientError::check(answer.error_code, answer.error_message.as_deref())
+        })
     }
 
     /// Names of the resources of one kind that have a configuration.

@@ -206,17 +206,21 @@ impl Fetcher {
                 continue;
             }
             let partition = fetched.partition().clone();
+            let mut epoch = None;
             let done = loop {
                 if records.len() == limit {
                     break false;
                 }
                 match fetched.next() {
-                    Ok(Some(record)) => records.push(record),
+                    Ok(Some(record)) => {
+                        epoch = Some(record.leader_epoch);
+                        records.push(record);
+                    }
                     Ok(None) => break true,
                     Err(error) => return Err(corrupt(&partition, &error)),
                 }
             };
-            positions.seek(&partition, fetched.position);
+            positions.advance(&partition, fetched.position, epoch);
             if !done {
                 self.buffered.push_front(fetched);
             }

@@ -13,6 +13,8 @@ use super::coordinator::Committed;
 pub(crate) struct Progress {
     /// The next record to hand out; None until it is known.
     pub position: Option<Offset>,
+    /// Epoch of the last record that was handed out; None when the position was set by hand.
+    pub epoch: Option<i32>,
     /// Ignore the committed offset and start by auto.offset.reset.
     pub reset: bool,
     /// Not fetched while set.
@@ -60,6 +62,16 @@ impl Positions {
     pub fn seek(&mut self, partition: &TopicPartition, to: Offset) {
         if let Some(progress) = self.partitions.get_mut(partition) {
             progress.position = Some(to);
+            progress.epoch = None;
+            progress.reset = false;
+        }
+    }
+
+    /// Moves behind records whose last one has this epoch; an epoch of none leaves it as it is.
+    pub fn advance(&mut self, partition: &TopicPartition, to: Offset, epoch: Option<i32>) {
+        if let Some(progress) = self.partitions.get_mut(partition) {
+            progress.position = Some(to);
+            progress.epoch = epoch.or(progress.epoch);
             progress.reset = false;
         }
     }
@@ -94,7 +106,9 @@ impl Positions {
                 wanted(partition) && progress.position != progress.committed
             })
             .filter_map(|(partition, progress)| {
-                Some((partition.clone(), Committed::at(progress.position?)))
+                let mut position = Committed::at(progress.position?);
+                position.leader_epoch = progress.epoch.unwrap_or(position.leader_epoch);
+                Some((partition.clone(), position))
             })
             .collect()
     }

@@ -96,7 +96,7 @@ impl Accumulator {
         Self { limits, queues: HashMap::new(), identity: None, flushing: false }
     }
 
-    /// Adds a record. True when a batch is ready to leave because of it.
+    /// Adds a record. True when the sender has to look: a batch may leave, or its linger begins.
     pub fn append(&mut self, to: &TopicPartition, waiting: Waiting, now: Instant) -> bool {
         let bytes = record_bytes(&waiting.record);
         let limit = self.limits.batch_size;
@@ -112,7 +112,6 @@ impl Accumulator {
             last.waiting.push(waiting);
             return last.bytes >= limit;
         }
-        let behind = !queue.pending.is_empty();
         queue.pending.push_back(Batch {
             waiting: vec![waiting],
             bytes: BATCH_OVERHEAD + bytes,
@@ -122,7 +121,7 @@ impl Accumulator {
             attempts: 0,
         });
         // The first record of a queue starts the linger timer, a second batch closes the first.
-        behind || self.limits.linger.is_zero() || BATCH_OVERHEAD + bytes >= limit
+        true
     }
 
     /// Lets everything leave at once (flush, close), or linger again.

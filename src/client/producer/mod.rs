@@ -125,13 +125,19 @@ impl Producer {
         let deadline = Instant::now() + self.config.max_block;
         let bytes = record_bytes(&record);
         self.check_size(bytes)?;
-        let metadata = self.topic(&record.topic, deadline).await?;
+        let metadata = match self.cluster.known(&record.topic) {
+            Some(known) => known,
+            None => self.topic(&record.topic, deadline).await?,
+        };
         let partition = self.partition(&record, bytes, &metadata)?;
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let memory = timeout_at(deadline, self.memory.clone().acquire_many_owned(permits))
-            .await
-            .map_err(|_| self.blocked("waiting for buffer memory".to_owned()))?
-            .map_err(|_| ClientError::Closed)?;
+        let memory = match self.memory.clone().try_acquire_many_owned(permits) {
+            Ok(memory) => memory,
+            Err(_) => timeout_at(deadline, self.memory.clone().acquire_many_owned(permits))
+                .await
+                .map_err(|_| self.blocked("waiting for buffer memory".to_owned()))?
+                .map_err(|_| ClientError::Closed)?,
+        };
         let timestamp_ms = record.timestamp_ms.unwrap_or_else(|| self.clock.now_ms());
         let (done, outcome) = oneshot::channel();
         self.sender.append(&partition, Waiting { record, timestamp_ms, done, _memory: memory })?;
@@ -191,14 +197,13 @@ impl Producer {
                 )));
             }
             None => {
-                let available: Vec<i32> = partitions
-                    .iter()
-                    .filter(|partition| partition.leader.0 >= 0)
-                    .map(|partition| partition.partition.0)
-                    .collect();
+                let has_leader = |index: i32| {
+                    let of = usize::try_from(index).ok().and_then(|index| partitions.get(index));
+                    of.is_some_and(|partition| partition.leader.0 >= 0)
+                };
                 let key = record.key.as_deref();
                 let mut partitioner = self.partitioner.lock();
-                PartitionId(partitioner.choose(&record.topic, key, bytes, count, &available))
+                PartitionId(partitioner.choose(&record.topic, key, bytes, count, has_leader))
             }
         };
         Ok(TopicPartition::new(record.topic.clone(), partition))

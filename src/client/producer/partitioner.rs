@@ -1,6 +1,7 @@
 //! Which partition a record goes to: Kafka's hash of the key, or one partition after the other.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::config::Partitioning;
 
@@ -34,7 +35,7 @@ pub(crate) struct Partitioner {
     partitioning: Partitioning,
     /// Bytes after which a record without key moves on to another partition.
     stick_bytes: usize,
-    topics: HashMap<String, Sticky>,
+    topics: HashMap<Arc<str>, Sticky>,
 }
 
 #[derive(Clone, Copy)]
@@ -49,49 +50,55 @@ impl Partitioner {
         Self { partitioning, stick_bytes, topics: HashMap::new() }
     }
 
-    /// The partition for a record of `bytes`; `available` are the partitions that have a leader.
+    /// The partition for a record of `bytes` among `partitions`, if possible one that has a leader.
     pub fn choose(
         &mut self,
-        topic: &str,
+        topic: &Arc<str>,
         key: Option<&[u8]>,
         bytes: usize,
         partitions: i32,
-        available: &[i32],
+        has_leader: impl Fn(i32) -> bool,
     ) -> i32 {
         match (self.partitioning, key) {
             (Partitioning::Default, Some(key)) => partition_of(key, partitions),
-            (Partitioning::RoundRobin, _) => self.next(topic, partitions, available),
-            _ => self.stick(topic, bytes, partitions, available),
+            (Partitioning::RoundRobin, _) => self.next(topic, partitions, has_leader),
+            _ => self.stick(topic, bytes, partitions, has_leader),
         }
     }
 
-    fn next(&mut self, topic: &str, partitions: i32, available: &[i32]) -> i32 {
+    fn next(&mut self, topic: &Arc<str>, partitions: i32, has_leader: impl Fn(i32) -> bool) -> i32 {
         let turn = self.entry(topic, || Sticky { partition: -1, bytes: 0 });
         turn.partition = turn.partition.wrapping_add(1) & i32::MAX;
-        pick(turn.partition.unsigned_abs(), partitions, available)
+        pick(turn.partition.unsigned_abs(), partitions, has_leader)
     }
 
-    fn stick(&mut self, topic: &str, bytes: usize, partitions: i32, available: &[i32]) -> i32 {
+    fn stick(
+        &mut self,
+        topic: &Arc<str>,
+        bytes: usize,
+        partitions: i32,
+        has_leader: impl Fn(i32) -> bool,
+    ) -> i32 {
         let limit = self.stick_bytes;
-        let fresh = || Sticky { partition: pick(rand::random(), partitions, available), bytes: 0 };
+        let fresh =
+            || Sticky { partition: pick(rand::random(), partitions, &has_leader), bytes: 0 };
         let sticky = self.entry(topic, fresh);
-        let gone = !available.is_empty() && !available.contains(&sticky.partition);
-        if sticky.bytes >= limit.max(1) || gone {
+        // Where no partition has a leader, one is as good as another.
+        if sticky.bytes >= limit.max(1) || !has_leader(sticky.partition) {
             *sticky = fresh();
         }
         sticky.bytes = sticky.bytes.saturating_add(bytes);
         sticky.partition
     }
 
-    fn entry(&mut self, topic: &str, fresh: impl FnOnce() -> Sticky) -> &mut Sticky {
-        if !self.topics.contains_key(topic) {
-            self.topics.insert(topic.to_owned(), fresh());
-        }
-        self.topics.entry(topic.to_owned()).or_insert(Sticky { partition: 0, bytes: 0 })
+    fn entry(&mut self, topic: &Arc<str>, fresh: impl FnOnce() -> Sticky) -> &mut Sticky {
+        // The name is shared, so that to know a topic allocates nothing.
+        self.topics.entry(topic.clone()).or_insert_with(fresh)
     }
 }
 
-fn pick(number: u32, partitions: i32, available: &[i32]) -> i32 {
+fn pick(number: u32, partitions: i32, has_leader: impl Fn(i32) -> bool) -> i32 {
+    let available: Vec<i32> = (0..partitions).filter(|index| has_leader(*index)).collect();
     if available.is_empty() {
         return i32::try_from(number % partitions.max(1).unsigned_abs()).unwrap_or(0);
     }
@@ -120,8 +127,7 @@ mod tests {
     #[test]
     fn records_without_key_stick_until_a_batch_is_full() {
         let mut partitioner = Partitioner::new(Partitioning::Default, 100);
-        let available = [0, 1, 2, 3, 4, 5, 6, 7];
-        let mut choose = |bytes| partitioner.choose("t", None, bytes, 8, &available);
+        let mut choose = |bytes| partitioner.choose(&"t".into(), None, bytes, 8, |_| true);
         let first = choose(60);
         assert_eq!(choose(60), first);
         let moved = (0..200).map(|_| choose(100)).any(|next| next != first);
@@ -132,11 +138,11 @@ mod tests {
     fn round_robin_visits_all_and_unavailable_ones_are_avoided() {
         let mut partitioner = Partitioner::new(Partitioning::RoundRobin, 100);
         let chosen: Vec<_> =
-            (0..4).map(|_| partitioner.choose("t", Some(b"k"), 1, 3, &[0, 1, 2])).collect();
+            (0..4).map(|_| partitioner.choose(&"t".into(), Some(b"k"), 1, 3, |_| true)).collect();
         assert_eq!(chosen, [0, 1, 2, 0]);
         let mut sticky = Partitioner::new(Partitioning::IgnoreKeys, 1);
         for _ in 0..20 {
-            assert_eq!(sticky.choose("t", Some(b"k"), 1, 3, &[2]), 2);
+            assert_eq!(sticky.choose(&"t".into(), Some(b"k"), 1, 3, |index| index == 2), 2);
         }
     }
 }

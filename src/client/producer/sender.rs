@@ -60,10 +60,9 @@ impl Sender {
         if state.closed {
             return Err(ClientError::Closed);
         }
-        let was_empty = state.accumulator.is_empty();
         let ready = state.accumulator.append(to, waiting, Instant::now());
         drop(state);
-        if ready || was_empty {
+        if ready {
             self.wake.notify_one();
         }
         Ok(())

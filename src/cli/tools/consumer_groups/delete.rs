@@ -6,7 +6,7 @@ use pharos_protocol::ErrorCode;
 
 use super::{MISSING, groups_of, scope, widest};
 use crate::args::Args;
-use crate::common::{exception, with_exception};
+use crate::common::{exception, sentence, told, with_exception};
 use crate::io::Io;
 use crate::table::pad;
 
@@ -67,12 +67,12 @@ pub async fn offsets(args: &Args, admin: &Admin, io: &mut Io<'_>) -> Result<i32>
         failed |= code != ErrorCode::None;
         let status = match code {
             ErrorCode::None => "Successful".to_owned(),
-            code => format!("Error: {}: {}", exception(code), code.message()),
+            code => format!("Error: {}: {}", exception(code), sentence(code)),
         };
         rows.push([partition.topic.to_string(), partition.partition.to_string(), status]);
     }
     io.line(match (&outcome.group_error, failed) {
-        (Some(error), _) => format!("\nError: {error}"),
+        (Some(error), _) => format!("\nError: {}", told(error)),
         (None, true) => "\nError: Encountered some partition-level error, see the follow-up \
                          details."
             .to_owned(),

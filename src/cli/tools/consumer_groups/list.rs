@@ -119,7 +119,10 @@ mod tests {
 
     #[test]
     fn unknown_states_are_named() {
-        assert_eq!(names(Some("stable,empty"), &STATES, ("state", "states")).unwrap(), ["Stable", "Empty"]);
+        assert_eq!(
+            names(Some("stable,empty"), &STATES, ("state", "states")).unwrap(),
+            ["Stable", "Empty"]
+        );
         let refused = names(Some("bogus"), &STATES, ("state", "states")).unwrap_err().to_string();
         assert!(refused.starts_with("Invalid state list 'bogus'. Valid states are: "));
     }

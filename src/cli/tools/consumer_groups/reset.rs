@@ -34,7 +34,11 @@ pub fn check(args: &Args) -> Result<()> {
         bail!("Option [reset-offsets] only accepts one of [execute] and [dry-run]");
     }
     super::need_group(args, "reset-offsets")?;
-    if RULES.iter().filter(|rule| args.has(rule)).count() != 1 {
+    for rule in RULES {
+        let others: Vec<&str> = RULES.into_iter().filter(|other| *other != rule).collect();
+        args.refuse_beside(rule, &others)?;
+    }
+    if !RULES.iter().any(|rule| args.has(rule)) {
         let rules: Vec<_> = RULES.iter().map(|rule| format!("[{rule}]")).collect();
         bail!(
             "Option '[reset-offsets]' requires one of the following scenarios: [{}]",
@@ -171,7 +175,7 @@ async fn partitions(args: &Args, admin: &Admin, group: &str) -> Result<BTreeSet<
     }
     let mut partitions = BTreeSet::new();
     for text in args.values("topic") {
-        partitions.extend(scope::partitions(admin, &scope::parse(text)?).await?);
+        partitions.extend(scope::existing(admin, &scope::parse(text)?).await?);
     }
     Ok(partitions)
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use pharos_base::TopicPartition;
 use pharos_client::{Admin, ClientError};
 use pharos_protocol::ErrorCode;
+
+use crate::common::told;
 
 /// One `--topic`: a topic, and some of its partitions or all.
 pub struct TopicScope {
@@ -18,13 +20,40 @@ pub fn parse(text: &str) -> Result<TopicScope> {
     let Some((topic, list)) = text.split_once(':') else {
         return Ok(TopicScope { topic: text.to_owned(), partitions: None });
     };
-    let ids: Result<Vec<i32>, _> = list.split(',').map(|id| id.trim().parse()).collect();
-    match ids {
-        Ok(ids) if !topic.is_empty() => {
-            Ok(TopicScope { topic: topic.to_owned(), partitions: Some(ids) })
-        }
-        _ => Err(anyhow!("Invalid topic arguments: {text}")),
+    if topic.is_empty() {
+        bail!("Invalid topic arguments: {text}");
     }
+    let number = |id: &str| {
+        let parsed = id.trim().parse();
+        // The second quote at the end is Kafka's.
+        parsed.map_err(|_| anyhow!("Invalid partition '{id}' specified in topic arg '{text}''"))
+    };
+    let ids = list.split(',').map(number).collect::<Result<Vec<i32>>>()?;
+    Ok(TopicScope { topic: topic.to_owned(), partitions: Some(ids) })
+}
+
+/// The partitions of a scope, which all exist.
+///
+/// # Errors
+/// In Kafka's words when one of them does not.
+pub async fn existing(admin: &Admin, scope: &TopicScope) -> Result<BTreeSet<TopicPartition>> {
+    let all = TopicScope { topic: scope.topic.clone(), partitions: None };
+    let known = partitions(admin, &all).await.map_err(|error| {
+        match error.downcast_ref::<ClientError>() {
+            Some(cause) => failed(&told(cause)),
+            None => error,
+        }
+    })?;
+    let wanted = partitions(admin, scope).await?;
+    let missing: Vec<_> = wanted.difference(&known).map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        return Err(failed(&format!("The partitions \"{}\" do not exist", missing.join(", "))));
+    }
+    Ok(wanted)
+}
+
+fn failed(why: &str) -> anyhow::Error {
+    anyhow!("Error: Executing consumer group command failed due to {why}")
 }
 
 /// The partitions of a scope; all of the topic's when it names none.

@@ -127,7 +127,9 @@ impl Plain {
             None | Some("StringDecoder") => Ok(Self::Text),
             Some("IntegerDecoder") => Ok(Self::Integer),
             Some("LongDecoder") => Ok(Self::Long),
-            Some(_) => bail!("{} is a Java class that is not built in here", class.unwrap_or_default()),
+            Some(_) => {
+                bail!("{} is a Java class that is not built in here", class.unwrap_or_default())
+            }
         }
     }
 

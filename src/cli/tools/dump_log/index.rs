@@ -79,7 +79,11 @@ pub fn dump(path: &Path, args: &Args, findings: &mut Findings, io: &mut Io<'_>) 
         let found = Batches::open(&log, *position, u64::MAX)?.next()?;
         let found = found.as_ref().and_then(|(_, bytes)| RecordBatch::split(bytes).ok());
         let Some((batch, _)) = found else {
-            bail!("{} names position {position}, where {} has no batch", path.display(), log.display())
+            bail!(
+                "{} names position {position}, where {} has no batch",
+                path.display(),
+                log.display()
+            )
         };
         let last_offset = batch.header().last_offset();
         if last_offset != *offset {
@@ -96,7 +100,12 @@ pub fn dump(path: &Path, args: &Args, findings: &mut Findings, io: &mut Io<'_>) 
 }
 
 /// Shows a time index.
-pub fn dump_times(path: &Path, args: &Args, findings: &mut Findings, io: &mut Io<'_>) -> Result<()> {
+pub fn dump_times(
+    path: &Path,
+    args: &Args,
+    findings: &mut Findings,
+    io: &mut Io<'_>,
+) -> Result<()> {
     let base = base_offset(path)?;
     let entries = time_entries(path, base)?;
     if args.has("index-sanity-check") {
@@ -170,7 +179,9 @@ fn check_order(path: &Path, base: i64, entries: &[(i64, i64)]) -> Result<()> {
         absolute(path)
     );
     if last_time < first_time {
-        bail!("{found} timestamp is {last_time} which is less than the first timestamp {first_time}");
+        bail!(
+            "{found} timestamp is {last_time} which is less than the first timestamp {first_time}"
+        );
     }
     if *last_offset < base {
         bail!("{found} offset is {last_offset} which is less than the first offset {base}");

@@ -42,7 +42,12 @@ impl Options {
 }
 
 /// Shows the file.
-pub fn dump(path: &Path, options: &Options, findings: &mut Findings, io: &mut Io<'_>) -> Result<()> {
+pub fn dump(
+    path: &Path,
+    options: &Options,
+    findings: &mut Findings,
+    io: &mut Io<'_>,
+) -> Result<()> {
     io.line(heading(path)?)?;
     let limit = options.max_bytes.map_or(u64::MAX, u64::from);
     let mut batches = Batches::open(path, 0, limit)?;

@@ -57,9 +57,10 @@ impl Findings {
 
 /// Runs the tool.
 pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
-    for (decoder, what) in
-        [("remote-log-metadata-decoder", "tiered storage"), ("share-group-state-decoder", "share groups")]
-    {
+    for (decoder, what) in [
+        ("remote-log-metadata-decoder", "tiered storage"),
+        ("share-group-state-decoder", "share groups"),
+    ] {
         if args.has(decoder) {
             bail!("--{decoder} is not here yet: {what} comes later");
         }

@@ -17,7 +17,8 @@ const ABORTED: usize = 34;
 /// Shows the state of producers; what is damaged is told on stderr, as in Kafka.
 pub fn dump_producers(path: &Path, io: &mut Io<'_>) -> Result<()> {
     let bytes = read(path)?;
-    let damaged = |what: &str| format!("Snapshot failed schema validation: {}: {what}", path.display());
+    let damaged =
+        |what: &str| format!("Snapshot failed schema validation: {}: {what}", path.display());
     let Some((version, body)) = bytes.split_first_chunk() else {
         io.warn(damaged("it is too short"));
         return Ok(());
@@ -42,15 +43,14 @@ pub fn dump_producers(path: &Path, io: &mut Io<'_>) -> Result<()> {
             first if first < 0 => "OptionalLong.empty".to_owned(),
             first => format!("OptionalLong[{first}]"),
         };
-        // The blank at the end is Kafka's.
         let mut line = format!(
             "producerId: {} producerEpoch: {} coordinatorEpoch: {} currentTxnFirstOffset: {first} \
-             lastTimestamp: {} ",
+             lastTimestamp: {}",
             entry.producer_id, entry.epoch, entry.coordinator_epoch, entry.timestamp
         );
         if entry.last_offset >= 0 {
             line.push_str(&format!(
-                "firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
+                " firstSequence: {} lastSequence: {} lastOffset: {} offsetDelta: {} timestamp: {}",
                 first_sequence(entry.last_sequence, entry.offset_delta),
                 entry.last_sequence,
                 entry.last_offset,

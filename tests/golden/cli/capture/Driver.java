@@ -63,6 +63,8 @@ public class Driver {
                 }
             }
         };
+        List<Runnable> hooks = Collections.synchronizedList(new ArrayList<>());
+        Exit.setShutdownHookAdder((name, hook) -> hooks.add(hook));
         Exit.setExitProcedure(exit);
         Exit.setHaltProcedure(exit);
         Thread tool = new Thread(() -> {
@@ -81,7 +83,9 @@ public class Driver {
         tool.setDaemon(true);
         tool.start();
         try {
-            return code.get(90, TimeUnit.SECONDS);
+            int status = code.get(90, TimeUnit.SECONDS);
+            CompletableFuture.runAsync(() -> hooks.forEach(Runnable::run)).get(30, TimeUnit.SECONDS);
+            return status;
         } catch (TimeoutException e) {
             return 124;
         }

@@ -80,6 +80,10 @@ class Session:
         if with_broker:
             self.start_broker()
         self.start_driver()
+        if with_broker:
+            # As a format with Kafka's own features has it.
+            defaults = "--alter --broker-defaults --add-config min.insync.replicas=1"
+            self.run(f"configs --bootstrap-server BROKER {defaults}", "")
 
     def start_driver(self):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
