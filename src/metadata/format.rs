@@ -4,23 +4,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use pharos_base::{BrokerId, TopicId};
-use pharos_protocol::batch::{ControlRecord, batches};
-use pharos_protocol::encode_to_bytes;
-use pharos_protocol::messages::{ConfigRecord, SnapshotFooterRecord, SnapshotHeaderRecord};
 use pharos_storage::MetaProperties;
-use pharos_storage::fs::{Fs, read_file, replace_file};
+use pharos_storage::fs::Fs;
 use thiserror::Error;
 
-use crate::image::{ConfigResourceType, GROUP_VERSION, METADATA_VERSION, feature_record};
-use crate::quorum::{METADATA_DIRECTORY, QuorumError, STATE_FILE, control_batch, joined};
-use crate::record::{MetadataRecord, decode_batch, encode_batch};
+use crate::bootstrap::{self, BOOTSTRAP_FILE};
+use crate::quorum::{METADATA_DIRECTORY, STATE_FILE};
 
-/// Kafka's file with the records of a cluster's first entry.
-const BOOTSTRAP_FILE: &str = "bootstrap.checkpoint";
-/// Longest such file that is read.
-const MAX_BOOTSTRAP_BYTES: u64 = 1 << 20;
 /// Longest cluster id.
 const MAX_CLUSTER_ID_BYTES: usize = 255;
 /// What may lie in a directory that was not formatted yet: locks, and the rest of a formatting
@@ -168,7 +159,7 @@ pub fn open_directories(
     let fresh = found.iter().all(Option::is_none);
     let cluster_id = cluster_id.unwrap_or_else(|| TopicId::random().to_string());
     if fresh {
-        write_bootstrap(fs, options)?;
+        bootstrap::write(fs, &options.metadata_log_dir, options.min_insync_replicas)?;
     }
     let mut directories: Vec<(PathBuf, TopicId)> = Vec::with_capacity(dirs.len());
     for (dir, properties) in dirs.into_iter().zip(found) {
@@ -243,69 +234,6 @@ fn directory_id(
     Ok(id)
 }
 
-/// The features that this build finalizes.
-fn default_records() -> Vec<MetadataRecord> {
-    vec![feature_record(METADATA_VERSION, 30), feature_record(GROUP_VERSION, 1)]
-}
-
-/// The records that a new cluster begins with.
-fn first_records(options: &FormatOptions) -> Vec<MetadataRecord> {
-    let mut records = default_records();
-    records.push(MetadataRecord::Config(ConfigRecord {
-        resource_type: ConfigResourceType::Broker.code(),
-        resource_name: String::new(),
-        name: "min.insync.replicas".to_owned(),
-        value: Some(options.min_insync_replicas.to_string()),
-    }));
-    records
-}
-
-fn write_bootstrap(fs: &dyn Fs, options: &FormatOptions) -> Result<(), FormatError> {
-    let dir = &options.metadata_log_dir;
-    let bytes = bootstrap_bytes(&first_records(options)).map_err(FormatError::Bootstrap)?;
-    let written = replace_file(fs, &dir.join(BOOTSTRAP_FILE), &bytes);
-    written.map_err(|source| FormatError::Io { dir: dir.to_owned(), source })
-}
-
-fn bootstrap_bytes(records: &[MetadataRecord]) -> Result<Bytes, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let none: Option<&()> = None;
-    let header = encode_to_bytes(&SnapshotHeaderRecord::default(), 0).map_err(|it| text(&it))?;
-    let footer = encode_to_bytes(&SnapshotFooterRecord::default(), 0).map_err(|it| text(&it))?;
-    let control = |record| control_batch(record, none, 0).map_err(|it| text(&it));
-    let parts = [
-        control(ControlRecord::SnapshotHeader(&header))?,
-        encode_batch(records, 0).map_err(|it| text(&it))?,
-        control(ControlRecord::SnapshotFooter(&footer))?,
-    ];
-    joined(&parts).map_err(|it| text(&it))
-}
-
-/// The records of a directory's bootstrap file; the default ones when it has none.
-pub(crate) fn bootstrap_records(
-    fs: &dyn Fs,
-    dir: &Path,
-) -> Result<Vec<MetadataRecord>, QuorumError> {
-    let path = dir.join(BOOTSTRAP_FILE);
-    let bytes = match read_file(fs, &path, MAX_BOOTSTRAP_BYTES) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(default_records()),
-        Err(error) => return Err(QuorumError::io(path)(error)),
-    };
-    let read = || -> Result<Vec<MetadataRecord>, String> {
-        let mut records = Vec::new();
-        for batch in batches(&bytes) {
-            let batch = batch.map_err(|error| error.to_string())?;
-            batch.check_crc().map_err(|error| error.to_string())?;
-            if !batch.header().is_control() {
-                records.extend(decode_batch(&batch).map_err(|error| error.to_string())?);
-            }
-        }
-        Ok(records)
-    };
-    read().map_err(|reason| QuorumError::DamagedFile { path, reason })
-}
-
 #[cfg(test)]
 mod tests {
     use pharos_storage::fs::{Open, SimFs};
@@ -336,8 +264,7 @@ mod tests {
         let first = open_directories(&fs, &options_of_first).unwrap();
         assert!(first.fresh);
         assert_eq!(first.cluster_id, "mine");
-        let records = bootstrap_records(&fs, Path::new("/a")).unwrap();
-        assert_eq!(records, first_records(&options_of_first));
+        let records = bootstrap::read(&fs, Path::new("/a")).unwrap();
         assert_eq!(records.len(), 3);
         let again = open_directories(&fs, &options(None, &["/a", "/b"])).unwrap();
         assert!(!again.fresh);
@@ -420,21 +347,5 @@ mod tests {
             let refused = open_directories(&fs, &options(cluster_id, &["/a", "/b"])).unwrap_err();
             assert_eq!(refused.to_string(), expected);
         }
-    }
-
-    #[test]
-    fn the_bootstrap_file_of_kafka_is_read_and_a_damaged_one_refused() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/golden/metadata/bootstrap.checkpoint"
-        );
-        let bytes = std::fs::read(path).unwrap();
-        let fs = SimFs::new();
-        fs.create_dir_all(Path::new("/a")).unwrap();
-        replace_file(&fs, Path::new("/a/bootstrap.checkpoint"), &bytes).unwrap();
-        assert_eq!(bootstrap_records(&fs, Path::new("/a")).unwrap().len(), 6);
-        fs.flip(Path::new("/a/bootstrap.checkpoint"), 150, 3).unwrap();
-        let error = bootstrap_records(&fs, Path::new("/a")).unwrap_err().to_string();
-        assert!(error.starts_with("/a/bootstrap.checkpoint is damaged"), "{error}");
     }
 }

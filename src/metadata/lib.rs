@@ -4,6 +4,7 @@
 //! It refuses partition data, sockets and configuration files: limits and defaults come in as
 //! [`ControllerSettings`], Kafka's messages go in and out as the generated structs.
 
+mod bootstrap;
 mod controller;
 mod decide;
 mod election;

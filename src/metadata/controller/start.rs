@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use super::proposer::Proposer;
 use super::{Controller, Inner};
+use crate::bootstrap;
 use crate::decide::{ConfigRules, ControllerSettings};
-use crate::format::bootstrap_records;
 use crate::image::{ControllerRegistration, Endpoint};
 use crate::lease::Leases;
 use crate::metrics::{ControllerMetrics, LoaderMetrics};
@@ -112,7 +112,7 @@ impl Controller {
             rules: options.rules.clone(),
             clock: options.clock.clone(),
             metrics: metrics.clone(),
-            bootstrap: bootstrap_records(&*options.fs, &options.log_dir)?,
+            bootstrap: bootstrap::read(&*options.fs, &options.log_dir)?,
             registration: ControllerRegistration {
                 id: settings.node_id,
                 incarnation_id: TopicId::random(),

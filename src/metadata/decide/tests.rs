@@ -14,14 +14,15 @@ use pharos_protocol::messages::incremental_alter_configs_request::{
 use pharos_protocol::messages::update_features_request::FeatureUpdateKey;
 use pharos_protocol::messages::{
     AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest,
-    AssignReplicasToDirsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    ElectLeadersRequest, IncrementalAlterConfigsRequest, PartitionRecord, RegisterBrokerRecord,
-    TopicRecord, UpdateFeaturesRequest, alter_configs_request, alter_partition_request,
+    AssignReplicasToDirsRequest, BrokerRegistrationChangeRecord, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
+    PartitionRecord, RegisterBrokerRecord, TopicRecord, UpdateFeaturesRequest,
+    alter_configs_request, alter_partition_request,
 };
 
 use super::*;
 use crate::controller::tests::Permissive;
-use crate::image::{MetadataDelta, feature_record};
+use crate::image::{MetadataDelta, config_record, feature_record};
 
 /// A cluster of three active brokers and a fenced one, whose records can be added to.
 struct Cluster {
@@ -519,6 +520,41 @@ fn elections_are_held_where_they_are_needed() {
     );
     assert_eq!(elect(0, None), (0, named(&[("lost", 80), ("moved", 0), ("out", 80)]), 1));
     assert_eq!(elect(7, None), (42, Vec::new(), 0));
+}
+
+#[test]
+fn whether_a_replica_out_of_sync_may_lead_is_asked_at_each_election() {
+    let mut cluster = Cluster::new();
+    cluster.topic("t", &[1, 2], &[1], -1);
+    let leader = |cluster: &Cluster| {
+        let mut records = Vec::new();
+        cluster.facts().rebalance_for(None, Some(BrokerId(2)), &mut records);
+        match &records[..] {
+            [MetadataRecord::PartitionChange(change)] => Some(change.leader),
+            _ => None,
+        }
+    };
+    // Broker 1, the only one in sync, is gone.
+    let fence = MetadataRecord::BrokerRegistrationChange(BrokerRegistrationChangeRecord {
+        broker_id: 1,
+        broker_epoch: 10,
+        fenced: 1,
+        ..Default::default()
+    });
+    cluster.apply(&[fence]);
+    assert_eq!(leader(&cluster), None);
+    let key = "unclean.leader.election.enable";
+    let set = |cluster: &mut Cluster, resource: &ConfigResource, value| {
+        cluster.apply(&[config_record(resource, key, value)]);
+    };
+    let (all, topic) = (ConfigResource::cluster_default(), ConfigResource::topic("t"));
+    set(&mut cluster, &all, Some("true"));
+    assert_eq!(leader(&cluster), Some(2));
+    set(&mut cluster, &topic, Some("false"));
+    assert_eq!(leader(&cluster), None, "the topic's own value comes first");
+    set(&mut cluster, &topic, None);
+    set(&mut cluster, &all, None);
+    assert_eq!(leader(&cluster), None);
 }
 
 #[test]

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pharos_protocol::batch::{HEADER_LEN, RecordBatch};
+use pharos_protocol::batch::RecordBatch;
 use pharos_storage::fs::{Fs, FsFile, Open, read_full};
 
-use super::entry::begins_term;
+use super::log_scan::{Scan, Slot};
 use super::state_file::Beginning;
 use super::{LogId, QuorumError};
 
@@ -23,18 +23,6 @@ const SEGMENT_BYTES: u64 = 8 << 20;
 /// Longest segment that is read: one batch beyond the limit at which segments roll.
 const MAX_SEGMENT_BYTES: u64 = 256 << 20;
 const SUFFIX: &str = ".log";
-
-/// One entry's place.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    pub log_id: LogId,
-    pub base_offset: i64,
-    pub next_offset: i64,
-    /// Base offset of the segment that holds it.
-    segment: i64,
-    position: u64,
-    len: u32,
-}
 
 struct Segment {
     base_offset: i64,
@@ -348,64 +336,4 @@ fn read_segment(file: &dyn FsFile, path: &Path) -> Result<Vec<u8>, QuorumError> 
     let read = read_full(file, &mut bytes, 0).map_err(QuorumError::io(path))?;
     bytes.truncate(read);
     Ok(bytes)
-}
-
-/// A walk over a segment's batches up to the first that is not sound.
-struct Scan {
-    next_offset: i64,
-    /// Of the last batch; `None` before the first.
-    term: Option<u64>,
-    position: u64,
-    slots: Vec<Slot>,
-}
-
-impl Scan {
-    fn run(&mut self, bytes: &[u8], segment: i64) -> Result<(), String> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (batch, behind) = RecordBatch::split(rest).map_err(|error| error.to_string())?;
-            batch.check_crc().map_err(|error| error.to_string())?;
-            let header = batch.header();
-            if header.base_offset != self.next_offset {
-                let (found, expected) = (header.base_offset, self.next_offset);
-                return Err(format!("offset {found} stands where {expected} is expected"));
-            }
-            let epoch = header.partition_leader_epoch;
-            let term = u64::try_from(epoch).map_err(|_| format!("the epoch is {epoch}"))?;
-            // A term begins with its leader's own entry: the epoch lies outside the checksum.
-            if let Some(before) = self.term
-                && (term < before || (term > before && !begins_term(&batch)))
-            {
-                return Err(format!("epoch {term} stands where {before} is expected"));
-            }
-            let len = batch.total_len();
-            self.slots.push(Slot {
-                log_id: LogId::new(openraft::CommittedLeaderId::new(term, 0), 0),
-                base_offset: header.base_offset,
-                next_offset: header.next_offset(),
-                segment,
-                position: self.position,
-                len: u32::try_from(len).unwrap_or(u32::MAX),
-            });
-            self.next_offset = header.next_offset();
-            self.term = Some(term);
-            self.position += len as u64;
-            rest = behind;
-        }
-        Ok(())
-    }
-
-    /// Whether the unsound place is followed by a batch that was written whole, later: then it is
-    /// no torn write.
-    fn sound_batch_behind(&self, bytes: &[u8]) -> bool {
-        let start = usize::try_from(self.position).unwrap_or(usize::MAX);
-        let rest = bytes.get(start..).unwrap_or_default();
-        // Not only where the unsound batch claims to end: its length may be what was damaged.
-        (1..rest.len().saturating_sub(HEADER_LEN)).any(|skip| {
-            let candidate = rest.get(skip..).unwrap_or_default();
-            RecordBatch::split(candidate).is_ok_and(|(batch, _)| {
-                batch.header().base_offset > self.next_offset - 1 && batch.check_crc().is_ok()
-            })
-        })
-    }
 }

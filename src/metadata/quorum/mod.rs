@@ -5,6 +5,7 @@
 
 mod entry;
 mod log_file;
+mod log_scan;
 mod log_store;
 mod machine;
 mod network;
