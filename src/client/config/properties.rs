@@ -1,9 +1,10 @@
-//! A bag of properties: Java's file format, `key=value` pairs of the command line, typed reading.
+//! A bag of properties: files, `key=value` pairs of the command line, typed reading.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use pharos_config::properties::{Property, decode, parse};
 
 use super::rows::{self, Row};
 use crate::error::{ClientError, Result};
@@ -26,8 +27,8 @@ impl Properties {
     /// When the file cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Self::parse(&text)),
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(Self::parse(&decode(&bytes))),
             Err(source) => Err(ClientError::File {
                 path: path.display().to_string(),
                 source: Arc::new(source),
@@ -35,45 +36,13 @@ impl Properties {
         }
     }
 
-    /// Parses Java's format (`java.util.Properties.load`): `=`, `:` or blanks between key and value,
-    /// `#` and `!` comments, `\` continues a line or escapes a character.
+    /// Parses Java's format; a repeated key has its last value.
     pub fn parse(text: &str) -> Self {
         let mut properties = Self::new();
-        let mut logical = String::new();
-        for line in text.lines() {
-            let line = line.trim_start();
-            if logical.is_empty() && (line.is_empty() || line.starts_with(['#', '!'])) {
-                continue;
-            }
-            let backslashes = line.chars().rev().take_while(|c| *c == '\\').count();
-            if backslashes % 2 == 1 {
-                logical.push_str(line.strip_suffix('\\').unwrap_or(line));
-                continue;
-            }
-            logical.push_str(line);
-            properties.insert_line(&logical);
-            logical.clear();
-        }
-        if !logical.is_empty() {
-            properties.insert_line(&logical);
+        for Property { key, value, .. } in parse(text) {
+            properties.set(key, value);
         }
         properties
-    }
-
-    fn insert_line(&mut self, line: &str) {
-        let mut end = line.len();
-        let mut escaped = false;
-        for (index, c) in line.char_indices() {
-            if !escaped && (c == '=' || c == ':' || c.is_whitespace()) {
-                end = index;
-                break;
-            }
-            escaped = c == '\\' && !escaped;
-        }
-        let (key, rest) = line.split_at_checked(end).unwrap_or((line, ""));
-        let rest = rest.trim_start();
-        let value = rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start();
-        self.set(unescape(key), unescape(value));
     }
 
     /// Adds one `key=value` of a command line.
@@ -172,50 +141,14 @@ impl Properties {
     }
 }
 
-fn unescape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('t') => out.push('\t'),
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('f') => out.push('\u{c}'),
-            Some('u') => {
-                let hex: String = chars.by_ref().take(4).collect();
-                let code = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
-                out.push(code.unwrap_or(char::REPLACEMENT_CHARACTER));
-            }
-            Some(other) => out.push(other),
-            None => {}
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn java_files_are_read_as_java_reads_them() {
-        let text = "# comment\n! too\na=1\n b : 2\nc 3\nd\\ e=f\\\n   g\nh=\\u0041\\n\ni==x\nlast";
-        let properties = Properties::parse(text);
-        let pairs: Vec<_> = properties.iter().collect();
-        let expected = [
-            ("a", "1"),
-            ("b", "2"),
-            ("c", "3"),
-            ("d e", "fg"),
-            ("h", "A\n"),
-            ("i", "=x"),
-            ("last", ""),
-        ];
-        assert_eq!(pairs, expected);
+    fn a_repeated_key_has_its_last_value() {
+        let properties = Properties::parse("# comment\na=1\nb : 2\na=3");
+        assert_eq!(properties.iter().collect::<Vec<_>>(), [("a", "3"), ("b", "2")]);
     }
 
     #[test]
