@@ -2,7 +2,7 @@
 //! leader elsewhere, moves between directories. The zeros are true: nothing is muted, behind,
 //! failed or moving.
 
-use pharos_metrics::catalog::{node, quotas, replicas as rows};
+use pharos_metrics::catalog::{quotas, replicas as rows};
 use pharos_metrics::{Attributes, BeanRow, Gauge, Registered, Registry};
 
 const FETCHERS: [&BeanRow; 8] = [
@@ -29,10 +29,9 @@ pub struct AtRest {
 impl AtRest {
     /// Registers the beans.
     pub fn new(registry: &Registry) -> Self {
-        let attributes = QUOTAS.into_iter().chain([&node::CLIENT_METRICS]);
         Self {
             _gauges: FETCHERS.iter().map(|row| registry.gauge(row, &[])).collect(),
-            _attributes: attributes.map(|row| registry.attributes(row, &[])).collect(),
+            _attributes: QUOTAS.iter().map(|row| registry.attributes(row, &[])).collect(),
         }
     }
 }

@@ -15,413 +15,304 @@ rows! {
     TXN_MARKER_CHANNEL_METRICS = Shape::Attributes(CHANNEL), "kafka.server:type=txn-marker-channel-metrics", "mixed: *-rate per s; *-total cumulative; *-ns-* nanoseconds; *-ratio 0..1; size bytes; reauthentication-latency ms", "Network statistics of the transaction-marker sender.", "Selector";
 }
 
+const fn row(name: &'static str, from: Origin, meaning: &'static str) -> AttributeRow {
+    AttributeRow { name, from, meaning }
+}
+
+const MEMORYPOOLAVGDEPLETEDPERCENT: AttributeRow = row(
+    "MemoryPoolAvgDepletedPercent",
+    Origin::Sensor("memory-pool-depleted", Stat::Ratio),
+    "share of time without free request memory, 0 to 1",
+);
+const MEMORYPOOLDEPLETEDTIMETOTAL: AttributeRow = row(
+    "MemoryPoolDepletedTimeTotal",
+    Origin::Sensor("memory-pool-depleted", Stat::Total),
+    "time without free request memory, in nanoseconds",
+);
+const BROKER_CONNECTION_ACCEPT_RATE: AttributeRow = row(
+    "broker-connection-accept-rate",
+    Origin::Sensor("broker-accept", Stat::Rate),
+    "connections accepted per second, all listeners",
+);
+const CONNECTION_ACCEPT_RATE: AttributeRow = row(
+    "connection-accept-rate",
+    Origin::Sensor("accept", Stat::Rate),
+    "connections accepted per second on this listener",
+);
+const CONNECTION_ACCEPT_THROTTLE_TIME: AttributeRow = row(
+    "connection-accept-throttle-time",
+    Origin::Sensor("accept-throttle", Stat::Avg),
+    "mean delay of accepting under the listener's connection rate limit, in milliseconds",
+);
+const CONNECTION_CLOSE_RATE: AttributeRow = row(
+    "connection-close-rate",
+    Origin::Sensor("connection-closed", Stat::Rate),
+    "connections closed per second",
+);
+const CONNECTION_CLOSE_TOTAL: AttributeRow = row(
+    "connection-close-total",
+    Origin::Sensor("connection-closed", Stat::Total),
+    "connections closed since start",
+);
+const CONNECTION_COUNT: AttributeRow =
+    row("connection-count", Origin::Gauge(ValueType::Double), "connections open now");
+const CONNECTION_CREATION_RATE: AttributeRow = row(
+    "connection-creation-rate",
+    Origin::Sensor("connection-created", Stat::Rate),
+    "connections opened per second",
+);
+const CONNECTION_CREATION_TOTAL: AttributeRow = row(
+    "connection-creation-total",
+    Origin::Sensor("connection-created", Stat::Total),
+    "connections opened since start",
+);
+const EXPIRED_CONNECTIONS_KILLED_COUNT: AttributeRow = row(
+    "expired-connections-killed-count",
+    Origin::Sensor("expired-connections-killed", Stat::Total),
+    "connections closed because they did not authenticate again in time",
+);
+const FAILED_AUTHENTICATION_RATE: AttributeRow = row(
+    "failed-authentication-rate",
+    Origin::Sensor("failed-authentication", Stat::Rate),
+    "connections that failed to authenticate per second",
+);
+const FAILED_AUTHENTICATION_TOTAL: AttributeRow = row(
+    "failed-authentication-total",
+    Origin::Sensor("failed-authentication", Stat::Total),
+    "connections that failed to authenticate since start",
+);
+const FAILED_REAUTHENTICATION_RATE: AttributeRow = row(
+    "failed-reauthentication-rate",
+    Origin::Sensor("failed-reauthentication", Stat::Rate),
+    "connections that failed to authenticate again per second",
+);
+const FAILED_REAUTHENTICATION_TOTAL: AttributeRow = row(
+    "failed-reauthentication-total",
+    Origin::Sensor("failed-reauthentication", Stat::Total),
+    "connections that failed to authenticate again since start",
+);
+const INCOMING_BYTE_RATE: AttributeRow = row(
+    "incoming-byte-rate",
+    Origin::Sensor("bytes-received", Stat::Rate),
+    "bytes read per second",
+);
+const INCOMING_BYTE_TOTAL: AttributeRow = row(
+    "incoming-byte-total",
+    Origin::Sensor("bytes-received", Stat::Total),
+    "bytes read since start",
+);
+const IO_RATIO: AttributeRow = row(
+    "io-ratio",
+    Origin::Sensor("io", Stat::Ratio),
+    "share of time spent on input and output, 0 to 1",
+);
+const IO_TIME_NS_AVG: AttributeRow = row(
+    "io-time-ns-avg",
+    Origin::Sensor("io", Stat::Avg),
+    "mean time of input and output per poll, in nanoseconds",
+);
+const IO_TIME_NS_TOTAL: AttributeRow = row(
+    "io-time-ns-total",
+    Origin::Sensor("io", Stat::Total),
+    "time spent on input and output, in nanoseconds",
+);
+const IO_WAIT_RATIO: AttributeRow = row(
+    "io-wait-ratio",
+    Origin::Sensor("select", Stat::Ratio),
+    "share of time spent waiting for ready connections, 0 to 1",
+);
+const IO_WAIT_TIME_NS_AVG: AttributeRow = row(
+    "io-wait-time-ns-avg",
+    Origin::Sensor("select", Stat::Avg),
+    "mean wait for a ready connection, in nanoseconds",
+);
+const IO_WAIT_TIME_NS_TOTAL: AttributeRow = row(
+    "io-wait-time-ns-total",
+    Origin::Sensor("select", Stat::Total),
+    "time spent waiting for ready connections, in nanoseconds",
+);
+const IP_CONNECTION_ACCEPT_THROTTLE_TIME: AttributeRow = row(
+    "ip-connection-accept-throttle-time",
+    Origin::Sensor("ip-accept-throttle", Stat::Avg),
+    "mean delay of accepting under a limit per address, in milliseconds",
+);
+const NETWORK_IO_RATE: AttributeRow = row(
+    "network-io-rate",
+    Origin::Sensor("network-io", Stat::Rate),
+    "reads and writes on all connections per second",
+);
+const NETWORK_IO_TOTAL: AttributeRow = row(
+    "network-io-total",
+    Origin::Sensor("network-io", Stat::Total),
+    "reads and writes on all connections since start",
+);
+const OUTGOING_BYTE_RATE: AttributeRow =
+    row("outgoing-byte-rate", Origin::Sensor("bytes-sent", Stat::Rate), "bytes written per second");
+const OUTGOING_BYTE_TOTAL: AttributeRow = row(
+    "outgoing-byte-total",
+    Origin::Sensor("bytes-sent", Stat::Total),
+    "bytes written since start",
+);
+const REAUTHENTICATION_LATENCY_AVG: AttributeRow = row(
+    "reauthentication-latency-avg",
+    Origin::Sensor("reauthentication-latency", Stat::Avg),
+    "mean time of authenticating again, in milliseconds",
+);
+const REAUTHENTICATION_LATENCY_MAX: AttributeRow = row(
+    "reauthentication-latency-max",
+    Origin::Sensor("reauthentication-latency", Stat::Max),
+    "longest time of authenticating again, in milliseconds",
+);
+const REQUEST_RATE: AttributeRow = row(
+    "request-rate",
+    Origin::Sensor("bytes-sent", Stat::CountRate),
+    "messages written per second",
+);
+const REQUEST_SIZE_AVG: AttributeRow = row(
+    "request-size-avg",
+    Origin::Sensor("bytes-sent", Stat::Avg),
+    "mean size of a written message, in bytes",
+);
+const REQUEST_SIZE_MAX: AttributeRow = row(
+    "request-size-max",
+    Origin::Sensor("bytes-sent", Stat::Max),
+    "largest written message, in bytes",
+);
+const REQUEST_TOTAL: AttributeRow =
+    row("request-total", Origin::Sensor("bytes-sent", Stat::Count), "messages written since start");
+const RESPONSE_RATE: AttributeRow = row(
+    "response-rate",
+    Origin::Sensor("bytes-received", Stat::CountRate),
+    "messages read per second",
+);
+const RESPONSE_TOTAL: AttributeRow = row(
+    "response-total",
+    Origin::Sensor("bytes-received", Stat::Count),
+    "messages read since start",
+);
+const SELECT_RATE: AttributeRow = row(
+    "select-rate",
+    Origin::Sensor("select", Stat::CountRate),
+    "polls for ready connections per second",
+);
+const SELECT_TOTAL: AttributeRow = row(
+    "select-total",
+    Origin::Sensor("select", Stat::Count),
+    "polls for ready connections since start",
+);
+const SUCCESSFUL_AUTHENTICATION_NO_REAUTH_TOTAL: AttributeRow = row(
+    "successful-authentication-no-reauth-total",
+    Origin::Sensor("successful-authentication-no-reauth", Stat::Total),
+    "authenticated connections whose client cannot authenticate again",
+);
+const SUCCESSFUL_AUTHENTICATION_RATE: AttributeRow = row(
+    "successful-authentication-rate",
+    Origin::Sensor("successful-authentication", Stat::Rate),
+    "connections that authenticated per second",
+);
+const SUCCESSFUL_AUTHENTICATION_TOTAL: AttributeRow = row(
+    "successful-authentication-total",
+    Origin::Sensor("successful-authentication", Stat::Total),
+    "connections that authenticated since start",
+);
+const SUCCESSFUL_REAUTHENTICATION_RATE: AttributeRow = row(
+    "successful-reauthentication-rate",
+    Origin::Sensor("successful-reauthentication", Stat::Rate),
+    "connections that authenticated again per second",
+);
+const SUCCESSFUL_REAUTHENTICATION_TOTAL: AttributeRow = row(
+    "successful-reauthentication-total",
+    Origin::Sensor("successful-reauthentication", Stat::Total),
+    "connections that authenticated again since start",
+);
+
+// The order of attributes is that of Kafka's beans: rules see them in it.
+
 /// What every selector of a network client shows.
 pub(super) const CHANNEL: &[AttributeRow] = &[
-    AttributeRow {
-        name: "connection-creation-total",
-        from: Origin::Sensor("connection-created", Stat::Total),
-        meaning: "connections opened since start",
-    },
-    AttributeRow {
-        name: "response-rate",
-        from: Origin::Sensor("bytes-received", Stat::CountRate),
-        meaning: "messages read per second",
-    },
-    AttributeRow {
-        name: "select-rate",
-        from: Origin::Sensor("select", Stat::CountRate),
-        meaning: "polls for ready connections per second",
-    },
-    AttributeRow {
-        name: "connection-close-total",
-        from: Origin::Sensor("connection-closed", Stat::Total),
-        meaning: "connections closed since start",
-    },
-    AttributeRow {
-        name: "network-io-rate",
-        from: Origin::Sensor("network-io", Stat::Rate),
-        meaning: "reads and writes on all connections per second",
-    },
-    AttributeRow {
-        name: "io-ratio",
-        from: Origin::Sensor("io", Stat::Ratio),
-        meaning: "share of time spent on input and output, 0 to 1",
-    },
-    AttributeRow {
-        name: "io-time-ns-total",
-        from: Origin::Sensor("io", Stat::Total),
-        meaning: "time spent on input and output, in nanoseconds",
-    },
-    AttributeRow {
-        name: "request-total",
-        from: Origin::Sensor("bytes-sent", Stat::Count),
-        meaning: "messages written since start",
-    },
-    AttributeRow {
-        name: "successful-reauthentication-rate",
-        from: Origin::Sensor("successful-reauthentication", Stat::Rate),
-        meaning: "connections that authenticated again per second",
-    },
-    AttributeRow {
-        name: "io-wait-ratio",
-        from: Origin::Sensor("select", Stat::Ratio),
-        meaning: "share of time spent waiting for ready connections, 0 to 1",
-    },
-    AttributeRow {
-        name: "outgoing-byte-rate",
-        from: Origin::Sensor("bytes-sent", Stat::Rate),
-        meaning: "bytes written per second",
-    },
-    AttributeRow {
-        name: "successful-authentication-rate",
-        from: Origin::Sensor("successful-authentication", Stat::Rate),
-        meaning: "connections that authenticated per second",
-    },
-    AttributeRow {
-        name: "request-size-max",
-        from: Origin::Sensor("bytes-sent", Stat::Max),
-        meaning: "largest written message, in bytes",
-    },
-    AttributeRow {
-        name: "failed-authentication-rate",
-        from: Origin::Sensor("failed-authentication", Stat::Rate),
-        meaning: "connections that failed to authenticate per second",
-    },
-    AttributeRow {
-        name: "network-io-total",
-        from: Origin::Sensor("network-io", Stat::Total),
-        meaning: "reads and writes on all connections since start",
-    },
-    AttributeRow {
-        name: "incoming-byte-total",
-        from: Origin::Sensor("bytes-received", Stat::Total),
-        meaning: "bytes read since start",
-    },
-    AttributeRow {
-        name: "failed-reauthentication-rate",
-        from: Origin::Sensor("failed-reauthentication", Stat::Rate),
-        meaning: "connections that failed to authenticate again per second",
-    },
-    AttributeRow {
-        name: "response-total",
-        from: Origin::Sensor("bytes-received", Stat::Count),
-        meaning: "messages read since start",
-    },
-    AttributeRow {
-        name: "incoming-byte-rate",
-        from: Origin::Sensor("bytes-received", Stat::Rate),
-        meaning: "bytes read per second",
-    },
-    AttributeRow {
-        name: "io-wait-time-ns-total",
-        from: Origin::Sensor("select", Stat::Total),
-        meaning: "time spent waiting for ready connections, in nanoseconds",
-    },
-    AttributeRow {
-        name: "connection-close-rate",
-        from: Origin::Sensor("connection-closed", Stat::Rate),
-        meaning: "connections closed per second",
-    },
-    AttributeRow {
-        name: "request-size-avg",
-        from: Origin::Sensor("bytes-sent", Stat::Avg),
-        meaning: "mean size of a written message, in bytes",
-    },
-    AttributeRow {
-        name: "connection-creation-rate",
-        from: Origin::Sensor("connection-created", Stat::Rate),
-        meaning: "connections opened per second",
-    },
-    AttributeRow {
-        name: "successful-authentication-total",
-        from: Origin::Sensor("successful-authentication", Stat::Total),
-        meaning: "connections that authenticated since start",
-    },
-    AttributeRow {
-        name: "successful-authentication-no-reauth-total",
-        from: Origin::Sensor("successful-authentication-no-reauth", Stat::Total),
-        meaning: "authenticated connections whose client cannot authenticate again",
-    },
-    AttributeRow {
-        name: "connection-count",
-        from: Origin::Gauge(ValueType::Double),
-        meaning: "connections open now",
-    },
-    AttributeRow {
-        name: "io-wait-time-ns-avg",
-        from: Origin::Sensor("select", Stat::Avg),
-        meaning: "mean wait for a ready connection, in nanoseconds",
-    },
-    AttributeRow {
-        name: "reauthentication-latency-max",
-        from: Origin::Sensor("reauthentication-latency", Stat::Max),
-        meaning: "longest time of authenticating again, in milliseconds",
-    },
-    AttributeRow {
-        name: "failed-authentication-total",
-        from: Origin::Sensor("failed-authentication", Stat::Total),
-        meaning: "connections that failed to authenticate since start",
-    },
-    AttributeRow {
-        name: "failed-reauthentication-total",
-        from: Origin::Sensor("failed-reauthentication", Stat::Total),
-        meaning: "connections that failed to authenticate again since start",
-    },
-    AttributeRow {
-        name: "io-time-ns-avg",
-        from: Origin::Sensor("io", Stat::Avg),
-        meaning: "mean time of input and output per poll, in nanoseconds",
-    },
-    AttributeRow {
-        name: "request-rate",
-        from: Origin::Sensor("bytes-sent", Stat::CountRate),
-        meaning: "messages written per second",
-    },
-    AttributeRow {
-        name: "select-total",
-        from: Origin::Sensor("select", Stat::Count),
-        meaning: "polls for ready connections since start",
-    },
-    AttributeRow {
-        name: "successful-reauthentication-total",
-        from: Origin::Sensor("successful-reauthentication", Stat::Total),
-        meaning: "connections that authenticated again since start",
-    },
-    AttributeRow {
-        name: "reauthentication-latency-avg",
-        from: Origin::Sensor("reauthentication-latency", Stat::Avg),
-        meaning: "mean time of authenticating again, in milliseconds",
-    },
-    AttributeRow {
-        name: "outgoing-byte-total",
-        from: Origin::Sensor("bytes-sent", Stat::Total),
-        meaning: "bytes written since start",
-    },
+    CONNECTION_CREATION_TOTAL,
+    RESPONSE_RATE,
+    SELECT_RATE,
+    CONNECTION_CLOSE_TOTAL,
+    NETWORK_IO_RATE,
+    IO_RATIO,
+    IO_TIME_NS_TOTAL,
+    REQUEST_TOTAL,
+    SUCCESSFUL_REAUTHENTICATION_RATE,
+    IO_WAIT_RATIO,
+    OUTGOING_BYTE_RATE,
+    SUCCESSFUL_AUTHENTICATION_RATE,
+    REQUEST_SIZE_MAX,
+    FAILED_AUTHENTICATION_RATE,
+    NETWORK_IO_TOTAL,
+    INCOMING_BYTE_TOTAL,
+    FAILED_REAUTHENTICATION_RATE,
+    RESPONSE_TOTAL,
+    INCOMING_BYTE_RATE,
+    IO_WAIT_TIME_NS_TOTAL,
+    CONNECTION_CLOSE_RATE,
+    REQUEST_SIZE_AVG,
+    CONNECTION_CREATION_RATE,
+    SUCCESSFUL_AUTHENTICATION_TOTAL,
+    SUCCESSFUL_AUTHENTICATION_NO_REAUTH_TOTAL,
+    CONNECTION_COUNT,
+    IO_WAIT_TIME_NS_AVG,
+    REAUTHENTICATION_LATENCY_MAX,
+    FAILED_AUTHENTICATION_TOTAL,
+    FAILED_REAUTHENTICATION_TOTAL,
+    IO_TIME_NS_AVG,
+    REQUEST_RATE,
+    SELECT_TOTAL,
+    SUCCESSFUL_REAUTHENTICATION_TOTAL,
+    REAUTHENTICATION_LATENCY_AVG,
+    OUTGOING_BYTE_TOTAL,
 ];
 
 const SOCKET_SERVER_METRICS_BY_LISTENER_NETWORK_PROCESSOR_ATTRIBUTES: &[AttributeRow] = &[
-    AttributeRow {
-        name: "connection-creation-total",
-        from: Origin::Sensor("connection-created", Stat::Total),
-        meaning: "connections opened since start",
-    },
-    AttributeRow {
-        name: "response-rate",
-        from: Origin::Sensor("bytes-received", Stat::CountRate),
-        meaning: "messages read per second",
-    },
-    AttributeRow {
-        name: "select-rate",
-        from: Origin::Sensor("select", Stat::CountRate),
-        meaning: "polls for ready connections per second",
-    },
-    AttributeRow {
-        name: "network-io-rate",
-        from: Origin::Sensor("network-io", Stat::Rate),
-        meaning: "reads and writes on all connections per second",
-    },
-    AttributeRow {
-        name: "connection-close-total",
-        from: Origin::Sensor("connection-closed", Stat::Total),
-        meaning: "connections closed since start",
-    },
-    AttributeRow {
-        name: "io-ratio",
-        from: Origin::Sensor("io", Stat::Ratio),
-        meaning: "share of time spent on input and output, 0 to 1",
-    },
-    AttributeRow {
-        name: "io-time-ns-total",
-        from: Origin::Sensor("io", Stat::Total),
-        meaning: "time spent on input and output, in nanoseconds",
-    },
-    AttributeRow {
-        name: "request-total",
-        from: Origin::Sensor("bytes-sent", Stat::Count),
-        meaning: "messages written since start",
-    },
-    AttributeRow {
-        name: "successful-reauthentication-rate",
-        from: Origin::Sensor("successful-reauthentication", Stat::Rate),
-        meaning: "connections that authenticated again per second",
-    },
-    AttributeRow {
-        name: "io-wait-ratio",
-        from: Origin::Sensor("select", Stat::Ratio),
-        meaning: "share of time spent waiting for ready connections, 0 to 1",
-    },
-    AttributeRow {
-        name: "outgoing-byte-rate",
-        from: Origin::Sensor("bytes-sent", Stat::Rate),
-        meaning: "bytes written per second",
-    },
-    AttributeRow {
-        name: "request-size-max",
-        from: Origin::Sensor("bytes-sent", Stat::Max),
-        meaning: "largest written message, in bytes",
-    },
-    AttributeRow {
-        name: "successful-authentication-rate",
-        from: Origin::Sensor("successful-authentication", Stat::Rate),
-        meaning: "connections that authenticated per second",
-    },
-    AttributeRow {
-        name: "failed-authentication-rate",
-        from: Origin::Sensor("failed-authentication", Stat::Rate),
-        meaning: "connections that failed to authenticate per second",
-    },
-    AttributeRow {
-        name: "network-io-total",
-        from: Origin::Sensor("network-io", Stat::Total),
-        meaning: "reads and writes on all connections since start",
-    },
-    AttributeRow {
-        name: "incoming-byte-total",
-        from: Origin::Sensor("bytes-received", Stat::Total),
-        meaning: "bytes read since start",
-    },
-    AttributeRow {
-        name: "response-total",
-        from: Origin::Sensor("bytes-received", Stat::Count),
-        meaning: "messages read since start",
-    },
-    AttributeRow {
-        name: "failed-reauthentication-rate",
-        from: Origin::Sensor("failed-reauthentication", Stat::Rate),
-        meaning: "connections that failed to authenticate again per second",
-    },
-    AttributeRow {
-        name: "incoming-byte-rate",
-        from: Origin::Sensor("bytes-received", Stat::Rate),
-        meaning: "bytes read per second",
-    },
-    AttributeRow {
-        name: "expired-connections-killed-count",
-        from: Origin::Sensor("expired-connections-killed", Stat::Total),
-        meaning: "connections closed because they did not authenticate again in time",
-    },
-    AttributeRow {
-        name: "io-wait-time-ns-total",
-        from: Origin::Sensor("select", Stat::Total),
-        meaning: "time spent waiting for ready connections, in nanoseconds",
-    },
-    AttributeRow {
-        name: "connection-close-rate",
-        from: Origin::Sensor("connection-closed", Stat::Rate),
-        meaning: "connections closed per second",
-    },
-    AttributeRow {
-        name: "request-size-avg",
-        from: Origin::Sensor("bytes-sent", Stat::Avg),
-        meaning: "mean size of a written message, in bytes",
-    },
-    AttributeRow {
-        name: "connection-creation-rate",
-        from: Origin::Sensor("connection-created", Stat::Rate),
-        meaning: "connections opened per second",
-    },
-    AttributeRow {
-        name: "successful-authentication-total",
-        from: Origin::Sensor("successful-authentication", Stat::Total),
-        meaning: "connections that authenticated since start",
-    },
-    AttributeRow {
-        name: "connection-count",
-        from: Origin::Gauge(ValueType::Double),
-        meaning: "connections open now",
-    },
-    AttributeRow {
-        name: "successful-authentication-no-reauth-total",
-        from: Origin::Sensor("successful-authentication-no-reauth", Stat::Total),
-        meaning: "authenticated connections whose client cannot authenticate again",
-    },
-    AttributeRow {
-        name: "io-wait-time-ns-avg",
-        from: Origin::Sensor("select", Stat::Avg),
-        meaning: "mean wait for a ready connection, in nanoseconds",
-    },
-    AttributeRow {
-        name: "reauthentication-latency-max",
-        from: Origin::Sensor("reauthentication-latency", Stat::Max),
-        meaning: "longest time of authenticating again, in milliseconds",
-    },
-    AttributeRow {
-        name: "failed-authentication-total",
-        from: Origin::Sensor("failed-authentication", Stat::Total),
-        meaning: "connections that failed to authenticate since start",
-    },
-    AttributeRow {
-        name: "io-time-ns-avg",
-        from: Origin::Sensor("io", Stat::Avg),
-        meaning: "mean time of input and output per poll, in nanoseconds",
-    },
-    AttributeRow {
-        name: "failed-reauthentication-total",
-        from: Origin::Sensor("failed-reauthentication", Stat::Total),
-        meaning: "connections that failed to authenticate again since start",
-    },
-    AttributeRow {
-        name: "request-rate",
-        from: Origin::Sensor("bytes-sent", Stat::CountRate),
-        meaning: "messages written per second",
-    },
-    AttributeRow {
-        name: "select-total",
-        from: Origin::Sensor("select", Stat::Count),
-        meaning: "polls for ready connections since start",
-    },
-    AttributeRow {
-        name: "successful-reauthentication-total",
-        from: Origin::Sensor("successful-reauthentication", Stat::Total),
-        meaning: "connections that authenticated again since start",
-    },
-    AttributeRow {
-        name: "reauthentication-latency-avg",
-        from: Origin::Sensor("reauthentication-latency", Stat::Avg),
-        meaning: "mean time of authenticating again, in milliseconds",
-    },
-    AttributeRow {
-        name: "outgoing-byte-total",
-        from: Origin::Sensor("bytes-sent", Stat::Total),
-        meaning: "bytes written since start",
-    },
+    CONNECTION_CREATION_TOTAL,
+    RESPONSE_RATE,
+    SELECT_RATE,
+    NETWORK_IO_RATE,
+    CONNECTION_CLOSE_TOTAL,
+    IO_RATIO,
+    IO_TIME_NS_TOTAL,
+    REQUEST_TOTAL,
+    SUCCESSFUL_REAUTHENTICATION_RATE,
+    IO_WAIT_RATIO,
+    OUTGOING_BYTE_RATE,
+    REQUEST_SIZE_MAX,
+    SUCCESSFUL_AUTHENTICATION_RATE,
+    FAILED_AUTHENTICATION_RATE,
+    NETWORK_IO_TOTAL,
+    INCOMING_BYTE_TOTAL,
+    RESPONSE_TOTAL,
+    FAILED_REAUTHENTICATION_RATE,
+    INCOMING_BYTE_RATE,
+    EXPIRED_CONNECTIONS_KILLED_COUNT,
+    IO_WAIT_TIME_NS_TOTAL,
+    CONNECTION_CLOSE_RATE,
+    REQUEST_SIZE_AVG,
+    CONNECTION_CREATION_RATE,
+    SUCCESSFUL_AUTHENTICATION_TOTAL,
+    CONNECTION_COUNT,
+    SUCCESSFUL_AUTHENTICATION_NO_REAUTH_TOTAL,
+    IO_WAIT_TIME_NS_AVG,
+    REAUTHENTICATION_LATENCY_MAX,
+    FAILED_AUTHENTICATION_TOTAL,
+    IO_TIME_NS_AVG,
+    FAILED_REAUTHENTICATION_TOTAL,
+    REQUEST_RATE,
+    SELECT_TOTAL,
+    SUCCESSFUL_REAUTHENTICATION_TOTAL,
+    REAUTHENTICATION_LATENCY_AVG,
+    OUTGOING_BYTE_TOTAL,
 ];
 
-const SOCKET_SERVER_METRICS_ATTRIBUTES: &[AttributeRow] = &[
-    AttributeRow {
-        name: "MemoryPoolDepletedTimeTotal",
-        from: Origin::Sensor("memory-pool-depleted", Stat::Total),
-        meaning: "time without free request memory, in nanoseconds",
-    },
-    AttributeRow {
-        name: "MemoryPoolAvgDepletedPercent",
-        from: Origin::Sensor("memory-pool-depleted", Stat::Ratio),
-        meaning: "share of time without free request memory, 0 to 1",
-    },
-    AttributeRow {
-        name: "broker-connection-accept-rate",
-        from: Origin::Sensor("broker-accept", Stat::Rate),
-        meaning: "connections accepted per second, all listeners",
-    },
-];
+const SOCKET_SERVER_METRICS_ATTRIBUTES: &[AttributeRow] =
+    &[MEMORYPOOLDEPLETEDTIMETOTAL, MEMORYPOOLAVGDEPLETEDPERCENT, BROKER_CONNECTION_ACCEPT_RATE];
 
-const SOCKET_SERVER_METRICS_BY_LISTENER_ATTRIBUTES: &[AttributeRow] = &[
-    AttributeRow {
-        name: "ip-connection-accept-throttle-time",
-        from: Origin::Sensor("ip-accept-throttle", Stat::Avg),
-        meaning: "mean delay of accepting under a limit per address, in milliseconds",
-    },
-    AttributeRow {
-        name: "connection-accept-throttle-time",
-        from: Origin::Sensor("accept-throttle", Stat::Avg),
-        meaning: "mean delay of accepting under the listener's connection rate limit, in milliseconds",
-    },
-    AttributeRow {
-        name: "connection-accept-rate",
-        from: Origin::Sensor("accept", Stat::Rate),
-        meaning: "connections accepted per second on this listener",
-    },
-];
+const SOCKET_SERVER_METRICS_BY_LISTENER_ATTRIBUTES: &[AttributeRow] =
+    &[IP_CONNECTION_ACCEPT_THROTTLE_TIME, CONNECTION_ACCEPT_THROTTLE_TIME, CONNECTION_ACCEPT_RATE];
 
 const SOCKET_SERVER_METRICS_BY_CLIENT_SOFTWARE_NAME_CLIENT_SOFTWARE_VERSION_LISTENER_NETWORK_PROCESSOR_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow { name: "connections", from: Origin::Gauge(ValueType::Int), meaning: "connections open now" },
