@@ -119,6 +119,28 @@ fn imports_go_to_lower_floors() {
 }
 
 #[test]
+fn the_architecture_page_is_true() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(page.lines().count() < 250);
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let floor = cells.next()?.parse::<usize>().ok()?;
+        Some((cells.next()?.trim_matches('`').to_owned(), floor))
+    });
+    let told: BTreeMap<String, usize> = rows.collect();
+    let real: BTreeMap<String, usize> =
+        rooms().into_iter().map(|room| (room.clone(), floor(&room).unwrap())).collect();
+    assert_eq!(told, real);
+    let files = page.split('`').skip(1).step_by(2).filter(|word| {
+        word.ends_with(".rs") && word.contains('/') && !word.contains('<')
+    });
+    let lost: Vec<_> = files
+        .filter(|file| !root().join("src").join(file).exists() && !root().join(file).exists())
+        .collect();
+    assert!(lost.is_empty(), "{lost:#?}");
+}
+
+#[test]
 fn files_stay_short_and_say_what_they_own() {
     let mut broken = Vec::new();
     for (path, text) in all_sources() {
