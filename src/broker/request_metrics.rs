@@ -261,9 +261,7 @@ impl NameMetrics {
             conversions: conversions.map(|row| row.map(|row| registry.histogram(row, &[]))),
         }
     }
-}
 
-impl NameMetrics {
     /// A request that waited for nothing.
     fn no_waits(&self) {
         let phases = [&self.request_queue, &self.remote, &self.throttle, &self.response_queue];

@@ -1,7 +1,7 @@
 //! From configuration rows to the options of the rooms below.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use pharos_coordinator::{Assignor, Config as GroupConfig, GroupOverrides, Migrat
 use pharos_metadata::image::{ConfigResourceType, MetadataImage};
 use pharos_metadata::{ControllerSettings, supported_features};
 use pharos_metrics::Registry;
-use pharos_net::{Limits, QuotaLimits};
+use pharos_net::{Limits, ListenerQuota, QuotaLimits};
 use pharos_protocol::compression::Codec;
 use pharos_storage::fs::Fs;
 use pharos_storage::{CleanerOptions, ManagerOptions};
@@ -126,18 +126,49 @@ pub fn budget_bytes(config: &BrokerConfig) -> usize {
 pub fn connection_quotas(config: &BrokerConfig) -> QuotaLimits {
     let count = |value: i32| u32::try_from(value).unwrap_or(0);
     let rate = config.get(&rows::MAX_CONNECTION_CREATION_RATE);
-    let overrides: HashMap<IpAddr, u32> = config
-        .max_connections_per_ip_overrides()
-        .into_iter()
-        .filter_map(|(host, limit)| Some((host.parse().ok()?, count(limit))))
-        .collect();
     QuotaLimits {
         max_connections: count(config.get(&rows::MAX_CONNECTIONS)),
         max_connections_per_ip: count(config.get(&rows::MAX_CONNECTIONS_PER_IP)),
-        per_ip_overrides: overrides,
+        per_ip_overrides: limits_by_address(config),
         creation_rate: (rate < i32::MAX).then(|| count(rate)),
+        listeners: listener_quotas(config),
         ..QuotaLimits::default()
     }
+}
+
+/// `max.connections.per.ip.overrides` by address; names are looked up, as Kafka does.
+fn limits_by_address(config: &BrokerConfig) -> HashMap<IpAddr, u32> {
+    let mut limits = HashMap::new();
+    for (host, limit) in config.max_connections_per_ip_overrides() {
+        match (host, 0).to_socket_addrs() {
+            Ok(found) => {
+                limits.extend(found.map(|address| (address.ip().to_canonical(), limit)));
+            }
+            Err(error) => {
+                tracing::warn!(host, %error, "max.connections.per.ip.overrides: unknown host");
+            }
+        }
+    }
+    limits
+}
+
+/// The limits of single listeners. As in Kafka, clients cannot take the last connections from the
+/// listener that brokers use, where they have one of their own.
+fn listener_quotas(config: &BrokerConfig) -> HashMap<Arc<str>, ListenerQuota> {
+    let count = |value: i32| u32::try_from(value).unwrap_or(0);
+    let endpoints = config.endpoints();
+    let several = endpoints.listeners.iter().filter(|listener| !listener.controller).count() > 1;
+    let quotas = endpoints.listeners.iter().map(|listener| {
+        let name = listener.address.name.as_str();
+        let limit = |key| config.of_listener(name, key).filter(|limit| *limit < i32::MAX);
+        let quota = ListenerQuota {
+            max_connections: limit(&rows::MAX_CONNECTIONS).map_or(u32::MAX, count),
+            creation_rate: limit(&rows::MAX_CONNECTION_CREATION_RATE).map(count),
+            protected: several && name == endpoints.inter_broker,
+        };
+        (name.into(), quota)
+    });
+    quotas.collect()
 }
 
 /// What the group coordinator is told at start.
@@ -206,4 +237,47 @@ fn group(set: &Overrides, config: &BrokerConfig) -> GroupOverrides {
 
 fn size(value: i32) -> usize {
     usize::try_from(value).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_have_their_own_limits() {
+        let given = "max.connections.per.ip.overrides=10.0.0.1:5,::1:6,::ffff:10.0.0.2:7";
+        let config = BrokerConfig::defaults(&[given]).unwrap();
+        let limits = connection_quotas(&config).per_ip_overrides;
+        for (address, limit) in [("10.0.0.1", 5), ("::1", 6), ("10.0.0.2", 7)] {
+            assert_eq!(limits[&address.parse::<IpAddr>().unwrap()], limit, "{address}");
+        }
+        let named = BrokerConfig::defaults(&["max.connections.per.ip.overrides=localhost:8"]);
+        let limits = connection_quotas(&named.unwrap()).per_ip_overrides;
+        assert!(limits.keys().all(IpAddr::is_loopback) && !limits.is_empty(), "{limits:?}");
+    }
+
+    #[test]
+    fn listeners_have_their_own_limits() {
+        let config = BrokerConfig::defaults(&[
+            "listeners=A://:0,B://:0",
+            "listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name=B",
+            "listener.name.a.max.connections=3",
+            "listener.name.b.max.connection.creation.rate=4",
+        ])
+        .unwrap();
+        let limits = |config: &BrokerConfig, name: &str| {
+            let quota = connection_quotas(config).listeners[name].clone();
+            (quota.max_connections, quota.creation_rate, quota.protected)
+        };
+        assert_eq!(limits(&config, "A"), (3, None, false));
+        assert_eq!(limits(&config, "B"), (u32::MAX, Some(4), true));
+        assert_eq!(limits(&config, "CONTROLLER"), (u32::MAX, None, false));
+        let set = ("listener.name.a.max.connections".to_owned(), "5".to_owned());
+        let config = config.with_dynamic([set].into(), Overrides::new());
+        assert_eq!(limits(&config, "A"), (5, None, false));
+        // A listener without others has nobody to be protected from.
+        let config = BrokerConfig::defaults(&[]).unwrap();
+        assert_eq!(limits(&config, "PLAINTEXT"), (u32::MAX, None, false));
+    }
 }

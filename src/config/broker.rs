@@ -7,6 +7,7 @@ use crate::endpoints::{Endpoints, Given, Roles};
 use crate::error::{ConfigError, Origin, Warning};
 use crate::identity::{admin, cluster_id_text, node_id, roles, twin_ids, voters};
 use crate::listener::{Address, Voter};
+use crate::per_listener;
 use crate::row::{Default, Effect, Key, Row};
 use crate::rows;
 use crate::rules;
@@ -74,6 +75,7 @@ impl BrokerConfig {
         };
         config.fill_required();
         rules::check(&config)?;
+        warnings.extend(config.listener_warnings());
         // As long as clusters are not available, this node is the only broker.
         warnings.extend(config.replica_warnings(1));
         Ok((config, warnings))
@@ -215,8 +217,8 @@ fn values(
         values.insert(row.name, value);
     }
     for (key, setting) in settings {
-        if let Some(row) = warnings::per_listener(key).and_then(rows::broker_row) {
-            given_value(row, setting)?;
+        if let Some(row) = per_listener::row(key) {
+            given_value(row, setting).map_err(|error| error.under(key))?;
         }
     }
     Ok(values)
@@ -224,7 +226,7 @@ fn values(
 
 /// The value of a text; `None` when the row cannot have it. An empty text for a key that may have
 /// no value is how files say "none".
-fn read(row: &Row, text: &str) -> Option<Value> {
+pub(crate) fn read(row: &Row, text: &str) -> Option<Value> {
     let value = Value::parse(row.kind, text).filter(|value| row.check.passes(value))?;
     Some(match (&value, row.default) {
         (Value::Text(text), Default::Null) if text.is_empty() => Value::Null,

@@ -47,20 +47,21 @@ impl BrokerConfig {
     }
 
     /// `max.connections.per.ip.overrides` as pairs of host and limit.
-    pub fn max_connections_per_ip_overrides(&self) -> Vec<(&str, i32)> {
+    pub fn max_connections_per_ip_overrides(&self) -> Vec<(&str, u32)> {
         let text = self.get(&rows::MAX_CONNECTIONS_PER_IP_OVERRIDES);
         parse_ip_overrides(text).unwrap_or_default()
     }
 }
 
 /// Reads `host:limit,...`; `None` when it is something else.
-pub(crate) fn parse_ip_overrides(text: &str) -> Option<Vec<(&str, i32)>> {
+pub(crate) fn parse_ip_overrides(text: &str) -> Option<Vec<(&str, u32)>> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     entries
         .map(|entry| {
             let (host, limit) = entry.rsplit_once(':')?;
-            let limit = limit.trim().parse().ok().filter(|limit| *limit >= 0)?;
-            (!host.is_empty()).then_some((host.trim(), limit))
+            let host = host.trim().trim_matches(['[', ']']);
+            let limit = limit.trim().parse::<i32>().ok().and_then(|limit| limit.try_into().ok())?;
+            (!host.is_empty()).then_some((host, limit))
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //! (`kafka.server.ConfigHelper`). Secrets and unknown keys show no value.
 
 use crate::broker::{BrokerConfig, Overrides};
+use crate::per_listener;
 use crate::row::{Kind, Row, Supplier};
 use crate::rows;
 use crate::topic::supplied;
@@ -109,7 +110,7 @@ impl BrokerConfig {
         let shown = rows::broker().iter().filter(|row| !row.internal || self.is_given(row.name));
         let throttles = rows::throttle::ALL.iter().filter(|row| self.is_given(row.name));
         let mut all: Vec<_> = shown.chain(throttles).map(|row| self.describe_row(row)).collect();
-        all.extend(self.unknown_keys().map(|name| self.describe_unknown(name)));
+        all.extend(self.unknown_keys().map(|name| self.describe_other(name)));
         all.sort_by(|left, right| left.name.cmp(&right.name));
         all
     }
@@ -203,17 +204,19 @@ impl BrokerConfig {
         }
     }
 
-    fn describe_unknown(&self, name: &str) -> Described {
+    /// A key without a row of its own: that of one listener, or an unknown one.
+    fn describe_other(&self, name: &str) -> Described {
         let synonyms = self.synonyms_of(name);
+        let row = per_listener::acting(name);
         Described {
             name: name.to_owned(),
-            value: None,
+            value: synonyms.first().and_then(|first| first.value.clone()),
             source: synonyms.first().map_or(ConfigSource::Default, |first| first.source),
-            sensitive: true,
-            read_only: true,
-            kind: None,
+            sensitive: row.is_none(),
+            read_only: row.is_none(),
+            kind: row.map(|row| row.kind),
             synonyms,
-            doc: None,
+            doc: row.map(|row| row.doc),
         }
     }
 
@@ -229,7 +232,7 @@ impl BrokerConfig {
         let mut names: Vec<_> = layers
             .chain(self.given().keys())
             .map(String::as_str)
-            .filter(|name| known(name).is_none())
+            .filter(|name| rows::broker_row(name).or_else(|| known_throttle(name)).is_none())
             .collect();
         names.sort_unstable();
         names.dedup();
@@ -274,7 +277,8 @@ fn known_throttle(name: &str) -> Option<&'static Row> {
 }
 
 fn known(name: &str) -> Option<&'static Row> {
-    rows::broker_row(name).or_else(|| known_throttle(name))
+    let broker = rows::broker_row(name).or_else(|| known_throttle(name));
+    broker.or_else(|| per_listener::acting(name))
 }
 
 fn read_only(row: &Row) -> bool {

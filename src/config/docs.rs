@@ -38,6 +38,9 @@ Every key has one of three effects:
   start together with the reason;
 - **refused**: a value that asks for something absent stops the start.
 
+A listener has limits of its own as `listener.name.NAME.max.connections` and
+`listener.name.NAME.max.connection.creation.rate`, its name in lower case.
+
 When no listener is given for controllers, one is added that only this machine can reach. When
 `listeners` is missing, the ports of `advertised.listeners` are bound on every address. An empty
 host binds every address of both IP versions, port 0 a free port.

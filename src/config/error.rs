@@ -65,6 +65,16 @@ impl ConfigError {
         }
     }
 
+    /// The same of the key that the value was given under.
+    pub(crate) fn under(self, name: &str) -> Self {
+        match self {
+            Self::Value { value, expected, origin, .. } => {
+                Self::Value { key: Shown::text(name).to_string(), value, expected, origin }
+            }
+            other => other,
+        }
+    }
+
     /// `value` of `key` breaks a rule that `expected` words.
     pub(crate) fn rule(
         key: &str,
@@ -157,10 +167,12 @@ pub enum Warning {
     },
     /// More keys without a row than are named.
     MoreUnknownKeys(usize),
-    /// A value per listener of a key that has one value for all.
+    /// A value for one listener that does not act.
     PerListener {
         /// The key, listener prefix included.
         key: String,
+        /// Why not.
+        why: &'static str,
         /// Where it was given.
         origin: Origin,
     },
@@ -185,9 +197,8 @@ impl fmt::Display for Warning {
                 nearest.map_or(Ok(()), |nearest| write!(f, ", did you mean {nearest}?"))
             }
             Self::MoreUnknownKeys(count) => write!(f, "{count} more unknown keys are ignored"),
-            Self::PerListener { key, origin } => {
-                let key = Shown::text(key);
-                write!(f, "{origin}: {key} is ignored, values per listener are not available")
+            Self::PerListener { key, why, origin } => {
+                write!(f, "{origin}: {} is ignored: {why}", Shown::text(key))
             }
             Self::Replicas { key, replicas, brokers } => {
                 write!(f, "{key}={replicas} is above the number of brokers, {brokers}")

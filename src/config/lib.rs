@@ -15,6 +15,7 @@ mod error;
 mod group;
 mod identity;
 mod listener;
+mod per_listener;
 pub mod properties;
 mod row;
 pub mod rows;

@@ -6,6 +6,7 @@ use crate::broker::{BrokerConfig, Overrides, absent};
 use crate::check::Fault;
 use crate::describe::Resource;
 use crate::error::Shown;
+use crate::per_listener;
 use crate::row::Row;
 use crate::rows;
 use crate::value::Value;
@@ -17,7 +18,11 @@ pub(crate) fn broker_row(name: &str) -> Option<&'static Row> {
 
 /// Whether a broker's key may have this value now.
 pub(crate) fn broker_value(name: &str, text: &str, broker: &BrokerConfig) -> Result<(), Refusal> {
-    let Some(row) = broker_row(name) else {
+    if per_listener::row(name).is_some() && per_listener::acting(name).is_none() {
+        let words = format!("Cannot update these configs dynamically: [{}]", Shown::text(name));
+        return Err(Refusal::InvalidRequest(words));
+    }
+    let Some(row) = broker_row(name).or_else(|| per_listener::acting(name)) else {
         let words = format!("Unknown broker config name: {}", Shown::text(name));
         return Err(Refusal::InvalidRequest(words));
     };

@@ -3,18 +3,10 @@
 
 use crate::broker::BrokerConfig;
 use crate::error::{Origin, Warning};
+use crate::per_listener;
 use crate::row::Effect;
 use crate::rows;
 use crate::sources::Sources;
-
-/// Beginning of a key that is meant for one listener: `listener.name.NAME.KEY`.
-pub(crate) const PER_LISTENER: &str = "listener.name.";
-
-/// The broker key behind the prefix of one listener.
-pub(crate) fn per_listener(key: &str) -> Option<&str> {
-    let (_, rest) = key.strip_prefix(PER_LISTENER)?.split_once('.')?;
-    rows::broker_row(rest).map(|row| row.name)
-}
 
 /// Unknown keys that are named, since looking for the nearest known one takes a while.
 const UNKNOWN_KEYS_NAMED: usize = 100;
@@ -25,7 +17,8 @@ pub(crate) fn of_keys(sources: &Sources) -> Vec<Warning> {
     let mut more = 0;
     let mut idle: Vec<(&'static str, Vec<String>)> = Vec::new();
     for (key, setting) in &sources.settings {
-        let why = match rows::broker_row(key).map(|row| row.effect) {
+        let row = rows::broker_row(key).or_else(|| per_listener::row(key));
+        let why = match row.map(|row| row.effect) {
             Some(Effect::NoMeaning(why)) => Some(why),
             Some(_) => continue,
             None => rows::legacy::reason(key),
@@ -54,10 +47,7 @@ pub(crate) fn of_keys(sources: &Sources) -> Vec<Warning> {
 }
 
 fn of_unknown(key: &str, origin: Origin) -> Warning {
-    match per_listener(key) {
-        Some(_) => Warning::PerListener { key: key.to_owned(), origin },
-        None => Warning::UnknownKey { key: key.to_owned(), nearest: nearest_key(key), origin },
-    }
+    Warning::UnknownKey { key: key.to_owned(), nearest: nearest_key(key), origin }
 }
 
 /// The known key that an unknown one was most likely meant to be.
@@ -67,6 +57,29 @@ pub fn nearest_key(key: &str) -> Option<&'static str> {
 }
 
 impl BrokerConfig {
+    /// Values for one listener that do not act: of a key with one value for all, or of a listener
+    /// that is not there.
+    pub(crate) fn listener_warnings(&self) -> Vec<Warning> {
+        let honoured = |key: &str| {
+            per_listener::row(key).is_some_and(|row| matches!(row.effect, Effect::Honoured))
+        };
+        let here = |name: &str| {
+            let listeners = &self.endpoints().listeners;
+            listeners.iter().any(|listener| listener.address.name.to_lowercase() == name)
+        };
+        let given = self.given().iter().filter(|(key, _)| honoured(key));
+        given
+            .filter_map(|(key, setting)| {
+                let why = match per_listener::acting(key) {
+                    None => "the key has one value for all listeners",
+                    Some(_) if per_listener::listener(key).is_some_and(here) => return None,
+                    Some(_) => "there is no such listener (names are in lower case here)",
+                };
+                Some(Warning::PerListener { key: key.clone(), why, origin: setting.origin.clone() })
+            })
+            .collect()
+    }
+
     /// Keys that ask for more replicas than `brokers` can hold: topics made with them fail.
     pub fn replica_warnings(&self, brokers: i32) -> Vec<Warning> {
         let asked = [

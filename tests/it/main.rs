@@ -18,6 +18,7 @@ mod crash;
 mod crash_check;
 mod crash_model;
 mod hostile;
+mod rule_names;
 mod settings;
 #[allow(dead_code, reason = "each suite uses a part")]
 mod start_process;

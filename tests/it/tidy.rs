@@ -131,9 +131,11 @@ fn the_architecture_page_is_true() {
     let real: BTreeMap<String, usize> =
         rooms().into_iter().map(|room| (room.clone(), floor(&room).unwrap())).collect();
     assert_eq!(told, real);
-    let files = page.split('`').skip(1).step_by(2).filter(|word| {
-        word.ends_with(".rs") && word.contains('/') && !word.contains('<')
-    });
+    let files = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.ends_with(".rs") && word.contains('/') && !word.contains('<'));
     let lost: Vec<_> = files
         .filter(|file| !root().join("src").join(file).exists() && !root().join(file).exists())
         .collect();

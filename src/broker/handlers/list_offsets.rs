@@ -57,8 +57,8 @@ pub fn answer(
     Answer::ready(context, &handle(replicas, context.version, &request))
 }
 
-/// Looks every partition up. Reads index and log files, so it runs where waiting for a disk is
-/// allowed.
+/// Looks every partition up. Times are looked up in index and log files, here and now: a request
+/// that names one waits for the disk on its connection's task.
 fn handle(
     replicas: &Replicas,
     version: i16,

@@ -14,7 +14,10 @@ pub fn pages(
     registry: &Registry,
     revision: String,
 ) -> Result<Pages, StartError> {
-    let generation = Generation::V1;
+    let generation = match config.get(&rows::METRICS_RULES_EXPORTER) {
+        "0.x" => Generation::V0,
+        _ => Generation::V1,
+    };
     let mut rule_sets = Vec::new();
     for entry in config.get(&rows::METRICS_RULES) {
         let (name, file) = match entry.split_once('=') {

@@ -1,6 +1,6 @@
 //! Rows of the node as a whole.
 
-use super::reasons::{QUOTAS, REPORTERS, SWEEPS, THREADS, TOKENS, WINDOWS};
+use super::reasons::{ONE_BROKER, QUOTAS, REPORTERS, SWEEPS, THREADS, TOKENS, WINDOWS};
 use crate::row::broker_rows;
 use crate::value::{Class, List, Password, Text};
 
@@ -110,7 +110,8 @@ broker_rows! {
     QUOTA_WINDOW_SIZE_SECONDS: i32 = key("quota.window.size.seconds")
         .default("1").at_least(1).low().no_meaning(QUOTAS);
     /// Milliseconds that a request of this broker waits for its answer.
-    REQUEST_TIMEOUT_MS: i32 = key("request.timeout.ms").default("30000").high();
+    REQUEST_TIMEOUT_MS: i32 = key("request.timeout.ms").default("30000").high()
+        .no_meaning(ONE_BROKER);
     /// Milliseconds that a start may take.
     SERVER_MAX_STARTUP_TIME_MS: i64 = key("server.max.startup.time.ms")
         .default("9223372036854775807").at_least(0).internal();

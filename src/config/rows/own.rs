@@ -13,6 +13,9 @@ broker_rows! {
         .default("false").refused("native histograms", &[]);
     /// Rule files of jmx_exporter: FILE for `/metrics`, name=FILE for `/metrics/name`.
     METRICS_RULES: List = key("metrics.rules").default("").non_empty().high();
+    /// Whose names the rules make: those of jmx_exporter 0.x or 1.x.
+    METRICS_RULES_EXPORTER: Text = key("metrics.rules.exporter")
+        .default("1.x").one_of(&["0.x", "1.x"]);
     /// Where spans are sent by OTLP over HTTP, as http://host:port; not given means nowhere.
     OTEL_EXPORTER_OTLP_ENDPOINT: Option<Text> = key("otel.exporter.otlp.endpoint");
     /// Name of the service in exported spans.

@@ -243,26 +243,59 @@ fn dynamic_layers_lie_over_the_static_ones() {
 }
 
 #[test]
-fn values_per_listener_are_named_and_those_that_ask_for_something_absent_refused() {
-    let (_, warnings) = environment(&[
+fn a_listener_has_limits_of_its_own() {
+    let (config, warnings) = environment(&[
         ("KAFKA_LISTENER_NAME_PLAINTEXT_MAX_CONNECTIONS", "5"),
+        ("KAFKA_LISTENER_NAME_PLAINTEXT_NUM_NETWORK_THREADS", "5"),
+        ("KAFKA_LISTENER_NAME_PLAINTEXT_LOG_DIR", "/x"),
+        ("KAFKA_LISTENER_NAME_OTHER_MAX_CONNECTIONS", "5"),
         ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1"),
-        ("KAFKA_CONFLUENT_SUPPORT_METRICS_ENABLE", "false"),
     ])
     .unwrap();
     let lines: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
-            "environment variable KAFKA_LISTENER_NAME_PLAINTEXT_MAX_CONNECTIONS: \
-             listener.name.plaintext.max.connections is ignored, values per listener are not \
-             available",
-            "accepted without effect: confluent.support.metrics.enable \
-             (the key belongs to another product)",
+            "accepted without effect: listener.name.plaintext.num.network.threads \
+             (threads follow the processor count)",
+            "environment variable KAFKA_LISTENER_NAME_OTHER_MAX_CONNECTIONS: \
+             listener.name.other.max.connections is ignored: there is no such listener \
+             (names are in lower case here)",
+            "environment variable KAFKA_LISTENER_NAME_PLAINTEXT_LOG_DIR: \
+             listener.name.plaintext.log.dir is ignored: the key has one value for all listeners",
         ]
     );
-    let error = refused(&["listener.name.x.ssl.keystore.password=hunter2"]);
-    assert!(error.contains("TLS not available") && !error.contains("hunter2"), "{error}");
+    assert_eq!(config.of_listener("PLAINTEXT", &rows::MAX_CONNECTIONS), Some(5));
+    assert_eq!(config.of_listener("CONTROLLER", &rows::MAX_CONNECTIONS), None);
+
+    let key = "listener.name.plaintext.max.connections";
+    let set = |value: &str| Change {
+        name: key.to_owned(),
+        operation: Operation::Set,
+        value: Some(value.to_owned()),
+    };
+    let altered = Target::Cluster.alter(&Overrides::new(), &[set("7")], &config).unwrap();
+    let config = config.with_dynamic(altered.overrides, Overrides::new());
+    assert_eq!(config.of_listener("PLAINTEXT", &rows::MAX_CONNECTIONS), Some(7));
+    let described = config.describe_broker().into_iter().find(|entry| entry.name == key).unwrap();
+    assert_eq!(described.value.as_deref(), Some("7"));
+    assert!(!described.read_only && !described.sensitive);
+    assert!(Target::Cluster.alter(&Overrides::new(), &[set("-1")], &config).is_err());
+}
+
+#[test]
+fn what_a_listener_cannot_have_is_refused_by_name() {
+    let (tls, sasl) = ("TLS not available", "SASL not available");
+    for (pair, why) in [
+        ("listener.name.x.ssl.keystore.password=hunter2", tls),
+        ("listener.name.x.scram-sha-256.sasl.jaas.config=hunter2", sasl),
+        ("listener.name.plaintext.max.connections=many", "expected a 32-bit integer"),
+    ] {
+        let error = refused(&[pair]);
+        let key = pair.split('=').next().unwrap();
+        assert!(error.contains(why) && error.contains(key), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]
