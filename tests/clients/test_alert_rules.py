@@ -1,17 +1,20 @@
 """The shipped rules and configuration of Prometheus and Alertmanager: sound by the tools of both, proven to fire,
 resolve and stay silent, and written in names and labels that a running broker shows."""
 import collections
+import json
 import pathlib
 import re
 import shutil
 import subprocess
 import tempfile
+import urllib.request
 
 import pytest
 import yaml
 from alerting import pages, rules
 from conftest import Node
 from test_prometheus import wait_for
+from test_walkthroughs import free_ports
 
 HOME = rules.HOME
 EVALUATION_SECONDS, SCRAPE_SECONDS = (
@@ -338,3 +341,68 @@ def test_inhibitions_name_alerts_and_labels_that_exist(labels):
             assert set(wanted.split("|")) <= known, matcher
         assert "cluster" in rule["equal"]
         assert set(rule["equal"]) <= set().union(*survive.values())
+
+
+@pytest.fixture
+def alertmanager(tmp_path):
+    """The address of a real one with the shipped configuration."""
+    if shutil.which("prometheus-alertmanager") is None:
+        pytest.skip("no Alertmanager")
+    (port,) = free_ports(1)
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(
+            ["prometheus-alertmanager", f"--config.file={HOME}/alertmanager.yml", f"--storage.path={tmp_path}/alerts",
+             f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="],
+            stdout=log, stderr=log,
+        )
+    yield f"http://127.0.0.1:{port}/api/v2/alerts"
+    process.terminate()
+    process.wait(timeout=60)
+
+
+def test_what_follows_from_a_broker_that_is_down_is_not_sent(alertmanager):
+    sent = [
+        ("BrokerDown", "critical", {"instance": "b1"}),
+        ("UnderReplicatedPartitions", "warning", {"topic": "orders"}),
+        ("SeriesAbsent", "warning", {"family": "kafka_brokers"}),
+        ("PartitionsUnderMinIsr", "critical", {"topic": "orders"}),
+        ("LogDirFull", "critical", {"instance": "b2", "log_dir": "/a"}),
+        ("LogDirFull", "warning", {"instance": "b2", "log_dir": "/a"}),
+        ("LogDirFull", "warning", {"instance": "b2", "log_dir": "/b"}),
+        ("GroupStalled", "critical", {"consumergroup": "g", "topic": "orders"}),
+        ("ConsumerLagGrowing", "warning", {"consumergroup": "g", "topic": "orders"}),
+        ("ConsumerLagGrowing", "warning", {"consumergroup": "h", "topic": "orders"}),
+    ]
+    alerts = [
+        {"labels": {"alertname": name, "severity": severity, "cluster": "c", **labels}}
+        for name, severity, labels in sent
+    ]
+    # Another cluster has the same trouble, but all its brokers.
+    alerts.append({"labels": {"alertname": "UnderReplicatedPartitions", "severity": "warning", "cluster": "d", "topic": "orders"}})
+    request = urllib.request.Request(
+        alertmanager, data=json.dumps(alerts).encode(), headers={"Content-Type": "application/json"}
+    )
+
+    def ask(request):
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.read()
+        except OSError:
+            return None
+
+    wait_for(lambda: ask(request) is not None, True)
+
+    def silenced():
+        found = [(it["labels"], it["status"]) for it in json.loads(ask(alertmanager) or b"[]")]
+        assert all(status["state"] in ("unprocessed", "active", "suppressed") for _, status in found)
+        return sorted(
+            (labels["cluster"], labels["alertname"], labels.get("log_dir") or labels.get("consumergroup") or "")
+            for labels, status in found if status["inhibitedBy"]
+        )
+
+    wait_for(silenced, [
+        ("c", "ConsumerLagGrowing", "g"),
+        ("c", "LogDirFull", "/a"),
+        ("c", "SeriesAbsent", ""),
+        ("c", "UnderReplicatedPartitions", ""),
+    ])

@@ -18,7 +18,7 @@ COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
 
 
 def seconds(duration):
-    return promql.parse_duration(duration).total_seconds()
+    return 0 if duration == "0s" else promql.parse_duration(duration).total_seconds()
 
 
 @functools.cache

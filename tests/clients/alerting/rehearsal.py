@@ -1,0 +1,179 @@
+"""Runs Prometheus and Alertmanager with the shipped rules, quickened, and receives what they send."""
+import http.server
+import json
+import pathlib
+import shutil
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import yaml
+from alerting import quicken
+
+FACTOR = 20
+# How long a step may take on a busy machine; nothing is asserted about how long it takes.
+LIMIT_SECONDS = 150
+NEEDED = ["prometheus", "prometheus-alertmanager"]
+
+
+def missing():
+    return [name for name in NEEDED if shutil.which(name) is None]
+
+
+def wait_until(what, condition):
+    """The first true value of `condition`."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not (seen := condition()):
+        assert time.monotonic() < deadline, f"not within {LIMIT_SECONDS} s: {what() if callable(what) else what}"
+        time.sleep(0.1)
+    return seen
+
+
+class Server:
+    """Answers HTTP on a free port of this machine until it is closed; `answer(handler)` writes the answer."""
+
+    def __init__(self, answer):
+        def handle(handler):
+            body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+            status, text = answer(handler, body)
+            handler.send_response(status)
+            handler.send_header("Content-Length", str(len(text)))
+            handler.end_headers()
+            handler.wfile.write(text)
+
+        handler = type("Handler", (http.server.BaseHTTPRequestHandler,), {
+            "do_GET": handle, "do_POST": handle, "log_message": lambda *_: None,
+        })
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Relay(Server):
+    """Passes requests on to `target`, or answers 503 while it is `broken`."""
+
+    def __init__(self, target):
+        self.broken = False
+
+        def answer(handler, _):
+            if self.broken:
+                return 503, b"broken"
+            request = urllib.request.Request(f"http://{target}{handler.path}", headers={"Accept": handler.headers["Accept"]})
+            try:
+                with urllib.request.urlopen(request, timeout=10) as page:
+                    return page.status, page.read()
+            except (urllib.error.URLError, OSError):
+                return 502, b"no answer"
+
+        super().__init__(answer)
+
+
+class Rehearsal:
+    """Prometheus, Alertmanager and a webhook that keeps every alert that it is told of."""
+
+    def __init__(self, directory, targets, ports):
+        """`targets`: job -> address to scrape; `instance` and `cluster` are given. `ports`: two free ones."""
+        self.directory = pathlib.Path(directory)
+        self.received = []
+        self.webhook = Server(self._receive)
+        self.processes = []
+        quicken.configuration(FACTOR, self.directory)
+        self._adapt("alertmanager.yml", self._receivers)
+        self._adapt("prometheus.yml", lambda document: self._targets(document, targets, ports[1]))
+        self.prometheus, self.alertmanager = (f"127.0.0.1:{port}" for port in ports)
+        self._start(
+            "prometheus-alertmanager", "--config.file=alertmanager.yml", "--storage.path=alerts",
+            f"--web.listen-address={self.alertmanager}", "--cluster.listen-address=",
+        )
+        self._start(
+            "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=series",
+            f"--web.listen-address={self.prometheus}", f"--query.lookback-delta={300 // FACTOR}s",
+        )
+
+    def _receive(self, handler, body):
+        for alert in json.loads(body)["alerts"]:
+            self.received.append((handler.path, alert))
+        return 200, b""
+
+    # What the files tell an operator to adapt: where things are.
+
+    def _adapt(self, name, change):
+        file = self.directory / name
+        document = yaml.safe_load(file.read_text())
+        change(document)
+        file.write_text(yaml.safe_dump(document))
+
+    def _receivers(self, document):
+        for receiver in document["receivers"]:
+            for hook in receiver["webhook_configs"]:
+                hook["url"] = f"http://{self.webhook.address}/{receiver['name']}"
+
+    def _targets(self, document, targets, alertmanager_port):
+        document["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{alertmanager_port}"]
+        for job in document["scrape_configs"]:
+            static = job["static_configs"][0]
+            static["targets"] = [targets[job["job_name"]]]
+            static["labels"] = {"cluster": "rehearsal", "instance": "broker-1"}
+
+    def _start(self, program, *arguments):
+        with open(self.directory / f"{program}.log", "wb") as log:
+            self.processes.append(
+                subprocess.Popen([program, *arguments], cwd=self.directory, stdout=log, stderr=log)
+            )
+
+    def close(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait(timeout=60)
+        self.webhook.close()
+
+    # What has been heard.
+
+    def _last(self, receiver, labels):
+        """The newest state of the alert with exactly these labels."""
+        heard = [alert for path, alert in self.received if path == f"/{receiver}" and alert["labels"] == labels]
+        return heard[-1] if heard else None
+
+    def _heard(self):
+        told = sorted({(alert["status"], json.dumps(alert["labels"])) for _, alert in self.received})
+        return f"heard {told}; Prometheus has {self.alerts()}"
+
+    def _ask(self, path):
+        """What Prometheus answers; nothing while it starts."""
+        try:
+            with urllib.request.urlopen(f"http://{self.prometheus}/api/v1/{path}", timeout=10) as answer:
+                return json.load(answer)["data"]
+        except (urllib.error.URLError, OSError):
+            return {}
+
+    def alerts(self):
+        return [(it["state"], it["labels"]) for it in self._ask("alerts").get("alerts", [])]
+
+    def up(self):
+        """The last scrape of each job: "1" when it succeeded."""
+        return {it["metric"]["job"]: it["value"][1] for it in self._ask("query?query=up").get("result", [])}
+
+    def _wait(self, status, labels, receiver):
+        def reached():
+            last = self._last(receiver, labels)
+            return last if last and last["status"] == status else None
+
+        return wait_until(lambda: f"{status} {labels}; {self._heard()}", reached)
+
+    def fires(self, alertname, severity, receiver="operator", **labels):
+        """The annotations of the alert with exactly these labels, once the receiver was told that it fires."""
+        return self._wait("firing", self._labels(alertname, severity, labels), receiver)["annotations"]
+
+    def resolves(self, alertname, severity, **labels):
+        self._wait("resolved", self._labels(alertname, severity, labels), "operator")
+
+    @staticmethod
+    def _labels(alertname, severity, labels):
+        return {"alertname": alertname, "severity": severity, "cluster": "rehearsal", **labels}

@@ -1,0 +1,226 @@
+"""Alerts for real: a broker under load, the shipped rules in a real Prometheus and Alertmanager (twenty times as
+fast), and a webhook that must hear of each trouble, in words, and of its end."""
+import os
+import re
+import shutil
+import subprocess
+import threading
+
+import pytest
+from alerting import rehearsal
+from alerting.rehearsal import wait_until
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+from test_walkthroughs import free_ports
+
+pytestmark = pytest.mark.skipif(bool(rehearsal.missing()), reason=f"no {', '.join(rehearsal.missing())}")
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+def rehearse(tmp_path):
+    """`rehearse(default=ADDRESS, native=ADDRESS)` begins to watch a broker."""
+    running = []
+
+    def begin(default, native):
+        directory = tmp_path / "watch"
+        directory.mkdir()
+        targets = {"pharos": default, "pharos-native": native}
+        running.append(rehearsal.Rehearsal(directory, targets, free_ports(2)))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.close()
+
+
+def says(annotations, name, summary, description):
+    assert annotations["summary"] == summary
+    assert re.fullmatch(description, annotations["description"]), annotations["description"]
+    assert annotations["runbook_url"] == f"docs/runbooks/{name}.md"
+
+
+def create(node, *topics):
+    admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
+    admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs) for name, partitions, configs in topics])
+    admin.close()
+
+
+class Load:
+    """Writes a record to each of the topics ten times a second until it is closed."""
+
+    def __init__(self, node, *topics):
+        self.finished = threading.Event()
+        self.producer = KafkaProducer(bootstrap_servers=node.bootstrap)
+        self.thread = threading.Thread(target=self._run, args=(topics,))
+        self.thread.start()
+
+    def _run(self, topics):
+        while not self.finished.wait(0.1):
+            for topic in topics:
+                self.producer.send(topic, b"x" * 100)
+
+    def close(self):
+        self.finished.set()
+        self.thread.join()
+        self.producer.close()
+
+
+class Member:
+    """A member of group `g-TOPIC` that reads its topic all the time and commits when it is told to."""
+
+    def __init__(self, node, topic):
+        self.finished = threading.Event()
+        self.commit = threading.Event()
+        self.consumer = KafkaConsumer(
+            topic, bootstrap_servers=node.bootstrap, group_id=f"g-{topic}", enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        began = False
+        while not self.finished.is_set():
+            read = self.consumer.poll(timeout_ms=100)
+            if self.commit.is_set() or (read and not began):
+                self.consumer.commit()
+                began = True
+        self.consumer.close()
+
+    def close(self):
+        self.finished.set()
+        self.thread.join()
+
+
+def commit_end(node, topic, group):
+    """Commits the end of partition 0, as a tool does that is no member."""
+    consumer = KafkaConsumer(bootstrap_servers=node.bootstrap, group_id=group, enable_auto_commit=False)
+    partition = TopicPartition(topic, 0)
+    consumer.assign([partition])
+    end = consumer.end_offsets([partition])[partition]
+    consumer.commit({partition: OffsetAndMetadata(end, "", -1)})
+    consumer.close()
+
+
+def refuse(node, topic, size):
+    producer = KafkaProducer(bootstrap_servers=node.bootstrap, max_request_size=MEBIBYTE)
+    with pytest.raises(KafkaError):
+        producer.send(topic, b"x" * size).get(timeout=60)
+    producer.close()
+
+
+def test_groups_and_topics(node, rehearse):
+    create(node, ("late", 1, {}), ("stuck", 1, {}), ("small", 1, {"max.message.bytes": "10000"}))
+    watch = rehearse(node.admin, node.admin)
+    load = Load(node, "late", "stuck", "small")
+    member = Member(node, "stuck")
+    late = {"consumergroup": "g-late", "topic": "late"}
+    stuck = {"consumergroup": "g-stuck", "topic": "stuck"}
+    try:
+        assert watch.fires("Watchdog", "info", receiver="watchdog", cluster="pharos")
+        commit_end(node, "late", "g-late")
+        # The counter of refused bytes of a topic is born with its first event.
+        assert node.metric("kafka_server_brokertopicmetrics_bytesrejected_total", topic="small") is None
+        refuse(node, "small", 20000)
+        says(
+            watch.fires("BytesRejected", "warning", topic="small"), "BytesRejected",
+            "Topic small of rehearsal refuses records that are too large",
+            r"19\.\d+kiB were refused within 10 minutes: larger than max\.message\.bytes of small\.",
+        )
+        says(
+            watch.fires("ConsumerLagSeconds", "warning", **late), "ConsumerLagSeconds",
+            "Group g-late of rehearsal is late on topic late",
+            r"The oldest record of late that g-late has not committed waits for (\d+m )?\d+(\.\d+)?s\.",
+        )
+        says(
+            watch.fires("GroupStalled", "critical", **stuck), "GroupStalled",
+            "Group g-stuck of rehearsal stands still on topic stuck",
+            "On 1 partitions of stuck records wait, and g-stuck, which has members, has committed nothing new for 10 minutes.",
+        )
+        assert watch.fires("GroupWithoutMembers", "warning", **late)
+        load.close()
+        member.commit.set()
+        commit_end(node, "late", "g-late")
+        watch.resolves("ConsumerLagSeconds", "warning", **late)
+        watch.resolves("GroupWithoutMembers", "warning", **late)
+        watch.resolves("GroupStalled", "critical", **stuck)
+        watch.resolves("BytesRejected", "warning", topic="small")
+    finally:
+        load.close()
+        member.close()
+
+
+def test_a_page_that_fails_and_a_broker_that_is_down(make_node, rehearse):
+    (port,) = free_ports(1)
+    # The same address after the restart.
+    node = make_node(f"admin.listeners=HTTP://127.0.0.1:{port}")
+    native = rehearsal.Relay(node.admin)
+    try:
+        watch = rehearse(node.admin, native.address)
+        wait_until("both pages are scraped", lambda: watch.up() == {"pharos": "1", "pharos-native": "1"})
+        native.broken = True
+        failing = {"instance": "broker-1", "job": "pharos-native"}
+        says(
+            watch.fires("ScrapeFailing", "warning", **failing), "ScrapeFailing",
+            "Page pharos-native of broker-1 of rehearsal cannot be scraped",
+            "The broker answers on its other page; alerts that read job pharos-native are blind for it.",
+        )
+        native.broken = False
+        watch.resolves("ScrapeFailing", "warning", **failing)
+        node.kill()
+        says(
+            watch.fires("BrokerDown", "critical", instance="broker-1"), "BrokerDown",
+            "Broker broker-1 of rehearsal is down",
+            "Neither page of broker-1 could be scraped for a minute.",
+        )
+        node.start()
+        watch.resolves("BrokerDown", "critical", instance="broker-1")
+    finally:
+        native.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A directory on a file system of its own, of 64 MiB."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can mount a small file system")
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", directory], capture_output=True, text=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted: {mounted.stderr.strip()}")
+    yield directory
+    subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def test_a_disk_that_fills(make_node, rehearse, small_disk):
+    node = make_node(f"log.dirs={small_disk}/data", "log.segment.delete.delay.ms=1000")
+    create(node, ("big", 1, {"segment.bytes": str(4 * MEBIBYTE)}))
+    watch = rehearse(node.admin, node.admin)
+    producer = KafkaProducer(bootstrap_servers=node.bootstrap, acks="all")
+
+    def room():
+        """Bytes until 4 % are free."""
+        free, size = node.metric("pharos_log_dir_free_bytes"), node.metric("pharos_log_dir_size_bytes")
+        return free - 0.04 * (free + size)
+
+    while (left := room()) > 0:
+        for _ in range(1 + int(left) // (64 << 10)):
+            producer.send("big", os.urandom(64 << 10))
+        producer.flush()
+    producer.close()
+    full = {"instance": "broker-1", "job": "pharos-native", "log_dir": f"{small_disk}/data"}
+    says(
+        watch.fires("LogDirFull", "critical", **full), "LogDirFull",
+        f"Log directory {small_disk}/data of broker-1 of rehearsal is nearly full",
+        r"[34]\.\d+% of what logs and free space have together is free\.",
+    )
+    admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
+    admin.delete_topics(["big"])
+    admin.close()
+    watch.resolves("LogDirFull", "critical", **full)
