@@ -1,24 +1,25 @@
 //! Log directories as the controller is told of them: which replica lies where, and which ones
-//! failed.
+//! failed; and what lies in them that belongs to no topic.
 //!
 //! A failed directory takes its partitions offline and nothing else. When the last one failed, or
 //! the one of the metadata log, the node cannot go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_base::{PartitionId, TopicId};
-use pharos_metadata::DIRECTORY_UNASSIGNED;
+use pharos_base::{Offset, PartitionId, TopicId};
 use pharos_metadata::image::MetadataImage;
+use pharos_metadata::{Controller, DIRECTORY_UNASSIGNED};
 use pharos_protocol::messages::AssignReplicasToDirsRequest;
 use pharos_protocol::messages::assign_replicas_to_dirs_request::{
     DirectoryData, PartitionData, TopicData,
 };
 use pharos_replication::Replicas;
-use pharos_storage::LogDir;
+use pharos_storage::{Log, LogDir, LogManager};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 
 use crate::lifecycle::Lifecycle;
 
@@ -51,6 +52,49 @@ pub async fn fatal(homes: Vec<Arc<LogDir>>, metadata_dir: PathBuf) -> PathBuf {
         None => drop(all.await),
     }
     metadata_dir
+}
+
+/// What a start does with logs that it `found` and that belong to no topic of the metadata, which
+/// must be complete: those of deleted topics go, where a kill came before their directories did.
+/// Others are set aside, for nobody told that they may go.
+///
+/// # Errors
+/// When the task did not end.
+pub async fn tidy(
+    found: Vec<Arc<Log>>,
+    controller: &Controller,
+    logs: &Arc<LogManager>,
+) -> Result<(), JoinError> {
+    let image = controller.publisher().current();
+    let is_unknown = |log: &Arc<Log>| {
+        let still_there = logs.get(log.partition()).is_some_and(|now| Arc::ptr_eq(&now, log));
+        still_there && image.topic_partition(log.partition()).is_none()
+    };
+    let unknown: Vec<_> = found.into_iter().filter(is_unknown).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let (controller, logs) = (controller.clone(), logs.clone());
+    let work = move || {
+        let removed = controller.removed_topics().unwrap_or_else(|error| {
+            tracing::error!(%error, "deleted topics cannot be told from unknown ones");
+            BTreeSet::new()
+        });
+        for log in unknown {
+            // A log without a name was being made when the process was killed.
+            let empty = log.topic_id() == TopicId::ZERO && log.log_end_offset() == Offset(0);
+            let done = if empty || removed.contains(&log.topic_id()) {
+                tracing::info!(log = %log.partition(), "the log of a deleted topic goes");
+                logs.delete(log.partition())
+            } else {
+                logs.set_aside(log.partition())
+            };
+            if let Err(error) = done {
+                tracing::error!(log = %log.partition(), %error, "a log of no topic stays");
+            }
+        }
+    };
+    tokio::task::spawn_blocking(work).await
 }
 
 async fn offline(home: Arc<LogDir>) {

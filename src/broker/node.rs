@@ -92,6 +92,7 @@ impl Node {
         let pages = pages::pages(&config, &registry, revision.clone())?;
         let ground = Ground::open(config, clock, registry).await?;
         let Ground { config, registry, formatted, .. } = &ground;
+        let found = ground.logs.logs();
         let facts =
             NodeFacts { id: ground.node_id(), cluster_id: formatted.cluster_id.clone(), revision };
         let state = NodeState::new(registry, &facts);
@@ -117,6 +118,7 @@ impl Node {
         };
         lifecycle.register(endpoints(&listeners, false)).await?;
         lifecycle.unfence().await?;
+        directories::tidy(found, &controller, &ground.logs).await?;
         conditions.unfenced.met();
         state.set(BrokerState::Running);
 

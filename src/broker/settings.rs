@@ -36,7 +36,7 @@ pub fn storage(
     ManagerOptions {
         registry: registry.clone(),
         config_of: Arc::new(move |_| log_config(&TopicConfig::resolve(&Overrides::new(), &broker))),
-        recovery_threads: size(config.get(&rows::NUM_RECOVERY_THREADS_PER_DATA_DIR)),
+        recovery_threads: recovery_threads(config),
         producer_id_expiration_ms: config.get(&rows::PRODUCER_ID_EXPIRATION_MS).into(),
         producer_id_expiration_check_interval_ms: config
             .get(&rows::PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS)
@@ -55,6 +55,11 @@ pub fn storage(
         cleaner: cleaner(config),
         ..defaults
     }
+}
+
+/// Threads that open and close the logs of one directory.
+pub fn recovery_threads(config: &BrokerConfig) -> usize {
+    size(config.get(&rows::NUM_RECOVERY_THREADS_PER_DATA_DIR))
 }
 
 /// Options of the cleaner.

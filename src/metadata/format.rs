@@ -236,7 +236,7 @@ fn directory_id(
 
 #[cfg(test)]
 mod tests {
-    use pharos_storage::fs::{Open, SimFs};
+    use pharos_storage::fs::{Open, SimFs, replace_file};
 
     use super::*;
 
@@ -347,5 +347,27 @@ mod tests {
             let refused = open_directories(&fs, &options(cluster_id, &["/a", "/b"])).unwrap_err();
             assert_eq!(refused.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn damaged_meta_properties_are_refused_with_one_line() {
+        for content in
+            ["", "\0\0\0\0", "version=1\nclus", "version=1\ncluster.id=x\nnode.id=", "\u{fffd}"]
+        {
+            let fs = SimFs::new();
+            open_directories(&fs, &options(None, &["/a", "/b"])).unwrap();
+            replace_file(&fs, Path::new("/b/meta.properties"), content.as_bytes()).unwrap();
+            let refused = open_directories(&fs, &options(None, &["/a", "/b"])).unwrap_err();
+            let line = refused.to_string();
+            let told = line.starts_with("/b/meta.properties is damaged: ") && !line.contains('\n');
+            assert!(told, "{content:?}: {line}");
+        }
+        // Without the file the directory is not ours to format as soon as it holds anything.
+        let fs = SimFs::new();
+        open_directories(&fs, &options(None, &["/a", "/b"])).unwrap();
+        put(&fs, "/b/t-0/00000000000000000000.log", "");
+        fs.remove_file(Path::new("/b/meta.properties")).unwrap();
+        let refused = open_directories(&fs, &options(None, &["/a", "/b"])).unwrap_err();
+        assert!(matches!(refused, FormatError::NotEmpty { .. }), "{refused}");
     }
 }

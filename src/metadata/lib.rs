@@ -25,4 +25,4 @@ pub use decide::{
 };
 pub use format::{FormatError, FormatOptions, FormattedDirectories, open_directories};
 pub use publish::{ImagePublisher, Subscriber};
-pub use quorum::{METADATA_DIRECTORY, QuorumError};
+pub use quorum::{METADATA_DIRECTORY, QuorumError, stored_image};

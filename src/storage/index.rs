@@ -45,6 +45,14 @@ pub(crate) struct TimeEntry {
     pub(crate) relative_offset: u32,
 }
 
+impl TimeEntry {
+    /// Whether it may have been written. One of zeros only is more likely what a power loss left;
+    /// where it is true, it is found again.
+    pub(crate) fn is_credible(&self) -> bool {
+        self.timestamp > 0 || (self.timestamp == 0 && self.relative_offset > 0)
+    }
+}
+
 /// `.txnindex`: one aborted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbortedTxn {

@@ -9,6 +9,8 @@
 
 mod append;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod faults;
 mod flush;
 #[cfg(test)]
@@ -47,6 +49,7 @@ use crate::files::FileCache;
 use crate::index::AbortedTxn;
 use crate::metrics::StorageMetrics;
 use crate::names;
+use crate::partition_metadata;
 use crate::producer::{ProducerEntry, Producers};
 use crate::segment::Segment;
 
@@ -98,6 +101,15 @@ impl Log {
     /// Identity of the topic, zero when its directory says none.
     pub fn topic_id(&self) -> TopicId {
         **self.topic_id.load()
+    }
+
+    /// Gives the topic's identity to a log whose directory says none.
+    pub(crate) fn assign_topic_id(&self, id: TopicId) -> Result<(), StorageError> {
+        let settled = partition_metadata::settle(self.fs(), &self.dir, Some(id));
+        self.topic_id.store(Arc::new(self.guard(settled)?));
+        // The next flush makes the file durable.
+        self.flusher.epochs_changed.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Its directory.

@@ -4,6 +4,7 @@
 //! It owns what lies directly in a log directory. It refuses to know topics that nobody created or
 //! that are not there, and never touches a file or directory whose name is not one of a log's.
 
+mod changes;
 mod checkpoints;
 mod load;
 mod tasks;
@@ -12,28 +13,25 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use pharos_base::{Clock, Offset, TopicId, TopicPartition};
+use pharos_base::{Clock, TopicPartition};
 use pharos_metrics::Registry;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 pub use load::OpenReport;
 
 use crate::clean::CleanerOptions;
 use crate::config::LogConfig;
 use crate::disk::{DEFAULT_DISK_THREADS, LogDir};
-use crate::error::{Context, StorageError};
 use crate::files::FileCache;
 use crate::fs::{Fs, LockGuard, Space};
-use crate::log::{Log, LogOptions};
+use crate::log::Log;
 use crate::metrics::{LogBeans, ManagerBeans, StorageMetrics};
-use crate::names;
 
 /// Gives the settings of a topic by name.
 pub type ConfigOf = Arc<dyn Fn(&str) -> LogConfig + Send + Sync>;
@@ -101,6 +99,8 @@ pub struct LogManager {
     log_beans: Mutex<HashMap<TopicPartition, LogBeans>>,
     /// `producer.id.expiration.ms`
     producer_id_expiration_ms: AtomicI64,
+    /// `num.recovery.threads.per.data.dir`
+    recovery_threads: AtomicUsize,
     /// Directories that get no new logs (`cordoned.log.dirs`).
     cordoned: RwLock<Vec<PathBuf>>,
     /// Told when background work may be due earlier.
@@ -186,105 +186,14 @@ impl LogManager {
         self.producer_id_expiration_ms.store(ms, Ordering::Relaxed);
     }
 
+    /// Threads of each directory that close its logs when the node stops.
+    pub fn set_recovery_threads(&self, threads: usize) {
+        self.recovery_threads.store(threads, Ordering::Relaxed);
+    }
+
     /// Directories that get no new logs, unless one is asked for by name.
     pub fn set_cordoned(&self, dirs: Vec<PathBuf>) {
         *self.cordoned.write() = dirs;
-    }
-
-    /// The log of a partition; made, in the online directory with the fewest logs, when there is none.
-    /// One of another topic id belongs to a topic that is no more, and is deleted.
-    ///
-    /// # Errors
-    /// When files cannot be made or renamed, or no directory is online.
-    pub fn get_or_create(
-        &self,
-        partition: &TopicPartition,
-        topic_id: Option<TopicId>,
-        config: LogConfig,
-    ) -> Result<Arc<Log>, StorageError> {
-        self.get_or_create_in(None, partition, topic_id, config)
-    }
-
-    /// As [`Self::get_or_create`], in the directory `dir` if one is named.
-    ///
-    /// # Errors
-    /// As [`Self::get_or_create`].
-    pub fn get_or_create_in(
-        &self,
-        dir: Option<&Path>,
-        partition: &TopicPartition,
-        topic_id: Option<TopicId>,
-        config: LogConfig,
-    ) -> Result<Arc<Log>, StorageError> {
-        let _changing = self.changing.lock();
-        if let Some(log) = self.get(partition) {
-            log.home().check()?;
-            let found = log.topic_id();
-            if topic_id.is_none_or(|wanted| found == wanted || found == TopicId::ZERO) {
-                return Ok(log);
-            }
-            // Ids are never used twice: that topic was deleted, and the process was killed before
-            // its directory went.
-            tracing::info!(log = %partition, %found, "the log of a deleted topic makes room");
-            self.delete_changing(partition)?;
-        }
-        let home = self.choose(dir)?;
-        let options = self.log_options(&home, partition, topic_id, config);
-        let (log, _) = Log::open(options).inspect_err(|error| {
-            if matches!(error, StorageError::Io { .. }) {
-                home.fail(error);
-            }
-        })?;
-        self.add(&log);
-        Ok(log)
-    }
-
-    fn add(&self, log: &Arc<Log>) {
-        let beans = LogBeans::new(&self.options.registry, log);
-        self.log_beans.lock().insert(log.partition().clone(), beans);
-        self.logs.write().insert(log.partition().clone(), log.clone());
-    }
-
-    fn log_options(
-        &self,
-        home: &Arc<LogDir>,
-        partition: &TopicPartition,
-        topic_id: Option<TopicId>,
-        config: LogConfig,
-    ) -> LogOptions {
-        LogOptions {
-            partition: partition.clone(),
-            dir: home.path().join(names::partition_dir(partition)),
-            topic_id,
-            config,
-            home: home.clone(),
-            cache: self.cache.clone(),
-            clock: self.options.clock.clone(),
-            clean: true,
-            recovery_point: Offset(0),
-            log_start_offset: Offset(0),
-            high_watermark: Offset(0),
-            metrics: Some(self.metrics.clone()),
-            progress: None,
-        }
-    }
-
-    fn choose(&self, dir: Option<&Path>) -> Result<Arc<LogDir>, StorageError> {
-        let mut counts: HashMap<PathBuf, usize> = HashMap::new();
-        for log in self.logs.read().values() {
-            *counts.entry(log.home().path().to_path_buf()).or_default() += 1;
-        }
-        let online = self.dirs.iter().map(|dir| &dir.home).filter(|home| !home.is_offline());
-        let cordoned = self.cordoned.read();
-        let allowed = online.filter(|home| match dir {
-            Some(dir) => home.path() == dir,
-            None => !cordoned.iter().any(|cordoned| cordoned == home.path()),
-        });
-        let fewest = allowed.min_by_key(|home| counts.get(home.path()).copied().unwrap_or(0));
-        let first = || self.dirs.first().map_or_else(PathBuf::new, |d| d.home.path().to_path_buf());
-        fewest
-            .cloned()
-            .ok_or_else(|| StorageError::Offline { dir: dir.map_or_else(first, Path::to_path_buf) })
     }
 
     /// Replaces the settings of all logs of a topic.
@@ -294,34 +203,6 @@ impl LogManager {
                 log.set_config(config.clone());
             }
         }
-    }
-
-    /// Deletes a log: its directory is renamed at once, so that the partition may be made again, and
-    /// removed after `file.delete.delay.ms`. Absent logs are no error.
-    ///
-    /// # Errors
-    /// When the directory cannot be renamed; it goes offline then.
-    pub fn delete(&self, partition: &TopicPartition) -> Result<(), StorageError> {
-        let _changing = self.changing.lock();
-        self.delete_changing(partition)
-    }
-
-    /// As [`Self::delete`], by the holder of `changing`.
-    fn delete_changing(&self, partition: &TopicPartition) -> Result<(), StorageError> {
-        let Some(log) = self.logs.write().remove(partition) else { return Ok(()) };
-        self.log_beans.lock().remove(partition);
-        log.shut();
-        let home = log.home();
-        home.check()?;
-        self.cleaner.forget(partition);
-        let target = home.path().join(names::deleted_dir(partition, Uuid::new_v4().as_u128()));
-        let fs = &self.options.fs;
-        let renamed = fs.rename(log.dir(), &target).and_then(|()| fs.sync_dir(home.path()));
-        renamed.context("rename", log.dir()).inspect_err(|error| home.fail(error))?;
-        let due_ms = self.options.clock.now_ms().saturating_add(log.config().file_delete_delay_ms);
-        let home = home.clone();
-        self.doomed.lock().push(Doomed { home, paths: vec![target], is_dir: true, due_ms });
-        Ok(())
     }
 
     /// The log directories.

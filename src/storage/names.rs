@@ -20,6 +20,8 @@ pub(crate) const SWAP: &str = ".swap";
 pub(crate) const DELETED: &str = ".deleted";
 /// Ending of a partition directory that is being deleted.
 pub(crate) const DELETE_DIR: &str = "-delete";
+/// Ending of a partition directory that belongs to no topic.
+pub(crate) const STRAY_DIR: &str = "-stray";
 
 pub(crate) const EPOCHS: &str = "leader-epoch-checkpoint";
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
@@ -56,10 +58,10 @@ pub(crate) fn partition_dir(partition: &TopicPartition) -> String {
     partition.to_string()
 }
 
-/// Name of a partition's directory that is being deleted: unique, and short enough for any file
-/// system (`LogManager`'s rule: topic-partition.hex32-delete).
-pub(crate) fn deleted_dir(partition: &TopicPartition, unique: u128) -> String {
-    let suffix = format!("-{}.{unique:032x}{DELETE_DIR}", partition.partition);
+/// Name of a partition's directory that is taken away: unique, and short enough for any file system
+/// (`UnifiedLog.logDeleteDirName`: topic-partition.hex32-delete).
+pub(crate) fn dir_away(partition: &TopicPartition, unique: u128, ending: &str) -> String {
+    let suffix = format!("-{}.{unique:032x}{ending}", partition.partition);
     let room = 255 - suffix.len();
     let topic = partition.topic.get(..room.min(partition.topic.len())).unwrap_or("deleted");
     format!("{topic}{suffix}")
@@ -101,7 +103,7 @@ mod tests {
             assert_eq!(found, expected.map(|(topic, id)| TopicPartition::new(topic, id)), "{name}");
         }
         let long = TopicPartition::new("x".repeat(249), 7);
-        assert_eq!(deleted_dir(&long, 1).len(), 255);
+        assert_eq!(dir_away(&long, 1, DELETE_DIR).len(), 255);
     }
 
     #[test]

@@ -272,6 +272,18 @@ impl Producers {
         }
     }
 
+    /// Remembers the batches before the last one of each producer, where `seen` saw them.
+    pub(crate) fn recall(&mut self, seen: &Self) {
+        for entry in self.entries.values_mut() {
+            let Some(seen) = seen.entries.get(&entry.producer_id) else { continue };
+            let place =
+                |entry: &ProducerEntry| (entry.epoch, entry.last_sequence(), entry.last_offset());
+            if place(seen) == place(entry) {
+                entry.batches.clone_from(&seen.batches);
+            }
+        }
+    }
+
     /// Takes up a marker that is in the log; the transaction that it ends, if one was open.
     pub(crate) fn note_marker(
         &mut self,

@@ -1,33 +1,84 @@
 //! Holds a broker that was killed and started again to what clients were told before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::*;
 
-use crate::crash_model::{COMPACTED, Groups, IDEMPOTENT, Known, Model, PLAIN, Topics};
+use crate::crash_disk::leftovers;
+use crate::crash_groups::Groups;
+use crate::crash_model::Model;
+use crate::crash_topics::{Known, Topics};
+use crate::crash_writers::{COMPACTED, IDEMPOTENT, LARGE, PLAIN, SYNCED, Sequence};
 use crate::start_process::{Server, until};
-use crate::start_wire::Wire;
+use crate::start_wire::{Stored, Wire};
 
 /// Least number of records that retention by size leaves.
 const KEPT_RECORDS: i64 = 100;
 
-/// Checks everything.
-pub fn check(model: &mut Model, server: &Server) {
+/// Checks everything; `data` is the broker's log directory.
+pub fn check(model: &mut Model, server: &Server, data: &Path) {
     let mut wire = server.connect();
-    for sequence in &model.idempotent {
-        let found = wire.read_all(IDEMPOTENT, sequence.partition).unwrap();
-        let count = found.len() as u64;
-        assert!((sequence.acknowledged..=sequence.sent).contains(&count), "{count}: {sequence:?}");
-        for (index, record) in (0..).zip(&found) {
-            assert_eq!(record.number(), index, "{IDEMPOTENT}-{}", sequence.partition);
-            assert_eq!(record.offset.unsigned_abs(), index, "{IDEMPOTENT}-{}", sequence.partition);
-        }
-    }
+    sequences(&model.sequences, &mut wire);
     plain(model, &mut wire);
     compacted(model, &mut wire);
     groups(&mut model.groups, &mut wire);
-    topics(&mut model.topics, &mut wire);
+    let listed = topics(&mut model.topics, &mut wire);
+    until("what was deleted to leave the disk", || {
+        let dirs = partition_dirs(data);
+        dirs.iter().all(|dir| dir.rsplit_once('-').is_some_and(|(topic, _)| listed.contains(topic)))
+            && leftovers(data).is_empty()
+    });
+}
+
+/// Directories of partitions, also of such that are being deleted.
+fn partition_dirs(data: &Path) -> Vec<String> {
+    let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap());
+    let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let names = dirs.map(|entry| entry.file_name().into_string().unwrap());
+    names.filter(|name| name != "__cluster_metadata-0").collect()
+}
+
+/// Each producer's records are there once and in order: all that were acknowledged, and none that
+/// was not sent.
+fn sequences(all: &[Sequence], wire: &mut Wire) {
+    let mut partitions: BTreeMap<(&str, i32), Vec<&Sequence>> = BTreeMap::new();
+    for sequence in all {
+        partitions.entry((sequence.topic, sequence.partition)).or_default().push(sequence);
+    }
+    for ((topic, partition), sequences) in partitions {
+        let found = wire.read_all(topic, partition).unwrap();
+        let first = found.first().map_or(0, |record| record.offset);
+        assert!(first == 0 || topic == LARGE, "{topic}-{partition} begins at {first}");
+        for (offset, record) in (first..).zip(&found) {
+            assert_eq!(record.offset, offset, "{topic}-{partition}");
+        }
+        for sequence in sequences {
+            let tagged = |record: &&Stored| record.key == sequence.tag.as_bytes();
+            let numbers: Vec<u64> = found.iter().filter(tagged).map(Stored::number).collect();
+            let from = if topic == LARGE { first.unsigned_abs() } else { 0 };
+            let end = from + numbers.len() as u64;
+            assert_eq!(numbers, (from..end).collect::<Vec<_>>(), "{}", sequence.tag);
+            // Of a log that retention emptied only the place is left.
+            let (_, log_end) = wire.offsets(topic, partition).unwrap();
+            let end = if found.is_empty() { log_end.unsigned_abs() } else { end };
+            let lawful = (sequence.acknowledged..=sequence.sent).contains(&end);
+            assert!(lawful, "{end} records: {sequence:?}");
+        }
+    }
+}
+
+/// Whether records of several producers that share their syncs were in the log and not yet
+/// acknowledged.
+pub fn is_group_commit(model: &Model, server: &Server) -> bool {
+    let found = server.connect().read_all(SYNCED, 0).unwrap();
+    let waited = |one: &&Sequence| {
+        let count = found.iter().filter(|record| record.key == one.tag.as_bytes()).count();
+        one.topic == SYNCED && count as u64 > one.acknowledged
+    };
+    model.sequences.iter().filter(waited).count() > 1
 }
 
 fn plain(model: &Model, wire: &mut Wire) {
@@ -94,7 +145,8 @@ fn groups(groups: &mut Groups, wire: &mut Wire) {
     groups.modern_heartbeat(wire).unwrap();
 }
 
-fn topics(topics: &mut Topics, wire: &mut Wire) {
+/// Returns the names of all topics.
+fn topics(topics: &mut Topics, wire: &mut Wire) -> BTreeSet<String> {
     let request = MetadataRequest { topics: None, ..Default::default() };
     let answer: MetadataResponse = wire.call(&request, 9).unwrap();
     for (index, known) in topics.known.iter_mut().enumerate() {
@@ -115,4 +167,5 @@ fn topics(topics: &mut Topics, wire: &mut Wire) {
             (_, None) => Known::Absent,
         };
     }
+    answer.topics.into_iter().filter_map(|topic| topic.name).collect()
 }

@@ -99,7 +99,24 @@ impl Launch {
 
 /// A child that does not outlive its test.
 #[derive(Debug)]
-struct Guard(Child);
+pub struct Guard(Child);
+
+impl Guard {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// SIGKILL; what the kernel does for it may take a moment to end.
+    pub fn strike(&mut self) {
+        self.0.kill().unwrap();
+    }
+
+    /// Waits until nothing of it is left.
+    pub fn bury(&mut self) {
+        self.0.wait().unwrap();
+    }
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -134,13 +151,28 @@ impl Starting {
         Server { child: self.child, _banner: self.banner, ready, log: self.log }
     }
 
+    /// The process.
+    pub fn process(&mut self) -> &mut Guard {
+        &mut self.child
+    }
+
+    /// Whether it has said that it serves.
+    pub fn is_ready(&self) -> bool {
+        self.ready.exists()
+    }
+
+    /// What the process has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
     /// Kills the process once it has made `calls` reads and writes, or serves.
     pub fn kill_after_calls(mut self, calls: u64) {
-        while calls_of(&self.child.0) < calls && !self.ready.exists() {
+        while calls_of(&self.child.0) < calls && !self.is_ready() {
             std::thread::yield_now();
         }
-        self.child.0.kill().unwrap();
-        self.child.0.wait().unwrap();
+        self.child.strike();
+        self.child.bury();
     }
 }
 
@@ -232,8 +264,13 @@ impl Server {
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        self.child.0.kill().unwrap();
-        self.child.0.wait().unwrap();
+        self.child.strike();
+        self.child.bury();
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Guard {
+        &mut self.child
     }
 
     /// Reads and writes that the process has made.

@@ -13,6 +13,7 @@ use crate::start_process::HANG_GUARD;
 
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 /// A connection to a broker.
 #[derive(Debug)]
@@ -136,6 +137,14 @@ impl Wire {
         while next < end {
             let answer: FetchResponse = self.call(&fetch(topic, partition, next, 1 << 20), 12)?;
             let data = &answer.responses[0].partitions[0];
+            if data.error_code == OFFSET_OUT_OF_RANGE {
+                // Retention took the first records away meanwhile.
+                let (start, _) = self.offsets(topic, partition)?;
+                assert!(start > next, "{topic}-{partition} starts at {start}, refuses {next}");
+                found.clear();
+                next = start;
+                continue;
+            }
             assert_eq!(data.error_code, 0, "{topic}-{partition} at {next}");
             let before = next;
             let records = data.records.as_ref().and_then(Records::as_bytes).cloned();

@@ -48,6 +48,7 @@ impl Settings {
             self.logs.set_cordoned(settings::cordoned(&config));
             let expiration_ms = config.get(&rows::PRODUCER_ID_EXPIRATION_MS);
             self.logs.set_producer_id_expiration_ms(expiration_ms.into());
+            self.logs.set_recovery_threads(settings::recovery_threads(&config));
         }
         self.groups.set_config(settings::groups(&self.live.get(), image));
     }

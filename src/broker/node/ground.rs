@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pharos_base::{BrokerId, Clock};
 use pharos_config::{BrokerConfig, rows};
-use pharos_metadata::{FormatOptions, FormattedDirectories, open_directories};
+use pharos_metadata::{FormatOptions, FormattedDirectories, open_directories, stored_image};
 use pharos_metrics::Registry;
 use pharos_storage::fs::{Fs, RealFs};
 use pharos_storage::{LogManager, OpenReport};
@@ -78,7 +78,16 @@ async fn open_logs(
     clock: &Clock,
     registry: &Registry,
 ) -> Result<(Arc<LogManager>, OpenReport), StartError> {
-    let dirs = config.log_dirs();
-    let options = settings::storage(config, fs.clone(), clock.clone(), registry);
-    Ok(tokio::task::spawn_blocking(move || LogManager::open(&dirs, options)).await??)
+    let (dirs, metadata_dir) = (config.log_dirs(), config.metadata_log_dir());
+    let config = LiveConfig::new(config.clone());
+    let (fs, clock, registry) = (fs.clone(), clock.clone(), registry.clone());
+    let open = move || {
+        // Settings that were changed while the broker ran count for its next start, too. A snapshot
+        // that cannot be read is refused when the quorum opens it, under the directory's lock.
+        if let Ok(stored) = stored_image(&fs, &metadata_dir) {
+            config.follow(&stored);
+        }
+        LogManager::open(&dirs, settings::storage(&config.get(), fs, clock, &registry))
+    };
+    Ok(tokio::task::spawn_blocking(open).await??)
 }

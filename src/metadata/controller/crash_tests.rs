@@ -213,6 +213,90 @@ async fn a_flipped_bit_of_the_commit_hint_costs_nothing() {
     assert_eq!(damage("committed", 1).await, 0);
 }
 
+/// Overwrites a file.
+fn put(fs: &SimFs, path: &Path, bytes: &[u8]) {
+    let file = fs.open(path, pharos_storage::fs::Open::Truncate).unwrap();
+    file.write_at(&mut [std::io::IoSlice::new(bytes)], 0).unwrap();
+}
+
+#[tokio::test]
+async fn every_file_may_be_damaged() {
+    for suffix in [".log", ".checkpoint", "quorum-state", "committed"] {
+        for damage in ["removed", "emptied", "halved", "shortened", "garbage", "zeros"] {
+            let (fs, acknowledged) = lived().await;
+            let (path, len) = file(suffix, &fs);
+            let bytes = pharos_storage::fs::read_file(&*fs, &path, len).unwrap();
+            match damage {
+                "removed" => fs.remove_file(&path).unwrap(),
+                "emptied" => put(&fs, &path, &[]),
+                "halved" => put(&fs, &path, &bytes[..bytes.len() / 2]),
+                "shortened" => put(&fs, &path, &bytes[..bytes.len() - 1]),
+                "garbage" => put(&fs, &path, &vec![0xa5; bytes.len()]),
+                _ => put(&fs, &path, &vec![0; bytes.len()]),
+            }
+            let place = format!("{suffix} {damage}");
+            match TestNode::try_start(fs.clone()).await {
+                Err(error) => {
+                    assert!(error.contains(DIR) && !error.contains('\n'), "{place}: {error}");
+                    assert_ne!(suffix, "committed", "{place}: {error}");
+                }
+                Ok(node) => {
+                    node.controller.shutdown().await;
+                    fs.restart();
+                    check(&fs, &acknowledged, &place).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_kill_left_of_a_snapshot_goes() {
+    let (fs, acknowledged) = lived().await;
+    let part = Path::new(DIR).join(METADATA_DIRECTORY);
+    let part = part.join("00000000000000009999-0000000001.checkpoint.part");
+    put(&fs, &part, b"the beginning of a snap");
+    check(&fs, &acknowledged, "the rest of a snapshot").await;
+    assert!(fs.open(&part, pharos_storage::fs::Open::Read).is_err());
+}
+
+#[tokio::test]
+async fn removed_topics_are_known_beyond_a_snapshot() {
+    let fs = Arc::new(SimFs::new());
+    let node = TestNode::start(fs.clone()).await;
+    node.join().await.unwrap();
+    let mut ids = BTreeSet::new();
+    for name in ["a", "b", "c"] {
+        let request = CreateTopicsRequest {
+            topics: vec![super::tests::topic(name, 1)],
+            ..CreateTopicsRequest::default()
+        };
+        let id = node.controller.create_topics(request).await.unwrap().topics[0].topic_id;
+        if name == "c" {
+            continue;
+        }
+        let topic = DeleteTopicState { name: Some(name.to_owned()), ..Default::default() };
+        let request = DeleteTopicsRequest { topics: vec![topic], ..Default::default() };
+        node.controller.delete_topics(request).await.unwrap();
+        ids.insert(id);
+    }
+    assert_eq!(node.controller.removed_topics().unwrap(), ids);
+    let quorum = &node.controller.0.quorum;
+    let mut metrics = quorum.metrics();
+    let upto = metrics.borrow().last_applied;
+    quorum.make_snapshot().await;
+    metrics.wait_for(|it| it.snapshot >= upto).await.unwrap();
+    node.controller.shutdown().await;
+    fs.restart();
+    let node = TestNode::start(fs.clone()).await;
+    node.controller.elect_leaders(ElectLeadersRequest::default()).await.unwrap();
+    assert_eq!(node.controller.removed_topics().unwrap(), ids);
+    // Once the log is cut, nothing is said of what lay before.
+    snapshot_and_purge(&node).await;
+    assert_eq!(node.controller.removed_topics().unwrap(), BTreeSet::new());
+    node.controller.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_log_that_was_shortened_below_what_was_committed_is_refused() {
     let (fs, _) = lived().await;

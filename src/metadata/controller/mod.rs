@@ -14,11 +14,12 @@ mod crash_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pharos_base::{BrokerId, Clock, Offset};
+use pharos_base::{BrokerId, Clock, Offset, TopicId};
 use pharos_protocol::messages::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest,
     AlterConfigsResponse, AlterPartitionRequest, AlterPartitionResponse,
@@ -287,6 +288,15 @@ impl Controller {
     /// Offset of the last record that this node knows to be committed; −1 before the first.
     pub fn last_committed_offset(&self) -> Offset {
         Offset(self.0.quorum.view().next_offset - 1)
+    }
+
+    /// Ids of the topics that the log removes, as far back as it goes: it keeps the entries of some
+    /// time before the snapshot that a start begins with. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn removed_topics(&self) -> std::io::Result<BTreeSet<TopicId>> {
+        self.0.quorum.removed_topics()
     }
 
     /// Where images are published; for a broker in the same process.

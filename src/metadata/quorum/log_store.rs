@@ -4,6 +4,7 @@
 //! A full disk is waited out. Any other failure of a write stops the quorum for good: a failed
 //! fsync must not be tried again into success.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -11,13 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
-use openraft::{OptionalSend, RaftLogReader, StorageIOError};
+use openraft::{EntryPayload, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
-use pharos_base::Clock;
+use pharos_base::{Clock, TopicId};
+use pharos_protocol::batch::RecordBatch;
 
 use super::entry::{from_batch, to_batch};
 use super::log_file::LogFile;
 use super::{Entry, EntryError, LogId, StateFile, StorageError, TypeConfig, Vote};
+use crate::record::{MetadataRecord, decode_batch};
 
 /// How long to wait before a write is tried again on a full disk.
 const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
@@ -79,6 +82,27 @@ impl LogStore {
         self.inner.lock().state.state().vote
     }
 
+    /// Ids of the topics that the entries in the log up to index `upto` remove. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When an entry cannot be read.
+    pub fn removed_topics(&self, upto: u64) -> io::Result<BTreeSet<TopicId>> {
+        let inner = self.inner.lock();
+        let first = inner.log.purged().map_or(0, |log_id| log_id.index + 1);
+        let mut removed = BTreeSet::new();
+        for entry in inner.read(first..=upto, usize::MAX)? {
+            let EntryPayload::Normal(proposal) = entry.payload else { continue };
+            let split = RecordBatch::split(&proposal.batch);
+            let (batch, _) = split.map_err(|error| invalid(error.into()))?;
+            for record in decode_batch(&batch).map_err(|error| invalid(error.into()))? {
+                if let MetadataRecord::RemoveTopic(record) = record {
+                    removed.insert(record.topic_id);
+                }
+            }
+        }
+        Ok(removed)
+    }
+
     /// Runs a blocking write off the runtime's workers.
     async fn blocking<T: Send + 'static>(
         &self,
@@ -126,8 +150,7 @@ impl Inner {
         let mut batches = Vec::with_capacity(entries.len());
         for entry in entries {
             let batch = to_batch(entry, offset, leader, now_ms).map_err(invalid)?;
-            let (view, _) = pharos_protocol::batch::RecordBatch::split(&batch)
-                .map_err(|error| invalid(error.into()))?;
+            let (view, _) = RecordBatch::split(&batch).map_err(|error| invalid(error.into()))?;
             offset = view.header().next_offset();
             batches.push((entry.log_id, batch));
         }

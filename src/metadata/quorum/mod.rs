@@ -28,6 +28,7 @@ pub(crate) use log_store::{LogFigures, LogStore};
 pub(crate) use machine::{Commit, Machine, MachineView};
 pub(crate) use network::Alone;
 pub(crate) use node::{Quorum, QuorumOptions, RaftMetrics, Role, failure, role};
+pub use snapshot_file::stored_image;
 pub(crate) use snapshot_file::{Snapshots, joined};
 pub(crate) use state_file::{STATE_FILE, StateFile};
 

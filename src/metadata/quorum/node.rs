@@ -1,6 +1,6 @@
 //! The quorum as a node sees it: its log is opened, openraft runs, and its state can be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -145,6 +145,17 @@ impl Quorum {
         self.log.figures()
     }
 
+    /// Ids of the topics that committed entries of the log remove. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn removed_topics(&self) -> std::io::Result<BTreeSet<TopicId>> {
+        match self.view.load().last_applied {
+            Some(last) => self.log.removed_topics(last.index),
+            None => Ok(BTreeSet::new()),
+        }
+    }
+
     /// Ids of the voters.
     pub fn voters(&self) -> Vec<BrokerId> {
         let metrics = self.raft.metrics();
@@ -259,6 +270,7 @@ fn open_files(fs: Arc<dyn Fs>, dir: &Path, clock: Clock) -> Result<Files, Quorum
     let mut state = StateFile::open(fs.clone(), dir)?;
     state.create()?;
     let snapshots = Snapshots::new(fs.clone(), dir, clock.clone());
+    snapshots.remove_unfinished()?;
     let newest = snapshots.newest()?;
     let beginning = state.state().beginning;
     let snapshot_end = newest.as_ref().map_or(0, |snapshot| snapshot.meta.next_offset);

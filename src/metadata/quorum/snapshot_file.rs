@@ -15,11 +15,13 @@ use pharos_storage::fs::{Fs, Open, read_file};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{control_batch, read_control};
-use super::{EntryError, LogId, QuorumError, StoredMembership};
+use super::{EntryError, LogId, METADATA_DIRECTORY, QuorumError, StoredMembership};
 use crate::image::{MetadataDelta, MetadataImage, Provenance};
 use crate::record::{decode_batch, encode_batch};
 
 const SUFFIX: &str = ".checkpoint";
+/// Ending of a snapshot that is being written.
+const PART: &str = ".checkpoint.part";
 /// Records in one batch of a snapshot.
 const RECORDS_PER_BATCH: usize = 1_000;
 /// Longest snapshot that is read.
@@ -98,6 +100,17 @@ impl Snapshots {
         self.latest.clone()
     }
 
+    /// Removes what a kill left of a snapshot that was being written.
+    pub fn remove_unfinished(&self) -> Result<(), QuorumError> {
+        for entry in self.fs.list(&self.dir).map_err(QuorumError::io(&self.dir))? {
+            if entry.name.ends_with(PART) {
+                let path = self.dir.join(entry.name);
+                self.fs.remove_file(&path).map_err(QuorumError::io(path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Names of the snapshots, the newest last.
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names: Vec<String> =
@@ -146,13 +159,28 @@ impl Snapshots {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let part = path.with_extension("checkpoint.part");
+        let part = path.with_extension(PART.trim_start_matches('.'));
         let file = self.fs.open(&part, Open::Truncate)?;
         file.write_at(&mut [IoSlice::new(bytes)], 0)?;
         file.sync()?;
         self.fs.rename(&part, path)?;
         self.fs.sync_dir(&self.dir)
     }
+}
+
+/// The image of the newest snapshot below `log_dir`; empty when there is none. What is read before
+/// the quorum starts: settings that the start itself follows.
+///
+/// # Errors
+/// [`QuorumError::DamagedFile`] when the snapshot is not whole.
+pub fn stored_image(fs: &Arc<dyn Fs>, log_dir: &Path) -> Result<MetadataImage, QuorumError> {
+    let dir = log_dir.join(METADATA_DIRECTORY);
+    let is_there = fs.list(log_dir).map_err(QuorumError::io(log_dir))?;
+    if !is_there.iter().any(|entry| entry.name == METADATA_DIRECTORY) {
+        return Ok(MetadataImage::empty());
+    }
+    let newest = Snapshots::new(fs.clone(), &dir, Clock::real()).newest()?;
+    Ok(newest.map_or_else(MetadataImage::empty, |snapshot| snapshot.image))
 }
 
 fn is_name(name: &str) -> bool {

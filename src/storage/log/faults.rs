@@ -300,8 +300,14 @@ impl World {
     }
 }
 
+/// Cases of the property, unless `PROPTEST_CASES` says how many.
+fn cases() -> u32 {
+    let usual = if std::env::var_os("PHAROS_FULL").is_some() { 1000 } else { 80 };
+    std::env::var("PROPTEST_CASES").map_or(usual, |count| count.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_log_is_what_was_put_in(acts in proptest::collection::vec(act(), 1..60)) {
@@ -370,6 +376,34 @@ fn a_damaged_epoch_checkpoint_is_made_again_from_the_batches() {
     assert_eq!(log.epochs(), [entry(0, 0), entry(3, 40)]);
     assert!(report.recovered_segments > 3);
     assert_eq!(contents_of(&log), expected);
+}
+
+/// Found by kills: a segment was begun while batches were in flight, and of those before it the
+/// snapshot knew only the last.
+#[test]
+fn a_producer_may_send_its_last_batches_again_after_a_kill() {
+    for (rolled_at, durable_to) in (0..9).flat_map(|n| [(n, 0), (n, n), (n, 9)]) {
+        let bench = Bench::new(LogConfig { segment_bytes: 1 << 20, ..small_segments() });
+        let log = bench.open();
+        let one = |n: i32| producer_batch(NOW, &[&format!("value {n}")], 7, 0, n);
+        for n in 0..9 {
+            if n == rolled_at {
+                log.roll().unwrap();
+            }
+            log.append(&one(n), &leader(0)).unwrap();
+        }
+        drop(log);
+        bench.fs.restart();
+        let recovery_point = Offset(i64::from(durable_to));
+        let options = LogOptions { recovery_point, ..bench.options() };
+        let (log, _) = Log::open(options).unwrap();
+        for n in 4..9 {
+            let info = log.append(&one(n), &leader(0)).unwrap();
+            let place = format!("batch {n}, rolled at {rolled_at}, durable to {durable_to}");
+            assert!(info.duplicate && info.first_offset == Offset(i64::from(n)), "{place}");
+        }
+        assert!(!log.append(&one(9), &leader(0)).unwrap().duplicate);
+    }
 }
 
 /// Found by the property above.

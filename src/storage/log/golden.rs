@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::{LoadReport, Log, LogOptions};
 use crate::config::{CleanupPolicy, LogConfig};
+use crate::error::StorageError;
 use crate::fs::RealFs;
 use crate::names;
 use crate::scan::Scan;
@@ -26,7 +27,7 @@ const LOGS: [(&str, i64, bool); 6] = [
     ("__transaction_state-2", 9, true),
 ];
 
-fn copy(name: &str, keep: impl Fn(&str) -> bool) -> (TempDir, PathBuf) {
+pub(super) fn copy(name: &str, keep: impl Fn(&str) -> bool) -> (TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join(name);
     fs::create_dir(&dir).unwrap();
@@ -40,6 +41,14 @@ fn copy(name: &str, keep: impl Fn(&str) -> bool) -> (TempDir, PathBuf) {
 }
 
 fn open(dir: &Path, compact: bool, clean: bool) -> (Arc<Log>, LoadReport) {
+    try_open(dir, compact, clean).unwrap()
+}
+
+pub(super) fn try_open(
+    dir: &Path,
+    compact: bool,
+    clean: bool,
+) -> Result<(Arc<Log>, LoadReport), StorageError> {
     let name = dir.file_name().unwrap().to_str().unwrap();
     let partition = names::parse_partition_dir(name).unwrap();
     let options = LogOptions {
@@ -53,7 +62,7 @@ fn open(dir: &Path, compact: bool, clean: bool) -> (Arc<Log>, LoadReport) {
         },
         ..LogOptions::alone(Arc::new(RealFs), dir, partition, Clock::real())
     };
-    Log::open(options).unwrap()
+    Log::open(options)
 }
 
 fn headers(log: &Log) -> usize {
@@ -138,4 +147,14 @@ fn transactions_and_epochs_of_kafka() {
     let latest = log.offset_of_max_timestamp().unwrap().unwrap();
     assert!(latest.offset >= Offset(25), "{latest:?}");
     assert_eq!(log.partition(), &TopicPartition::new("golden-append-time", 0));
+}
+
+/// Their index is emptied when the segment is scanned, and snapshots do not tell of them.
+#[test]
+fn aborted_transactions_are_known_after_an_unclean_stop() {
+    let (_home, dir) = copy("golden-0", |_| true);
+    let (log, _) = open(&dir, false, false);
+    let aborted = log.aborted_transactions(Offset(0), Offset(95)).unwrap();
+    let found: Vec<_> = aborted.iter().map(|t| (t.producer_id, t.first_offset)).collect();
+    assert_eq!(found, [(4, 54), (5, 58), (1002, 91)]);
 }

@@ -112,7 +112,8 @@ impl Log {
         fs.create_dir_all(&dir).context("create", &dir)?;
         let topic_id = partition_metadata::settle(fs.as_ref(), &dir, options.topic_id)?;
         let sizes = list_segments(fs.as_ref(), &dir)?;
-        let (epochs, epochs_damaged) = load_epochs(fs.as_ref(), &dir);
+        let empty = sizes.values().all(|sizes| sizes.log == 0);
+        let (epochs, epochs_damaged) = load_epochs(fs.as_ref(), &dir, empty);
         let (segments, unusable) = open_segments(&dir, &options, &sizes)?;
         let now_ms = options.clock.now_ms();
         let log = Self {
@@ -179,7 +180,7 @@ impl Log {
         if epochs_changed || recovered.epochs_changed {
             self.write_epochs(writer)?;
         }
-        self.rebuild_producers(writer, end)?;
+        self.rebuild_producers(writer, end, recovered.scanned_from)?;
         let has_transactions = writer.producers.has_transactions();
         self.has_transactions.store(has_transactions, std::sync::atomic::Ordering::Release);
         Ok(recovered.report)
@@ -219,9 +220,14 @@ impl Log {
     }
 }
 
-fn load_epochs(fs: &dyn Fs, dir: &Path) -> (Vec<EpochEntry>, bool) {
+/// The epochs of the checkpoint, and whether they must be found again. No batch is written before
+/// its epoch is, so only a log without batches may be without them.
+fn load_epochs(fs: &dyn Fs, dir: &Path, empty: bool) -> (Vec<EpochEntry>, bool) {
     match read_epochs(fs, &dir.join(names::EPOCHS)) {
-        Ok(entries) => (entries, false),
+        Ok(entries) => {
+            let lost = entries.is_empty() && !empty;
+            (entries, lost)
+        }
         Err(error) => {
             tracing::warn!(%error, "leader epochs are taken from the batches instead");
             (Vec::new(), true)

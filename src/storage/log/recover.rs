@@ -29,11 +29,17 @@ use order::{Next, Order, Step};
 /// Largest producer snapshot that is read: a few million producers.
 const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
 
+/// Bytes in front of a scanned segment in which batches are looked for that may be sent again: five
+/// of the largest that are taken unless configured otherwise.
+const RECALLED_BYTES: u64 = 6 << 20;
+
 /// What recovery came to.
 pub(super) struct Recovered {
     pub(super) report: LoadReport,
     pub(super) log_end: i64,
     pub(super) epochs_changed: bool,
+    /// Base offset of the first segment that was scanned.
+    pub(super) scanned_from: Option<i64>,
     /// The epochs of the checkpoint, if it is sound and says any.
     known_epochs: Option<EpochCache>,
     /// Recovery point: below it nothing was lost.
@@ -60,6 +66,7 @@ impl Log {
             report: LoadReport::default(),
             log_end: 0,
             epochs_changed: epochs_damaged,
+            scanned_from: None,
             known_epochs: Some(writer.epochs.clone()).filter(|known| known.latest().is_some()),
             durable_to: options.recovery_point.0,
             last_epoch: None,
@@ -82,6 +89,9 @@ impl Log {
                         return Err(StorageError::io("read", &path, error));
                     }
                 }
+            }
+            if scan {
+                done.scanned_from.get_or_insert(segment.base_offset);
             }
             if scan && self.recover_segment(writer, segment, segments.get(index + 1), &mut done)? {
                 self.drop_after(&segments, index, &mut done)?;
@@ -201,17 +211,26 @@ impl Log {
         Ok(())
     }
 
-    /// Producer state as of `end`: from the newest sound snapshot, and the batches behind it.
+    /// Producer state as of `end`: from a snapshot, and the batches behind it. Segments that were
+    /// scanned are among these: their indexes of aborted transactions were emptied, and a producer
+    /// may send its last batches again, of which a snapshot knows but one.
     pub(super) fn rebuild_producers(
         &self,
         writer: &mut Writer,
         end: i64,
+        scanned_from: Option<i64>,
     ) -> Result<(), StorageError> {
-        let (mut producers, from) = self.load_snapshot(end)?;
+        let upto = scanned_from.map_or(end, |from| from.min(end));
+        let (mut producers, from) = self.load_snapshot(end, upto)?;
         writer.last_snapshot = from;
         let start = self.log_start_offset().0;
         let from = from.unwrap_or(start).max(start);
         let segments = self.segments.load_full();
+        let before = segments.iter().rfind(|segment| segment.base_offset < from);
+        if let (Some(_), Some(segment)) = (scanned_from, before.filter(|_| producers.len() > 0)) {
+            let path = segment.path(names::LOG);
+            producers.recall(&last_batches(segment, from).context("read", &path)?);
+        }
         let first = segments.partition_point(|segment| segment.base_offset <= from);
         for segment in segments.iter().skip(first.saturating_sub(1)) {
             let path = segment.path(names::LOG);
@@ -247,9 +266,9 @@ impl Log {
         Ok(())
     }
 
-    /// The newest sound snapshot that is not beyond `end`, with its offset. Those beyond, and damaged
-    /// ones, are removed.
-    fn load_snapshot(&self, end: i64) -> Result<(Producers, Option<i64>), StorageError> {
+    /// The newest sound snapshot that is not beyond `upto`, with its offset. Damaged ones, and those
+    /// beyond `end`, are removed.
+    fn load_snapshot(&self, end: i64, upto: i64) -> Result<(Producers, Option<i64>), StorageError> {
         let entries = self.fs().list(&self.dir).context("list", &self.dir)?;
         let mut offsets: Vec<i64> = entries
             .iter()
@@ -259,6 +278,9 @@ impl Log {
             .collect();
         while let Some(offset) = offsets.pop() {
             let path = self.dir.join(names::segment(offset, names::SNAPSHOT));
+            if offset > upto && offset <= end {
+                continue;
+            }
             if offset <= end {
                 let bytes = match read_file(self.fs(), &path, MAX_SNAPSHOT_BYTES) {
                     Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
@@ -273,6 +295,21 @@ impl Log {
         }
         Ok((Producers::default(), None))
     }
+}
+
+/// What producers wrote last before the offset `end` of a segment, as far as its last bytes tell.
+fn last_batches(segment: &Segment, end: i64) -> io::Result<Producers> {
+    let mut producers = Producers::default();
+    let file = segment.file()?;
+    let start = segment.position_near_end(RECALLED_BYTES)?;
+    let mut scan = Scan::headers(file.as_ref(), start, segment.size());
+    while let Some(found) = scan.next()? {
+        if found.header.last_offset() >= end {
+            break;
+        }
+        producers.note(&found.header);
+    }
+    Ok(producers)
 }
 
 /// Takes one batch up into producer state; markers are opened.

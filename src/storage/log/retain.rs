@@ -279,7 +279,7 @@ impl Log {
         if writer.epochs.truncate_from_end(end) {
             self.write_epochs(writer)?;
         }
-        self.rebuild_producers(writer, end.0)?;
+        self.rebuild_producers(writer, end.0, None)?;
         self.has_transactions.store(writer.producers.has_transactions(), Ordering::Release);
         Ok(())
     }

@@ -2,10 +2,13 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
 
+use parking_lot::Mutex;
 use pharos_base::Offset;
 
-use super::load::by_dir;
+use super::load::{MAX_RECOVERY_THREADS, by_dir};
 use super::{Dir, LogManager};
 use crate::checkpoint::{OffsetMap, write_offsets};
 use crate::error::{Context, StorageError};
@@ -71,9 +74,7 @@ impl LogManager {
     ///
     /// `broker_epoch` is kept in the marker for the next registration (KIP-966).
     pub fn close(&self, broker_epoch: Option<i64>) {
-        let logs = self.logs();
-        let failed: Vec<Arc<Log>> =
-            logs.into_iter().filter(|log| !log.home().is_offline()).filter(close_log).collect();
+        let failed = self.close_logs();
         self.checkpoint_recovery_points();
         self.checkpoint_log_start_offsets();
         self.checkpoint_high_watermarks();
@@ -89,6 +90,35 @@ impl LogManager {
         for dir in &self.dirs {
             dir._lock.lock().take();
         }
+    }
+
+    /// Closes the logs of every directory with a few threads; returns those that failed.
+    fn close_logs(&self) -> Vec<Arc<Log>> {
+        let threads = self.recovery_threads.load(Ordering::Relaxed).clamp(1, MAX_RECOVERY_THREADS);
+        let failed = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for logs in by_dir(self.logs()).into_values() {
+                let helpers = threads.min(logs.len());
+                let queue = Arc::new(Mutex::new(logs));
+                let failed = &failed;
+                let close = move || {
+                    loop {
+                        let Some(log) = queue.lock().pop() else { return };
+                        if !log.home().is_offline() && close_log(&log) {
+                            failed.lock().push(log);
+                        }
+                    }
+                };
+                for index in 0..helpers {
+                    let spawned = thread::Builder::new().spawn_scoped(scope, close.clone());
+                    // Fewer threads only mean more time.
+                    if spawned.is_err() && index == 0 {
+                        close();
+                    }
+                }
+            }
+        });
+        failed.into_inner()
     }
 
     fn mark_clean(&self, dir: &Dir, broker_epoch: Option<i64>) -> Result<(), StorageError> {

@@ -18,6 +18,9 @@ use crate::log::{LoadReport, Log, LogOptions};
 use crate::metrics::{ManagerBeans, RecoveryBeans, StorageMetrics};
 use crate::names;
 
+/// Most threads that open or close the logs of one directory, whatever is asked for.
+pub(super) const MAX_RECOVERY_THREADS: usize = 64;
+
 /// What starting found and did, over all directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenReport {
@@ -81,6 +84,7 @@ impl LogManager {
             log_beans: Mutex::default(),
             beans: OnceLock::new(),
             producer_id_expiration_ms: options.producer_id_expiration_ms.into(),
+            recovery_threads: options.recovery_threads.into(),
             cordoned: RwLock::default(),
             rescheduled: tokio::sync::Notify::new(),
             options,
@@ -171,7 +175,8 @@ impl LogManager {
         checkpoints: &Checkpoints,
         mut found: Vec<TopicPartition>,
     ) -> Result<Vec<(Arc<Log>, LoadReport)>, StorageError> {
-        let threads = self.options.recovery_threads.clamp(1, 64).min(found.len().max(1));
+        let threads =
+            self.options.recovery_threads.clamp(1, MAX_RECOVERY_THREADS).min(found.len().max(1));
         let count = found.len();
         found.reverse();
         let queue = Mutex::new(found);

@@ -1,15 +1,17 @@
 //! Directories, checkpoints, deletion, background work and beans, on the simulated file system.
 
+use std::path::Path;
 use std::time::Duration;
 
-use pharos_base::ClockHand;
-use pharos_base::LeaderEpoch;
+use pharos_base::{ClockHand, LeaderEpoch, Offset, TopicId};
 
 use super::*;
 use crate::config::CleanupPolicy;
+use crate::error::StorageError;
 use crate::fs::{Fault, Op, RealFs, SimFs};
 use crate::log::tests::{batch, contents, leader, producer_batch};
 use crate::log::{AppendError, AppendOptions};
+use crate::names;
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -126,6 +128,141 @@ fn a_deleted_log_can_be_made_again_at_once() {
     house.hand.advance(Duration::from_secs(61));
     manager.run_due();
     assert_eq!(doomed("/a") + doomed("/b"), 0);
+}
+
+/// Names in a log directory that end with `ending`.
+fn named(house: &House, ending: &str) -> Vec<String> {
+    let entries = ["/a", "/b"].map(|dir| house.fs.list(Path::new(dir)).unwrap_or_default());
+    let names = entries.into_iter().flatten().map(|entry| entry.name);
+    names.filter(|name| name.ends_with(ending)).collect()
+}
+
+#[test]
+fn what_a_killed_deletion_left_goes_at_the_next_start() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    for partition in 0..3 {
+        create(&manager, &tp("t", partition)).append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+    }
+    manager.delete(&tp("t", 0)).unwrap();
+    manager.delete(&tp("t", 1)).unwrap();
+    drop(manager);
+    house.fs.restart();
+    assert_eq!(named(&house, "-delete").len(), 2);
+    let (manager, report) = house.open();
+    assert_eq!((report.logs, report.offline_dirs), (1, 0));
+    // No delay again: it is not known how long they have been there.
+    manager.run_due();
+    assert_eq!(named(&house, "-delete"), [""; 0]);
+    assert!(manager.get(&tp("t", 2)).is_some());
+}
+
+/// A kill between making a log's directory and writing whose it is.
+#[test]
+fn a_log_without_a_name_gets_the_one_of_its_topic() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let partition = tp("t", 0);
+    let log = manager.get_or_create(&partition, None, LogConfig::default()).unwrap();
+    assert_eq!(log.topic_id(), TopicId::ZERO);
+    drop((log, manager));
+    house.fs.restart();
+    let (manager, _) = house.open();
+    let mine = TopicId::random();
+    let log = manager.get_or_create(&partition, Some(mine), LogConfig::default()).unwrap();
+    log.append(&batch(NOW, &["mine"]), &leader(0)).unwrap();
+    log.flush().unwrap();
+    drop((log, manager));
+    house.fs.lose_power(5);
+    let (manager, _) = house.open();
+    assert_eq!(manager.get(&partition).unwrap().topic_id(), mine);
+    // The topic is deleted and made again, with no time to delete the log: it is not taken over.
+    let log =
+        manager.get_or_create(&partition, Some(TopicId::random()), LogConfig::default()).unwrap();
+    assert_eq!(contents(&log, 0), []);
+}
+
+#[test]
+fn a_log_of_no_topic_is_set_aside_and_kept() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let log = create(&manager, &tp("t", 0));
+    log.append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+    manager.set_aside(&tp("t", 0)).unwrap();
+    log.append(&batch(NOW, &["late"]), &leader(0)).unwrap_err();
+    assert!(manager.get(&tp("t", 0)).is_none());
+    assert!(manager.options().registry.beans("kafka.log:type=Log,").is_empty());
+    house.hand.advance(Duration::from_secs(100));
+    manager.run_due();
+    manager.close(None);
+    drop((log, manager));
+    house.fs.restart();
+    let (manager, report) = house.open();
+    assert_eq!((report.logs, report.offline_dirs), (0, 0));
+    manager.run_due();
+    let names = named(&house, "-stray");
+    let [name] = &names[..] else { panic!("not one: {names:?}") };
+    assert!(name.starts_with("t-0."), "{name}");
+}
+
+#[test]
+fn damaged_checkpoints_count_as_absent() {
+    let names = [
+        names::RECOVERY_POINTS,
+        names::LOG_START_OFFSETS,
+        names::HIGH_WATERMARKS,
+        names::CLEANER_OFFSETS,
+    ];
+    let contents_of: [&[u8]; 5] =
+        [b"", b"0\n1\nt 0 2", b"\xa5\xa5\xa5\xa5", b"\0\0\0\0", b"9\n0\n"];
+    for (name, content, clean) in names
+        .iter()
+        .flat_map(|name| contents_of.map(|content| (name, content)))
+        .flat_map(|(name, content)| [true, false].map(|clean| (name, content, clean)))
+    {
+        let house = House::new();
+        let (manager, _) = LogManager::open(&["/a".into()], house.options()).unwrap();
+        let log = create(&manager, &tp("t", 0));
+        for n in 0..4 {
+            log.append(&batch(NOW, &[&format!("{n}")]), &leader(0)).unwrap();
+        }
+        log.set_high_watermark(Offset(4));
+        log.flush().unwrap();
+        if clean {
+            manager.close(None);
+        }
+        drop((log, manager));
+        house.fs.restart();
+        let path = Path::new("/a").join(name);
+        crate::fs::replace_file(&house.fs, &path, content).unwrap();
+        let (manager, report) = LogManager::open(&["/a".into()], house.options()).unwrap();
+        let place = format!("{name} {content:?} clean {clean}");
+        assert_eq!((report.offline_dirs, report.truncated_bytes), (0, 0), "{place}");
+        let log = manager.get(&tp("t", 0)).unwrap();
+        assert_eq!(contents(&log, 0).len(), 4, "{place}");
+        assert_eq!(log.log_start_offset(), Offset(0), "{place}");
+    }
+}
+
+#[test]
+fn logs_are_closed_with_as_many_threads_as_wanted() {
+    for threads in [0, 1, 5, 1000] {
+        let house = House::new();
+        let (manager, _) = house.open();
+        for partition in 0..20 {
+            create(&manager, &tp("t", partition)).append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+        }
+        manager.set_recovery_threads(threads);
+        manager.close(None);
+        for log in manager.logs() {
+            log.append(&batch(NOW, &["late"]), &leader(0)).unwrap_err();
+        }
+        drop(manager);
+        house.fs.restart();
+        let (manager, report) = house.open();
+        assert_eq!((report.logs, report.unclean_dirs, report.recovered_segments), (20, 0, 0));
+        drop(manager);
+    }
 }
 
 #[test]

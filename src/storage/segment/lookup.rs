@@ -60,6 +60,19 @@ impl Segment {
         Ok(None)
     }
 
+    /// Where a batch begins that lies about `bytes` before the end, or the first one.
+    pub(crate) fn position_near_end(&self, bytes: u64) -> io::Result<u64> {
+        let target = u32::try_from(self.size().saturating_sub(bytes)).unwrap_or(u32::MAX);
+        let order = |entry: &OffsetEntry| entry.position.cmp(&target);
+        let floor = {
+            let indexes = self.indexes.lock();
+            self.with_place(|place| indexes.offset.floor(place, order))?
+        };
+        let Some(entry) = floor else { return Ok(0) };
+        let offset = self.base_offset.saturating_add(i64::from(entry.relative_offset));
+        self.trusted_start(u64::from(entry.position), offset)
+    }
+
     fn found_at(&self, position: u64, size: u64) -> io::Result<Option<Found>> {
         let file = self.file()?;
         Scan::headers(file.as_ref(), position, size).next()

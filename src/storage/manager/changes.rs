@@ -1,0 +1,177 @@
+//! Making logs and taking them away. One change at a time; each is one rename or one new directory,
+//! so that a kill leaves it done or not begun.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pharos_base::{Offset, TopicId, TopicPartition};
+use uuid::Uuid;
+
+use super::{Doomed, LogManager};
+use crate::config::LogConfig;
+use crate::disk::LogDir;
+use crate::error::{Context, StorageError};
+use crate::log::{Log, LogOptions};
+use crate::metrics::LogBeans;
+use crate::names;
+
+impl LogManager {
+    /// The log of a partition; made, in the online directory with the fewest logs, when there is none.
+    /// One of another topic id belongs to a topic that is no more, and is deleted.
+    ///
+    /// # Errors
+    /// When files cannot be made or renamed, or no directory is online.
+    pub fn get_or_create(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, StorageError> {
+        self.get_or_create_in(None, partition, topic_id, config)
+    }
+
+    /// As [`Self::get_or_create`], in the directory `dir` if one is named.
+    ///
+    /// # Errors
+    /// As [`Self::get_or_create`].
+    pub fn get_or_create_in(
+        &self,
+        dir: Option<&Path>,
+        partition: &TopicPartition,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, StorageError> {
+        let _changing = self.changing.lock();
+        if let Some(log) = self.get(partition) {
+            log.home().check()?;
+            let found = log.topic_id();
+            match topic_id {
+                // A kill came between making the directory and saying whose it is. Without a name, a
+                // later topic would take it for its own.
+                Some(wanted) if found == TopicId::ZERO => {
+                    log.assign_topic_id(wanted)?;
+                    return Ok(log);
+                }
+                Some(wanted) if found != wanted => {}
+                _ => return Ok(log),
+            }
+            // Ids are never used twice: that topic was deleted, and the process was killed before
+            // its directory went.
+            tracing::info!(log = %partition, %found, "the log of a deleted topic makes room");
+            self.delete_changing(partition)?;
+        }
+        let home = self.choose(dir)?;
+        let options = self.log_options(&home, partition, topic_id, config);
+        let (log, _) = Log::open(options).inspect_err(|error| {
+            if matches!(error, StorageError::Io { .. }) {
+                home.fail(error);
+            }
+        })?;
+        self.add(&log);
+        Ok(log)
+    }
+
+    pub(super) fn add(&self, log: &Arc<Log>) {
+        let beans = LogBeans::new(&self.options.registry, log);
+        self.log_beans.lock().insert(log.partition().clone(), beans);
+        self.logs.write().insert(log.partition().clone(), log.clone());
+    }
+
+    pub(super) fn log_options(
+        &self,
+        home: &Arc<LogDir>,
+        partition: &TopicPartition,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+    ) -> LogOptions {
+        LogOptions {
+            partition: partition.clone(),
+            dir: home.path().join(names::partition_dir(partition)),
+            topic_id,
+            config,
+            home: home.clone(),
+            cache: self.cache.clone(),
+            clock: self.options.clock.clone(),
+            clean: true,
+            recovery_point: Offset(0),
+            log_start_offset: Offset(0),
+            high_watermark: Offset(0),
+            metrics: Some(self.metrics.clone()),
+            progress: None,
+        }
+    }
+
+    fn choose(&self, dir: Option<&Path>) -> Result<Arc<LogDir>, StorageError> {
+        let mut counts: HashMap<PathBuf, usize> = HashMap::new();
+        for log in self.logs.read().values() {
+            *counts.entry(log.home().path().to_path_buf()).or_default() += 1;
+        }
+        let online = self.dirs.iter().map(|dir| &dir.home).filter(|home| !home.is_offline());
+        let cordoned = self.cordoned.read();
+        let allowed = online.filter(|home| match dir {
+            Some(dir) => home.path() == dir,
+            None => !cordoned.iter().any(|cordoned| cordoned == home.path()),
+        });
+        let fewest = allowed.min_by_key(|home| counts.get(home.path()).copied().unwrap_or(0));
+        let first = || self.dirs.first().map_or_else(PathBuf::new, |d| d.home.path().to_path_buf());
+        fewest
+            .cloned()
+            .ok_or_else(|| StorageError::Offline { dir: dir.map_or_else(first, Path::to_path_buf) })
+    }
+
+    /// Deletes a log: its directory is renamed at once, so that the partition may be made again, and
+    /// removed after `file.delete.delay.ms`. Absent logs are no error.
+    ///
+    /// # Errors
+    /// When the directory cannot be renamed; it goes offline then.
+    pub fn delete(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let _changing = self.changing.lock();
+        self.delete_changing(partition)
+    }
+
+    /// As [`Self::delete`], by the holder of `changing`.
+    fn delete_changing(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let Some((log, target)) = self.take_away(partition, names::DELETE_DIR)? else {
+            return Ok(());
+        };
+        let due_ms = self.options.clock.now_ms().saturating_add(log.config().file_delete_delay_ms);
+        let home = log.home().clone();
+        self.doomed.lock().push(Doomed { home, paths: vec![target], is_dir: true, due_ms });
+        Ok(())
+    }
+
+    /// Takes a log away that belongs to no topic, without deleting it: its directory is renamed, and
+    /// whoever knows what it is may use it or remove it (`LogManager.addStrayLog` in apache/kafka).
+    ///
+    /// # Errors
+    /// As [`Self::delete`].
+    pub fn set_aside(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let _changing = self.changing.lock();
+        if let Some((log, target)) = self.take_away(partition, names::STRAY_DIR)? {
+            let (log, target) = (log.dir().display(), target.display());
+            tracing::warn!(%log, %target, "this log belongs to no topic; its directory is renamed");
+        }
+        Ok(())
+    }
+
+    /// Closes a log and gives its directory another name, which is returned.
+    fn take_away(
+        &self,
+        partition: &TopicPartition,
+        ending: &str,
+    ) -> Result<Option<(Arc<Log>, PathBuf)>, StorageError> {
+        let Some(log) = self.logs.write().remove(partition) else { return Ok(None) };
+        self.log_beans.lock().remove(partition);
+        log.shut();
+        let home = log.home();
+        home.check()?;
+        self.cleaner.forget(partition);
+        let name = names::dir_away(partition, Uuid::new_v4().as_u128(), ending);
+        let target = home.path().join(name);
+        let fs = &self.options.fs;
+        let renamed = fs.rename(log.dir(), &target).and_then(|()| fs.sync_dir(home.path()));
+        renamed.context("rename", log.dir()).inspect_err(|error| home.fail(error))?;
+        Ok(Some((log, target)))
+    }
+}
