@@ -109,31 +109,7 @@ impl Lifecycle {
     /// # Errors
     /// When the controller refuses or does not come.
     pub async fn register(&self, endpoints: Vec<Endpoint>) -> Result<(), LifecycleError> {
-        let request = BrokerRegistrationRequest {
-            broker_id: self.broker.0,
-            cluster_id: self.cluster_id.clone(),
-            incarnation_id: self.incarnation,
-            listeners: endpoints
-                .into_iter()
-                .map(|endpoint| Listener {
-                    name: endpoint.name,
-                    host: endpoint.host,
-                    port: endpoint.port,
-                    security_protocol: endpoint.security_protocol,
-                })
-                .collect(),
-            features: supported_features()
-                .into_iter()
-                .map(|feature| Feature {
-                    name: feature.name,
-                    min_supported_version: feature.min,
-                    max_supported_version: feature.max,
-                })
-                .collect(),
-            rack: self.rack.clone(),
-            log_dirs: self.directories.clone(),
-            ..BrokerRegistrationRequest::default()
-        };
+        let request = self.registration(endpoints);
         let began = Instant::now();
         let tries = async {
             loop {
@@ -161,6 +137,34 @@ impl Lifecycle {
         }
         self.epoch.store(response.broker_epoch, Ordering::Release);
         Ok(())
+    }
+
+    fn registration(&self, endpoints: Vec<Endpoint>) -> BrokerRegistrationRequest {
+        BrokerRegistrationRequest {
+            broker_id: self.broker.0,
+            cluster_id: self.cluster_id.clone(),
+            incarnation_id: self.incarnation,
+            listeners: endpoints
+                .into_iter()
+                .map(|endpoint| Listener {
+                    name: endpoint.name,
+                    host: endpoint.host,
+                    port: endpoint.port,
+                    security_protocol: endpoint.security_protocol,
+                })
+                .collect(),
+            features: supported_features()
+                .into_iter()
+                .map(|feature| Feature {
+                    name: feature.name,
+                    min_supported_version: feature.min,
+                    max_supported_version: feature.max,
+                })
+                .collect(),
+            rack: self.rack.clone(),
+            log_dirs: self.directories.clone(),
+            ..BrokerRegistrationRequest::default()
+        }
     }
 
     /// Catches up with the metadata and asks to be unfenced.

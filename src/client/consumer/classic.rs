@@ -1,39 +1,30 @@
 //! Membership by the classic protocol: JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
 //!
 //! The member follows the coordinator: it joins when it is new or told to, assigns when it is the
-//! leader, and beats its heart in a task of its own, which only reports what the coordinator says.
+//! leader, and keeps its heart beating while the generation lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use parking_lot::Mutex;
 use pharos_base::TopicPartition;
-use pharos_protocol::messages::consumer_protocol_assignment as assignment;
-use pharos_protocol::messages::consumer_protocol_subscription as subscription;
+use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use pharos_protocol::messages::leave_group_request::MemberIdentity;
 use pharos_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use pharos_protocol::messages::{
-    ConsumerProtocolAssignment, ConsumerProtocolSubscription, HeartbeatRequest, JoinGroupRequest,
-    JoinGroupResponse, LeaveGroupRequest, SyncGroupRequest,
+    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, SyncGroupRequest,
 };
-use pharos_protocol::{ErrorCode, Message, encode_to_bytes};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::assignor::{Assignor, Member};
 use super::config::ConsumerConfig;
-use super::coordinator::{Coordinator, Identity, by_topic};
+use super::coordinator::{Coordinator, Identity};
+use super::embedded::{read_assignment, read_member, write_assignment, write_subscription};
+use super::heart::{Heart, HeartShared};
 use crate::error::{ClientError, Result, error_code};
 use crate::wire::millis;
 
 const PROTOCOL_TYPE: &str = "consumer";
-/// Version in which subscriptions are written: owned partitions and generation (KIP-792), no rack.
-const SUBSCRIPTION_VERSION: i16 = 2;
-const ASSIGNMENT_VERSION: i16 = 1;
 /// Time beyond the rebalance time-out that an answer to JoinGroup may take.
 const JOIN_GRACE: Duration = Duration::from_secs(5);
 
@@ -49,24 +40,18 @@ pub(crate) struct ClassicMember {
     heart: Heart,
 }
 
-struct Heart {
-    task: Option<JoinHandle<()>>,
-    shared: Arc<HeartShared>,
-}
-
-#[derive(Default)]
-pub(crate) struct HeartShared {
-    verdict: Mutex<Option<ErrorCode>>,
-    last_poll: Mutex<Option<Instant>>,
-    pub told: Notify,
-}
-
 impl ClassicMember {
     pub fn new(coordinator: Coordinator, config: Arc<ConsumerConfig>) -> Self {
         let identity =
             Identity { instance_id: config.group_instance_id.clone(), ..Identity::outsider() };
-        let heart = Heart { task: None, shared: Arc::default() };
-        Self { coordinator, config, identity, owned_generation: -1, joined: false, heart }
+        Self {
+            coordinator,
+            config,
+            identity,
+            owned_generation: -1,
+            joined: false,
+            heart: Heart::default(),
+        }
     }
 
     pub fn identity(&self) -> &Identity {
@@ -85,9 +70,7 @@ impl ClassicMember {
 
     /// Notes that the application is alive; true when a rebalance is due.
     pub fn poll(&mut self) -> Result<bool> {
-        *self.heart.shared.last_poll.lock() = Some(Instant::now());
-        let verdict = self.heart.shared.verdict.lock().take();
-        match verdict {
+        match self.heart.shared.poll() {
             None => {}
             Some(ErrorCode::RebalanceInProgress) => self.joined = false,
             Some(ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration) => self.lose(),
@@ -254,87 +237,6 @@ impl ClassicMember {
     }
 }
 
-impl Heart {
-    fn start(&mut self, coordinator: &Coordinator, config: &ConsumerConfig, identity: &Identity) {
-        self.stop();
-        let beat = Beat {
-            coordinator: coordinator.clone(),
-            identity: identity.clone(),
-            interval: config.heartbeat_interval,
-            max_poll_interval: config.max_poll_interval,
-            shared: self.shared.clone(),
-        };
-        self.task = Some(tokio::spawn(beat.run()));
-    }
-
-    fn stop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
-        *self.shared.verdict.lock() = None;
-    }
-}
-
-impl Drop for Heart {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// One generation's heartbeats.
-struct Beat {
-    coordinator: Coordinator,
-    identity: Identity,
-    interval: Duration,
-    max_poll_interval: Duration,
-    shared: Arc<HeartShared>,
-}
-
-impl Beat {
-    async fn run(self) {
-        loop {
-            tokio::time::sleep(self.interval).await;
-            let idle = self.shared.last_poll.lock().map_or(Duration::ZERO, |at| at.elapsed());
-            if idle > self.max_poll_interval {
-                // Without heartbeats the coordinator gives the partitions to others.
-                tracing::warn!(
-                    "no poll for {} ms, more than max.poll.interval.ms: leaving group {}",
-                    millis(idle),
-                    self.coordinator.group_id()
-                );
-                self.tell(ErrorCode::UnknownMemberId);
-                return;
-            }
-            match self.beat().await {
-                Ok(()) => {}
-                Err(error) => match error.code() {
-                    Some(code) if !code.retriable() || code == ErrorCode::RebalanceInProgress => {
-                        self.tell(code);
-                        return;
-                    }
-                    _ => tracing::debug!("heartbeat failed, trying on: {error}"),
-                },
-            }
-        }
-    }
-
-    async fn beat(&self) -> Result<()> {
-        let request = HeartbeatRequest {
-            group_id: self.coordinator.group_id().to_owned(),
-            generation_id: self.identity.generation,
-            member_id: self.identity.member_id.clone(),
-            group_instance_id: self.identity.instance_id.clone(),
-        };
-        let response = self.coordinator.call(&request).await?;
-        self.coordinator.check(response.error_code)
-    }
-
-    fn tell(&self, code: ErrorCode) {
-        *self.shared.verdict.lock() = Some(code);
-        self.shared.told.notify_one();
-    }
-}
-
 /// Another round is needed.
 fn again() -> ClientError {
     ClientError::Broker { code: ErrorCode::CoordinatorLoadInProgress, message: None }
@@ -342,73 +244,4 @@ fn again() -> ClientError {
 
 fn int(duration: Duration) -> i32 {
     i32::try_from(millis(duration)).unwrap_or(i32::MAX)
-}
-
-/// A record of the consumer protocol with its version in front.
-fn versioned<M: Message>(message: &M, version: i16) -> Result<Bytes> {
-    let body = encode_to_bytes(message, version)
-        .map_err(|error| ClientError::Unwritable { api: "JoinGroup", reason: error.to_string() })?;
-    let mut out = BytesMut::with_capacity(2 + body.len());
-    out.put_i16(version);
-    out.put(body);
-    Ok(out.freeze())
-}
-
-fn write_subscription(
-    topics: &BTreeSet<String>,
-    owned: &BTreeSet<TopicPartition>,
-    generation: i32,
-) -> Result<Bytes> {
-    let owned: Vec<_> = owned.iter().cloned().collect();
-    let message = ConsumerProtocolSubscription {
-        topics: topics.iter().cloned().collect(),
-        owned_partitions: by_topic(&owned)
-            .into_iter()
-            .map(|(topic, partitions)| subscription::TopicPartition { topic, partitions })
-            .collect(),
-        generation_id: generation,
-        ..Default::default()
-    };
-    versioned(&message, SUBSCRIPTION_VERSION)
-}
-
-fn write_assignment(topics: Vec<(String, Vec<i32>)>) -> Result<Bytes> {
-    let assigned_partitions = topics
-        .into_iter()
-        .map(|(topic, partitions)| assignment::TopicPartition { topic, partitions })
-        .collect();
-    let message = ConsumerProtocolAssignment { assigned_partitions, user_data: None };
-    versioned(&message, ASSIGNMENT_VERSION)
-}
-
-/// Reads a record with its version in front; newer versions are read as the newest known one, as
-/// `ConsumerProtocol` does. None when it cannot be read.
-fn read_versioned<M: Message>(bytes: &[u8]) -> Option<M> {
-    let (version, body) = bytes.split_first_chunk::<2>()?;
-    let version = i16::from_be_bytes(*version);
-    M::decode(body, version.min(M::MAX_VERSION)).ok()
-}
-
-/// The partitions in an assignment; none when it cannot be read.
-pub fn read_assignment(bytes: &[u8]) -> Vec<TopicPartition> {
-    let message: ConsumerProtocolAssignment = read_versioned(bytes).unwrap_or_default();
-    let mut partitions = Vec::new();
-    for topic in &message.assigned_partitions {
-        for partition in &topic.partitions {
-            partitions.push(TopicPartition::new(topic.topic.as_str(), *partition));
-        }
-    }
-    partitions
-}
-
-/// A member from its subscription; one that cannot be read subscribes to nothing.
-pub fn read_member(id: &str, instance_id: Option<String>, metadata: &[u8]) -> Member {
-    let message: ConsumerProtocolSubscription = read_versioned(metadata).unwrap_or_default();
-    Member {
-        id: id.to_owned(),
-        instance_id,
-        topics: message.topics,
-        owned: message.owned_partitions.into_iter().map(|t| (t.topic, t.partitions)).collect(),
-        generation: message.generation_id,
-    }
 }

@@ -4,7 +4,9 @@ pub mod assignor;
 mod classic;
 mod config;
 pub mod coordinator;
+mod embedded;
 mod fetch;
+mod heart;
 mod membership;
 mod modern;
 mod positions;
@@ -31,9 +33,9 @@ use crate::cluster::Cluster;
 use crate::error::{ClientError, Result};
 use crate::metadata::Metadata;
 
-pub use self::classic::{read_assignment, read_member};
 pub use self::config::{ConsumerConfig, GroupProtocol, OffsetReset, parse_iso_duration};
 pub use self::coordinator::{Committed, Coordinator, Identity};
+pub use self::embedded::{read_assignment, read_member};
 pub use self::record::{ConsumerRecord, MAX_UNCOMPRESSED_BATCH_BYTES, TimestampType};
 
 /// Longest time that closing spends on commit and farewell.
