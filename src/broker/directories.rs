@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_base::{Offset, PartitionId, TopicId};
+use pharos_insight::{EventKind, Events, Happened};
 use pharos_metadata::image::MetadataImage;
 use pharos_metadata::{Controller, DIRECTORY_UNASSIGNED};
 use pharos_protocol::messages::AssignReplicasToDirsRequest;
@@ -33,10 +34,16 @@ pub async fn watch_one(
     id: TopicId,
     replicas: Arc<Replicas>,
     life: Arc<Lifecycle>,
+    events: Arc<Events>,
 ) {
     offline(home.clone()).await;
     let failed = replicas.fail_directory(home.path());
     tracing::error!(dir = %home.path().display(), partitions = failed.len(), "partitions are offline");
+    events.record(Happened {
+        kind: EventKind::LogDirectory,
+        subject: home.path().display().to_string(),
+        text: format!("went offline with {} partitions", failed.len()),
+    });
     life.directory_failed(id);
 }
 

@@ -16,6 +16,7 @@ use crate::beans::Forwarding;
 use crate::context::{Answer, AnswerError, Body, ErrorCounts, RequestContext};
 use crate::handlers as h;
 use crate::request_metrics::{Finished, RequestMetrics};
+use crate::request_series::Measured;
 use crate::services::Services;
 use crate::view::View;
 
@@ -77,6 +78,7 @@ impl Handler for Dispatch {
             errors: &done.tag.errors,
         };
         self.requests.record(&finished);
+        self.requests.measure(&finished, &measured(&done));
         if done.tag.api.spec().forwardable {
             // The broker's part and the controller's: Kafka counts both, also in one process.
             self.requests.record(&finished);
@@ -215,6 +217,17 @@ impl Dispatch {
             _ => return Err(Refused::not_served(context)),
         };
         Ok(answered?)
+    }
+}
+
+/// What a request cost on the wire; each message begins with four bytes of its size.
+fn measured(done: &Completed<Tag>) -> Measured<'_> {
+    let sized = |bytes: u64| if bytes > 0 { bytes + 4 } else { 0 };
+    Measured {
+        timestamps: &done.timestamps,
+        throttle: done.throttle,
+        request_bytes: sized(done.request_bytes as u64),
+        response_bytes: sized(done.reply_bytes),
     }
 }
 

@@ -4,10 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_insight::{ClusterFigures, GroupSnapshot, Lag, PartitionOffsets};
+use pharos_base::BrokerId;
+use pharos_insight::{
+    ClusterFigures, EventKind, Events, GroupSnapshot, Happened, Lag, PartitionOffsets, of_metadata,
+};
 use pharos_metadata::image::{MetadataDelta, MetadataImage};
 use pharos_metrics::Registry;
 use pharos_replication::Replicas;
+use pharos_storage::OpenReport;
 
 use crate::groups::Groups;
 
@@ -22,15 +26,18 @@ pub struct Insight {
     lag: Arc<Lag>,
     offsets: PartitionOffsets,
     cluster: ClusterFigures,
+    events: Arc<Events>,
 }
 
 impl Insight {
     /// Nothing is shown yet.
     pub fn new(registry: &Registry, replicas: &Arc<Replicas>) -> Arc<Self> {
+        let events = Arc::new(Events::new(registry));
         Arc::new(Self {
-            lag: Arc::new(Lag::new(registry, replicas.clone())),
+            lag: Arc::new(Lag::new(registry, replicas.clone(), events.clone())),
             offsets: PartitionOffsets::new(registry, replicas.clone()),
             cluster: ClusterFigures::new(registry),
+            events,
         })
     }
 
@@ -39,8 +46,27 @@ impl Insight {
         &self.lag
     }
 
+    /// What happened.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    /// Remembers that node `id` started, and what it found.
+    pub fn started(&self, id: BrokerId, found: &OpenReport) {
+        let text = match found.unclean_dirs {
+            0 => format!("started after a clean stop, with {} logs", found.logs),
+            _ => format!(
+                "started after an unclean stop: {} segments of {} logs were scanned, {} bytes cut off",
+                found.recovered_segments, found.logs, found.truncated_bytes
+            ),
+        };
+        let subject = format!("broker {id}");
+        self.events.record(Happened { kind: EventKind::Recovery, subject, text });
+    }
+
     /// Shows a step of the metadata, which the replicas have followed.
-    pub fn follow(&self, image: &MetadataImage, delta: &MetadataDelta) {
+    pub fn follow(&self, before: &MetadataImage, image: &MetadataImage, delta: &MetadataDelta) {
+        of_metadata(before, image, delta).into_iter().for_each(|event| self.events.record(event));
         self.offsets.follow(image, delta);
         self.cluster.follow(image, delta);
     }

@@ -37,7 +37,7 @@ use self::rooms::Rooms;
 use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState};
 use crate::dispatch::Dispatch;
 use crate::lifecycle::Lifecycle;
-use crate::{directories, settings};
+use crate::{directories, events_page, settings};
 
 /// Longest time that connections get to take their last answers when the node stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -107,6 +107,7 @@ impl Node {
 
         let controller = quorum::start(&ground, endpoints(&listeners, true)).await?;
         let rooms = Rooms::new(&ground, &spawners);
+        rooms.insight.started(ground.node_id(), &ground.recovery);
         let lifecycle =
             Lifecycle::new(config, formatted, controller.clone(), rooms.requests.clone());
         follow::follow(&rooms, &server, controller.publisher());
@@ -134,7 +135,7 @@ impl Node {
                 pages: pages.clone(),
                 registry: registry.clone(),
                 readiness: readiness.clone(),
-                sections: Vec::new(),
+                sections: vec![events_page::section(rooms.insight.events().clone())],
             };
             server.serve(admin, &spawners.control);
         }

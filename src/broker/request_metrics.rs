@@ -6,7 +6,7 @@
 //! `Fetch` alone. What a node's broker asks of its own controller counts as the request that it is.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
@@ -16,6 +16,7 @@ use pharos_net::Timestamps;
 use pharos_protocol::{ApiKey, ErrorCode, Message, encode_to_bytes};
 
 use crate::context::ErrorCounts;
+use crate::request_series::{self, Measured, RequestSeries};
 
 /// Kafka 4.3's request names: its API names, the two kinds of fetch, the verification form of
 /// AddPartitionsToTxn and the old name of ListConfigResources.
@@ -137,6 +138,8 @@ struct NameMetrics {
     /// Of Produce and Fetch. No format is converted and compressed batches are walked in a stream,
     /// so that every request adds a 0.
     conversions: [Option<Registered<Histogram>>; 2],
+    /// With buckets; of most names made with the first request.
+    series: OnceLock<RequestSeries>,
 }
 
 /// What is known of a request once its answer has left.
@@ -162,7 +165,23 @@ impl RequestMetrics {
     /// Registers the histograms of all names.
     pub fn new(registry: &Registry) -> Self {
         let by_name = NAMES.into_iter().map(|name| (name, NameMetrics::new(registry, name)));
-        Self { registry: registry.clone(), by_name: by_name.collect() }
+        let metrics = Self { registry: registry.clone(), by_name: by_name.collect() };
+        for name in request_series::FROM_THE_START {
+            metrics.series(name);
+        }
+        metrics
+    }
+
+    /// Counts a request as it was on the wire, once and under one name.
+    pub fn measure(&self, finished: &Finished<'_>, measured: &Measured<'_>) {
+        if let Some(series) = self.series(finished.also_named.unwrap_or(finished.name)) {
+            series.record(measured);
+        }
+    }
+
+    fn series(&self, name: &'static str) -> Option<&RequestSeries> {
+        let metrics = self.by_name.get(name)?;
+        Some(metrics.series.get_or_init(|| RequestSeries::new(&self.registry, name)))
     }
 
     /// Counts a request under its name or names.
@@ -259,6 +278,7 @@ impl NameMetrics {
             requests: RwLock::default(),
             errors: RwLock::default(),
             conversions: conversions.map(|row| row.map(|row| registry.histogram(row, &[]))),
+            series: OnceLock::new(),
         }
     }
 

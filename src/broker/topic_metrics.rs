@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use parking_lot::RwLock;
-use pharos_metrics::catalog::broker_topics as rows;
-use pharos_metrics::{BeanRow, Meter, Registered, Registry};
+use pharos_metrics::catalog::{broker_topics as rows, native};
+use pharos_metrics::{BeanRow, Meter, NativeHistogram, Registered, Registry};
+
+use crate::partition_results::PartitionResults;
 
 /// A meter in all and by topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,12 @@ pub struct TopicMetrics {
     all: Arc<AllTopics>,
     /// Records that were refused.
     pub refused: Refused,
+    /// Partitions of produce requests.
+    pub produced: PartitionResults,
+    /// Partitions of consumers' fetch requests.
+    pub fetched: PartitionResults,
+    /// Age of the newest record of each partition that a fetch returns.
+    pub record_age: Registered<NativeHistogram>,
     topics: RwLock<HashMap<Arc<str>, Arc<OneTopic>>>,
     // Nothing converts formats or replicates here yet; the beans exist and say so with 0.
     _idle: Vec<Registered<Meter>>,
@@ -119,6 +127,9 @@ impl TopicMetrics {
                 crc: meter(&rows::INVALID_MESSAGE_CRC_RECORDS_PER_SEC),
                 sequence: meter(&rows::INVALID_OFFSET_OR_SEQUENCE_RECORDS_PER_SEC),
             },
+            produced: PartitionResults::new(registry, "Produce"),
+            fetched: PartitionResults::new(registry, "FetchConsumer"),
+            record_age: registry.family(&native::PHAROS_FETCH_RECORD_AGE_SECONDS).histogram(&[]),
             topics: RwLock::default(),
             _idle: vec![
                 meter(&rows::FETCH_MESSAGE_CONVERSIONS_PER_SEC),

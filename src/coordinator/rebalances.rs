@@ -72,7 +72,7 @@ impl Rebalances {
     }
 
     /// A rebalance began; one that was under way goes on.
-    pub(crate) fn begin(&mut self, reason: RebalanceReason, now_ms: i64) {
+    pub fn begin(&mut self, reason: RebalanceReason, now_ms: i64) {
         if let Some(count) = self.counts.get_mut(reason as usize) {
             *count = count.saturating_add(1);
         }

@@ -2,7 +2,8 @@
 //!
 //! Only the active controller shows these series; they stay when a partition's leader is gone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,6 +13,8 @@ use pharos_metadata::image::{
 };
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{Family, Gauge, Registered, Registry};
+
+use crate::skew::{DIMENSIONS, Placed, Spread};
 
 /// Families of the metadata's state: `kafka_brokers`, `kafka_topic_partitions`,
 /// `kafka_topic_partition_leader` and so on.
@@ -28,6 +31,8 @@ struct Families {
     partitions: Family,
     /// In the order of [`figures_of`].
     partition: [Family; 5],
+    topic_skew: Family,
+    cluster_skew: Family,
 }
 
 #[derive(Debug, Default)]
@@ -35,12 +40,15 @@ struct Series {
     brokers: Option<Registered<Gauge>>,
     infos: BTreeMap<BrokerId, (String, Registered<Gauge>)>,
     topics: HashMap<TopicId, TopicSeries>,
+    spread: Spread,
+    skew: Option<[Registered<Gauge>; 2]>,
 }
 
 #[derive(Debug)]
 struct TopicSeries {
     count: Registered<Gauge>,
-    partitions: BTreeMap<PartitionId, [Registered<Gauge>; 5]>,
+    skew: [Registered<Gauge>; 2],
+    partitions: BTreeMap<PartitionId, (Placed, [Registered<Gauge>; 5])>,
 }
 
 impl ClusterFigures {
@@ -58,6 +66,8 @@ impl ClusterFigures {
             broker_info: registry.family(&rows::KAFKA_BROKER_INFO),
             partitions: registry.family(&rows::KAFKA_TOPIC_PARTITIONS),
             partition: partition.map(|row| registry.family(row)),
+            topic_skew: registry.family(&rows::PHAROS_TOPIC_SKEW_RATIO),
+            cluster_skew: registry.family(&rows::PHAROS_CLUSTER_SKEW_RATIO),
         };
         Self { families, series: Mutex::default() }
     }
@@ -66,24 +76,52 @@ impl ClusterFigures {
     /// first one leads from the empty image.
     pub fn follow(&self, image: &MetadataImage, delta: &MetadataDelta) {
         let mut series = self.series.lock();
+        let series = &mut *series;
         for id in delta.topics_deleted.keys() {
-            series.topics.remove(id);
+            let gone = series.topics.remove(id).into_iter().flat_map(|topic| topic.partitions);
+            gone.for_each(|(_, (placed, _))| series.spread.remove(&placed));
         }
         for (id, partition) in &delta.partitions_changed {
             let Some(topic) = image.topic_by_id(*id) else { continue };
             let Some(registration) = topic.partition(*partition) else { continue };
             let shown = series.topics.entry(*id).or_insert_with(|| self.topic(topic));
             shown.count.set(topic.partition_count() as f64);
-            let figures = shown
-                .partitions
-                .entry(*partition)
-                .or_insert_with(|| self.partition(topic, *partition));
+            let placed = Placed::of(registration);
+            series.spread.add(&placed);
+            let figures = match shown.partitions.entry(*partition) {
+                Entry::Occupied(known) => {
+                    let known = known.into_mut();
+                    series.spread.remove(&std::mem::replace(&mut known.0, placed));
+                    &known.1
+                }
+                Entry::Vacant(new) => &new.insert((placed, self.partition(topic, *partition))).1,
+            };
             for (gauge, value) in figures.iter().zip(figures_of(registration)) {
                 gauge.set(value);
             }
         }
-        if series.brokers.is_none() || !delta.brokers_changed.is_empty() {
-            self.brokers(&mut series, image);
+        let brokers_changed = series.brokers.is_none() || !delta.brokers_changed.is_empty();
+        if brokers_changed {
+            self.brokers(series, image);
+        }
+        self.skew(series, image, delta, brokers_changed);
+    }
+
+    /// Shows how uneven the cluster is, and the topics that have changed; all when the number of
+    /// brokers may have.
+    fn skew(&self, series: &mut Series, image: &MetadataImage, delta: &MetadataDelta, all: bool) {
+        let brokers = image.brokers().count();
+        let family = &self.families.cluster_skew;
+        let shown = series.skew.get_or_insert_with(|| DIMENSIONS.map(|of| family.gauge(&[of])));
+        show(shown, &series.spread, brokers);
+        if all {
+            series.topics.values().for_each(|topic| topic.show_skew(brokers));
+            return;
+        }
+        let changed: BTreeSet<_> =
+            delta.partitions_changed.iter().map(|(topic, _)| topic).collect();
+        for topic in changed.into_iter().filter_map(|id| series.topics.get(id)) {
+            topic.show_skew(brokers);
         }
     }
 
@@ -94,7 +132,8 @@ impl ClusterFigures {
 
     fn topic(&self, topic: &TopicImage) -> TopicSeries {
         let count = self.families.partitions.gauge(&[&topic.name]);
-        TopicSeries { count, partitions: BTreeMap::new() }
+        let skew = DIMENSIONS.map(|of| self.families.topic_skew.gauge(&[&topic.name, of]));
+        TopicSeries { count, skew, partitions: BTreeMap::new() }
     }
 
     fn partition(&self, topic: &TopicImage, index: PartitionId) -> [Registered<Gauge>; 5] {
@@ -119,6 +158,19 @@ impl ClusterFigures {
                 series.infos.insert(broker.id, (address, info));
             }
         }
+    }
+}
+
+impl TopicSeries {
+    fn show_skew(&self, brokers: usize) {
+        let spread = Spread::of(self.partitions.values().map(|(placed, _)| placed));
+        show(&self.skew, &spread, brokers);
+    }
+}
+
+fn show(gauges: &[Registered<Gauge>; 2], spread: &Spread, brokers: usize) {
+    for (gauge, ratio) in gauges.iter().zip(spread.ratios(brokers)) {
+        gauge.set(ratio);
     }
 }
 

@@ -10,11 +10,13 @@
 //!                       lag.resolve(), on a thread that may wait for a disk
 //! ```
 
+mod drain;
 mod families;
 mod group;
 mod oldest;
 mod position;
 mod snapshot;
+mod status;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -30,6 +32,7 @@ use self::families::Families;
 use self::group::GroupSeries;
 pub use self::snapshot::{CommittedOffset, GroupSnapshot};
 use self::topic::Surroundings;
+use crate::events::Events;
 
 /// Groups that are remembered as touched; what comes beyond waits for the next look at all.
 const MAX_TOUCHED: usize = 100_000;
@@ -45,10 +48,10 @@ pub struct Lag {
 
 impl Lag {
     /// No groups yet. Time is the registry's clock, which must be that of the logs.
-    pub fn new(registry: &Registry, replicas: Arc<Replicas>) -> Self {
+    pub fn new(registry: &Registry, replicas: Arc<Replicas>, events: Arc<Events>) -> Self {
         Self {
             families: Families::new(registry),
-            around: Surroundings { clock: registry.clock().clone(), replicas },
+            around: Surroundings { clock: registry.clock().clone(), replicas, events },
             groups: Mutex::default(),
             touched: Mutex::default(),
         }
@@ -101,8 +104,9 @@ impl Lag {
     /// moved since, and counts records that retention deleted unread. May read logs.
     pub fn resolve(&self) {
         let watched: Vec<_> = self.groups.lock().values().flat_map(GroupSeries::watched).collect();
+        let now_ms = self.around.clock.now_ms();
         for watched in watched {
-            watched.resolve();
+            watched.resolve(now_ms);
         }
     }
 }

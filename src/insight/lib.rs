@@ -5,11 +5,14 @@
 //! to decide anything, to hold up whoever produces or consumes, and to read a log in a scrape.
 
 mod cluster;
+mod events;
 mod lag;
 mod offsets;
+mod skew;
 mod telemetry;
 
 pub use cluster::ClusterFigures;
+pub use events::{Event, EventKind, Events, Happened, MAX_EVENTS, of_metadata};
 pub use lag::{CommittedOffset, GroupSnapshot, Lag};
 pub use offsets::PartitionOffsets;
 pub use telemetry::{ClientFacts, ClientTelemetry};

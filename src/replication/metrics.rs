@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use pharos_base::{BrokerId, TopicPartition};
 use pharos_metadata::image::PartitionRegistration;
-use pharos_metrics::catalog::{cluster, replicas as rows};
-use pharos_metrics::{BeanRow, Meter, Registered, Registry, Value};
+use pharos_metrics::catalog::{cluster, native, replicas as rows};
+use pharos_metrics::{BeanRow, Counter, Meter, Registered, Registry, Value};
 
 /// The figures that the beans of one partition read. They are those of its leader; elsewhere the
 /// beans read 0, as Kafka's do.
@@ -52,7 +52,29 @@ impl PartitionFigures {
 #[derive(Debug)]
 pub(crate) struct PartitionMetrics {
     figures: Arc<PartitionFigures>,
+    registry: Registry,
+    /// Here while this broker leads: the series have one owner.
+    traffic: RwLock<Option<Traffic>>,
     _beans: Vec<Registered<()>>,
+}
+
+/// What clients move through a partition, counted since this broker leads it.
+#[derive(Debug)]
+struct Traffic {
+    bytes_in: Registered<Counter>,
+    bytes_out: Registered<Counter>,
+}
+
+impl Traffic {
+    fn new(registry: &Registry, id: &TopicPartition) -> Self {
+        let index = id.partition.to_string();
+        let labels: [&str; 2] = [&id.topic, &index];
+        let counter = |row| registry.family(row).counter(&labels);
+        Self {
+            bytes_in: counter(&native::PHAROS_PARTITION_BYTES_IN_TOTAL),
+            bytes_out: counter(&native::PHAROS_PARTITION_BYTES_OUT_TOTAL),
+        }
+    }
 }
 
 impl PartitionMetrics {
@@ -81,16 +103,47 @@ impl PartitionMetrics {
                 Value::Long(unstable())
             }),
         ];
-        Self { figures, _beans: beans }
+        let (registry, traffic) = (registry.clone(), RwLock::default());
+        Self { figures, registry, traffic, _beans: beans }
+    }
+
+    /// Counts bytes appended to the partition.
+    pub(crate) fn appended(&self, bytes: u64) {
+        if let Some(traffic) = &*self.traffic.read() {
+            traffic.bytes_in.increment(bytes);
+        }
+    }
+
+    /// Counts bytes returned to a consumer.
+    pub(crate) fn returned(&self, bytes: u64) {
+        if let Some(traffic) = &*self.traffic.read() {
+            traffic.bytes_out.increment(bytes);
+        }
+    }
+
+    /// Another broker leads the partition, or none does.
+    pub(crate) fn unlead(&self) {
+        *self.traffic.write() = None;
     }
 
     pub(crate) fn figures(&self) -> &Arc<PartitionFigures> {
         &self.figures
     }
 
-    pub(crate) fn follow(&self, registration: &PartitionRegistration, broker: BrokerId) {
+    pub(crate) fn follow(
+        &self,
+        id: &TopicPartition,
+        registration: &PartitionRegistration,
+        broker: BrokerId,
+    ) {
+        let leads = registration.leader == broker;
+        if !leads {
+            self.unlead();
+        } else if self.traffic.read().is_none() {
+            *self.traffic.write() = Some(Traffic::new(&self.registry, id));
+        }
         let figures = &self.figures;
-        figures.leads.store(registration.leader == broker, Ordering::Relaxed);
+        figures.leads.store(leads, Ordering::Relaxed);
         figures.in_sync.store(registration.isr.len(), Ordering::Relaxed);
         figures.replicas.store(registration.replicas.len(), Ordering::Relaxed);
         figures.reassigning.store(registration.is_reassigning(), Ordering::Relaxed);

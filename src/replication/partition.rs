@@ -240,7 +240,7 @@ impl Partition {
                 isr: registration.isr.clone(),
             });
         }
-        self.metrics.follow(registration, broker);
+        self.metrics.follow(&self.id, registration, broker);
         if leads {
             self.advance();
         } else {
@@ -302,6 +302,9 @@ impl Partition {
         }
         let options = AppendOptions { origin, leader_epoch: role.leader_epoch };
         let info = self.log.append(batches, &options)?;
+        if !info.duplicate {
+            self.metrics.appended(info.bytes);
+        }
         let alone = role.isr.len() <= 1;
         drop(role);
         if alone {
@@ -356,6 +359,11 @@ impl Partition {
         Ok(fetched)
     }
 
+    /// Counts `bytes` of its batches as returned to a consumer.
+    pub fn count_returned(&self, bytes: u64) {
+        self.metrics.returned(bytes);
+    }
+
     /// Moves the log's first offset up to `offset`, the high watermark at most; −1 stands for it.
     ///
     /// # Errors
@@ -376,6 +384,7 @@ impl Partition {
         let mut role = self.role.write();
         *role = Arc::new(Role { leads: false, leader: BrokerId::NONE, ..Role::clone(&role) });
         drop(role);
+        self.metrics.unlead();
         self.fetches.force();
         self.produces.force();
     }

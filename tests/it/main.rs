@@ -24,6 +24,7 @@ mod crash_model;
 mod crash_topics;
 mod crash_writers;
 mod hostile;
+mod native_series;
 mod rule_names;
 mod settings;
 #[allow(dead_code, reason = "each suite uses a part")]

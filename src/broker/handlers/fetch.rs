@@ -109,7 +109,7 @@ pub struct Found {
 #[derive(Debug)]
 enum OneResult {
     Error(ErrorCode),
-    Found(Fetched),
+    Found(Arc<Partition>, Fetched),
 }
 
 /// The answer and the file ranges that its records stand for, by their tokens.
@@ -204,7 +204,7 @@ impl FetchService {
                         last_fetched_epoch: LeaderEpoch(wanted.last_fetched_epoch),
                     };
                     match partition.fetch(options) {
-                        Ok(fetched) => OneResult::Found(fetched),
+                        Ok(fetched) => OneResult::Found(partition, fetched),
                         Err(error) => OneResult::Error(errors::of_partition(&error).code),
                     }
                 }
@@ -212,7 +212,7 @@ impl FetchService {
             };
             match &result {
                 OneResult::Error(_) => found.must_answer = true,
-                OneResult::Found(fetched) => {
+                OneResult::Found(_, fetched) => {
                     found.must_answer |= fetched.diverging.is_some();
                     found.bytes += fetched.records.as_ref().map_or(0, |slice| slice.len());
                 }
@@ -235,7 +235,7 @@ impl FetchService {
         let missing = fetch.min_bytes - found.bytes as i64;
         let wait = self.purgatory.begin(missing.max(1));
         for ((key, _), result) in fetch.partitions.iter().zip(&found.results) {
-            let OneResult::Found(before) = result else { continue };
+            let OneResult::Found(_, before) = result else { continue };
             let Ok(partition) = self.find(fetch, key) else { continue };
             partition.fetches.watch(&wait, 0);
             // What was appended between the read and the watch woke nobody.
@@ -282,6 +282,7 @@ impl FetchService {
             .map(|((key, wanted), result)| (key, wanted, tell(result)))
             .collect();
         let (session_id, included) = self.sessions.finish(now_ms, fetch.mode, &told);
+        self.count(now_ms, &found.results);
         let mut response = FetchResponse { session_id, ..FetchResponse::default() };
         let mut slices = Vec::new();
         for (((key, _, told), result), included) in
@@ -302,6 +303,26 @@ impl FetchService {
             }
         }
         FetchAnswer { response, slices }
+    }
+
+    /// Counts what every partition gave, and how old the newest record is that it gave.
+    fn count(&self, now_ms: i64, results: &[OneResult]) {
+        self.metrics.fetched.count(results.iter().map(|result| match result {
+            OneResult::Error(error) => error.code(),
+            OneResult::Found(..) => ErrorCode::None.code(),
+        }));
+        for result in results {
+            let OneResult::Found(partition, Fetched { records: Some(slice), .. }) = result else {
+                continue;
+            };
+            partition.count_returned(slice.len() as u64);
+            let newest = slice.newest_offset();
+            // Unknown for what was appended before the log was opened.
+            if let Some(ms) = newest.and_then(|offset| partition.log().append_time_at(offset)) {
+                let age = Duration::from_millis(now_ms.saturating_sub(ms).max(0).unsigned_abs());
+                self.metrics.record_age.record(age.as_secs_f64());
+            }
+        }
     }
 }
 
@@ -326,7 +347,7 @@ fn tell(result: &OneResult) -> Told {
         OneResult::Error(error) => {
             Told { error: *error, bytes: 0, high_watermark: -1, log_start: -1, notable: false }
         }
-        OneResult::Found(fetched) => Told {
+        OneResult::Found(_, fetched) => Told {
             error: ErrorCode::None,
             bytes: fetched.records.as_ref().map_or(0, |slice| slice.len()),
             high_watermark: fetched.high_watermark.0,
@@ -348,7 +369,7 @@ fn partition_data(index: i32, result: OneResult, slices: &mut Vec<LogSlice>) -> 
             records: Some(Records::Bytes(Bytes::new())),
             ..PartitionData::default()
         },
-        OneResult::Found(fetched) => {
+        OneResult::Found(_, fetched) => {
             let records = match fetched.records {
                 None => Records::Bytes(Bytes::new()),
                 Some(slice) => {

@@ -53,12 +53,8 @@ pub fn answer(
     let request = ProduceRequestRef::decode(body, context.version)?;
     let outcome = service.append(image, context.version, &request);
     if request.acks == 0 {
-        let failed = outcome
-            .response
-            .responses
-            .iter()
-            .flat_map(|topic| &topic.partition_responses)
-            .any(|partition| partition.error_code != 0);
+        service.metrics.produced.count(codes(&outcome.response));
+        let failed = codes(&outcome.response).any(|code| code != 0);
         // Without an answer closing is the only way to tell (`KafkaApis.handleProduceRequest`).
         return Ok(if failed {
             Answer::Close("produce with acks=0 failed")
@@ -67,14 +63,23 @@ pub fn answer(
         });
     }
     if outcome.waiting.is_empty() && outcome.flushes.is_empty() {
+        service.metrics.produced.count(codes(&outcome.response));
         return Answer::ready(context, &outcome.response);
     }
     let (service, context) = (service.clone(), context.clone());
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     Ok(Answer::Later(Box::pin(async move {
+        let metrics = service.metrics.clone();
         let response = service.finish(outcome, timeout).await;
+        metrics.produced.count(codes(&response));
         Body::of(&context, &response)
     })))
+}
+
+/// The error code of each partition.
+fn codes(response: &ProduceResponse) -> impl Iterator<Item = i16> {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    partitions.map(|partition| partition.error_code)
 }
 
 /// What became of the appends.

@@ -52,7 +52,8 @@ pub fn start(
     ];
     for dir in rooms.logs.dirs() {
         let id = ground.formatted.directory_id(dir.home.path()).unwrap_or(TopicId::ZERO);
-        let watch = directories::watch_one(dir.home, id, replicas.clone(), lifecycle.clone());
+        let (lifecycle, events) = (lifecycle.clone(), rooms.insight.events().clone());
+        let watch = directories::watch_one(dir.home, id, replicas.clone(), lifecycle, events);
         tasks.push(control.spawn(watch));
     }
     let publisher = controller.publisher().clone();

@@ -25,7 +25,7 @@ pub fn follow(rooms: &Rooms, server: &SocketServer, publisher: &ImagePublisher) 
     settings.logs.set_cordoned(settings::cordoned(&settings.live.get()));
     publisher.subscribe(Box::new(move |_, image, delta| settings.step(image, delta)));
     let rooms = rooms.clone();
-    publisher.subscribe(Box::new(move |_, image, delta| step(&rooms, image, delta)));
+    publisher.subscribe(Box::new(move |before, image, delta| step(&rooms, before, image, delta)));
 }
 
 /// What acts on changed settings at once.
@@ -54,7 +54,7 @@ impl Settings {
     }
 }
 
-fn step(rooms: &Rooms, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+fn step(rooms: &Rooms, before: &MetadataImage, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
     let settings = |image: &MetadataImage, topic: &str| rooms.live.topic_settings(image, topic);
     for (partition, error) in rooms.replicas.follow(image, delta, &settings) {
         tracing::error!(%partition, %error, "partition is offline");
@@ -64,6 +64,6 @@ fn step(rooms: &Rooms, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         rooms.delayed.remove_topic(name);
     }
     groups::topics::follow(&rooms.groups, image, delta);
-    rooms.insight.follow(image, delta);
+    rooms.insight.follow(before, image, delta);
     client_telemetry::follow(&rooms.telemetry, image, delta, &rooms.live.get());
 }

@@ -11,6 +11,7 @@ use super::families::Families;
 use super::position::seconds;
 use super::snapshot::GroupSnapshot;
 use super::topic::{Surroundings, TopicSeries, Watched};
+use crate::events::{EventKind, Events, Happened};
 
 /// Kafka's names of states. A dead group is one that is not there, so it never has that state.
 const STATES: [&str; 7] = [
@@ -81,7 +82,7 @@ impl GroupSeries {
             series.set(if *name == group.state.name() { 1.0 } else { 0.0 });
         }
         self.describe(families, group.state, &group.protocol);
-        self.count(group.rebalances);
+        self.count(group.rebalances, &around.events);
         let of_topics = || snapshot.offsets.chunk_by(|a, b| a.topic == b.topic);
         for offsets in of_topics() {
             let Some(first) = offsets.first() else { continue };
@@ -109,10 +110,19 @@ impl GroupSeries {
         }
     }
 
-    fn count(&mut self, now: Rebalances) {
+    fn count(&mut self, now: Rebalances, events: &Events) {
         let before = std::mem::replace(&mut *self.rebalanced.lock(), now);
         for (reason, series) in &self.rebalances {
-            series.increment(now.count(*reason).saturating_sub(before.count(*reason)));
+            let more = now.count(*reason).saturating_sub(before.count(*reason));
+            series.increment(more);
+            if more > 0 {
+                let times = if more > 1 { format!(" {more} times") } else { String::new() };
+                events.record(Happened {
+                    kind: EventKind::Rebalance,
+                    subject: self.id.to_string(),
+                    text: format!("rebalanced{times}: {}", reason.name()),
+                });
+            }
         }
     }
 

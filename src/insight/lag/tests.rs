@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_base::{BrokerId, Clock, ClockHand, LeaderEpoch, Offset, PartitionId, TopicId};
-use pharos_coordinator::{GroupState, GroupView, Rebalances};
+use pharos_coordinator::{GroupState, GroupView, RebalanceReason, Rebalances};
 use pharos_metadata::image::{MetadataDelta, MetadataImage};
 use pharos_metadata::record::MetadataRecord;
 use pharos_metrics::catalog::native as rows;
@@ -17,7 +17,7 @@ use pharos_storage::{LogConfig, LogManager, ManagerOptions};
 use tempfile::TempDir;
 
 use super::{CommittedOffset, GroupSnapshot, Lag};
-use crate::{ClusterFigures, PartitionOffsets};
+use crate::{ClusterFigures, EventKind, Events, PartitionOffsets};
 
 const BROKER: BrokerId = BrokerId(1);
 const START_MS: i64 = 1_700_000_000_000;
@@ -28,6 +28,7 @@ struct Rig {
     registry: Registry,
     replicas: Arc<Replicas>,
     lag: Lag,
+    events: Arc<Events>,
     cluster: ClusterFigures,
     offsets: PartitionOffsets,
     image: MetadataImage,
@@ -50,9 +51,11 @@ impl Rig {
         };
         let (logs, _) = LogManager::open(&[dir.path().to_path_buf()], options).unwrap();
         let replicas = Arc::new(Replicas::new(BROKER, logs, &registry));
+        let events = Arc::new(Events::new(&registry));
         Self {
             hand,
-            lag: Lag::new(&registry, replicas.clone()),
+            lag: Lag::new(&registry, replicas.clone(), events.clone()),
+            events,
             cluster: ClusterFigures::new(&registry),
             offsets: PartitionOffsets::new(&registry, replicas.clone()),
             replicas,
@@ -395,4 +398,58 @@ fn after_a_restart_no_record_is_younger_than_its_file() {
     assert_eq!(rig.lag_of(0), (Some(2.0), Some(0.0)));
     rig.wait(5);
     assert_eq!(rig.lag_of(0), (Some(2.0), Some(5.0)));
+}
+
+#[test]
+fn a_lag_that_shrinks_says_when_it_will_be_gone() {
+    let rig = Rig::new();
+    rig.append(0, 100);
+    rig.commit(&[(0, 0), (1, 0)]);
+    let drain = || rig.read(&rows::KAFKA_CONSUMERGROUP_DRAIN_SECONDS, &["g", "t"]);
+    assert_eq!(drain(), Some(f64::INFINITY));
+    rig.lag.resolve();
+    rig.wait(20);
+    rig.commit(&[(0, 40), (1, 0)]);
+    assert_eq!(drain(), Some(30.0));
+    rig.commit(&[(0, 100), (1, 0)]);
+    assert_eq!(drain(), Some(0.0));
+}
+
+#[test]
+fn the_status_of_a_topic_is_that_of_its_worst_partition() {
+    let rig = Rig::new();
+    rig.append(0, 100);
+    rig.append(1, 100);
+    let check = |expected: &str| {
+        for status in ["ok", "no_offset", "warn", "stop", "stall", "rewind"] {
+            let found = rig.read(&rows::KAFKA_CONSUMERGROUP_STATUS, &["g", "t", status]);
+            assert_eq!(found, Some(if status == expected { 1.0 } else { 0.0 }), "{status}");
+        }
+    };
+    rig.commit(&[(0, 1)]);
+    check("no_offset");
+    for offset in 1..=10 {
+        rig.wait(1);
+        rig.commit(&[(0, offset), (1, 5)]);
+        check(if offset < 10 { "ok" } else { "stall" });
+    }
+    rig.wait(60);
+    rig.commit(&[(0, 11), (1, 100)]);
+    check("ok");
+}
+
+#[test]
+fn a_rebalance_is_an_event() {
+    let rig = Rig::new();
+    let mut group = snapshot("g", &[], 0);
+    rig.lag.follow_all(std::slice::from_ref(&group));
+    group.group.rebalances.begin(RebalanceReason::Leave, 0);
+    rig.lag.follow_all(&[group]);
+    let found = rig.events.after(0, 10);
+    assert_eq!(found.len(), 1);
+    let event = &found[0];
+    assert_eq!(
+        (event.kind, &*event.subject, &*event.text),
+        (EventKind::Rebalance, "g", "rebalanced: leave")
+    );
 }

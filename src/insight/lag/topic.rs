@@ -6,17 +6,21 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use pharos_base::{Clock, Offset, PartitionId};
 use pharos_metrics::{Counter, Gauge, Registered};
-use pharos_replication::{Partition, Replicas};
+use pharos_replication::{Missing, Partition, Replicas};
 
+use super::drain::Drain;
 use super::families::Families;
 use super::position::{Position, seconds};
 use super::snapshot::CommittedOffset;
+use super::status::{Commits, Status};
+use crate::events::Events;
 
 /// Where partitions are found, and what time it is.
 #[derive(Clone, Debug)]
 pub(super) struct Surroundings {
     pub(super) clock: Clock,
     pub(super) replicas: Arc<Replicas>,
+    pub(super) events: Arc<Events>,
 }
 
 /// The positions of one group in one topic, shared with the series that sum them up.
@@ -29,15 +33,19 @@ pub(super) struct TopicSeries {
     offset_sum: Registered<Gauge>,
     last_commit: Registered<Gauge>,
     expired: Registered<Counter>,
+    /// In the order of [`Status::ALL`].
+    status: [Registered<Gauge>; Status::ALL.len()],
     positions: Positions,
+    drain: Arc<Drain>,
     /// Exist while a partition of the topic is led from here.
-    sums: Option<[Registered<()>; 2]>,
+    sums: Option<[Registered<()>; 3]>,
     partitions: BTreeMap<PartitionId, PartitionSeries>,
 }
 
 #[derive(Debug)]
 struct PartitionSeries {
     offset: Registered<Gauge>,
+    commits: Commits,
     followed: Option<Followed>,
 }
 
@@ -56,6 +64,8 @@ impl TopicSeries {
             offset_sum: families.current_offset_sum.gauge(&labels),
             last_commit: families.last_commit.gauge(&labels),
             expired: families.expired_records.counter(&labels),
+            status: Status::ALL.map(|status| families.status.gauge(&[group, topic, status.name()])),
+            drain: Arc::default(),
             positions: Positions::default(),
             sums: None,
             partitions: BTreeMap::new(),
@@ -85,7 +95,27 @@ impl TopicSeries {
             changed = true;
         }
         if changed {
-            self.gather(families);
+            self.gather(families, around);
+        }
+        self.judge(around);
+    }
+
+    /// Shows the status of the partition that fares worst.
+    fn judge(&self, around: &Surroundings) {
+        let now_ms = around.clock.now_ms();
+        let status_of = |series: &PartitionSeries| {
+            let followed = series.followed.as_ref()?;
+            Some(series.commits.status(now_ms, followed.position.lag()))
+        };
+        // Partitions are numbered from 0 without gaps: there are more than commits if this one is.
+        let next = i32::try_from(self.partitions.len()).map(PartitionId);
+        let [_, topic] = &self.labels;
+        let beyond = next
+            .is_ok_and(|next| !matches!(around.replicas.find(topic, next), Err(Missing::Unknown)));
+        let least = if beyond { Status::NoOffset } else { Status::Ok };
+        let worst = self.partitions.values().filter_map(status_of).fold(least, Status::max);
+        for (status, series) in Status::ALL.iter().zip(&self.status) {
+            series.set(if *status == worst { 1.0 } else { 0.0 });
         }
     }
 
@@ -101,12 +131,14 @@ impl TopicSeries {
         let labels: [&str; 3] = [group, topic, &index];
         let series = self.partitions.entry(committed.partition).or_insert_with(|| {
             let offset = families.current_offset.gauge(&labels);
-            PartitionSeries { offset, followed: None }
+            PartitionSeries { offset, commits: Commits::default(), followed: None }
         });
         series.offset.set(committed.offset.0 as f64);
         match &series.followed {
             Some(followed) if followed.position.is_led() => {
                 followed.position.commit(committed.offset);
+                let lag = followed.position.lag();
+                series.commits.note(committed.committed_ms, committed.offset.0, lag);
                 return false;
             }
             _ => {}
@@ -116,24 +148,32 @@ impl TopicSeries {
         let followed =
             led.map(|led| Followed::new(families, around, &labels, led, committed.offset));
         let changed = series.followed.is_some() || followed.is_some();
+        if let Some(followed) = &followed {
+            let lag = followed.position.lag();
+            series.commits.note(committed.committed_ms, committed.offset.0, lag);
+        }
         series.followed = followed;
         changed
     }
 
     /// Tells the sums which positions there are.
-    fn gather(&mut self, families: &Families) {
+    fn gather(&mut self, families: &Families, around: &Surroundings) {
+        self.drain.restart();
         let followed = self.partitions.values().filter_map(|series| series.followed.as_ref());
         let positions: Vec<_> = followed.map(|followed| followed.position.clone()).collect();
         if positions.is_empty() {
             self.sums = None;
         } else if self.sums.is_none() {
             let labels = self.labels.each_ref().map(|label| &**label);
-            let (all, each) = (self.positions.clone(), self.positions.clone());
-            let lag = move || all.read().iter().map(|at| at.lag()).sum::<i64>() as f64;
+            let [all, left, each] = [(); 3].map(|()| self.positions.clone());
+            let lag = move || sum(&all) as f64;
+            let (drain, clock) = (self.drain.clone(), around.clock.clone());
+            let drained = move || drain.seconds(clock.now_ms(), sum(&left));
             let longest = move || each.read().iter().map(|at| at.lag_seconds()).fold(0.0, f64::max);
             self.sums = Some([
                 families.lag_sum.gauge_fn(&labels, lag),
                 families.lag_seconds_max.gauge_fn(&labels, longest),
+                families.drain_seconds.gauge_fn(&labels, drained),
             ]);
         }
         *self.positions.write() = positions;
@@ -141,19 +181,30 @@ impl TopicSeries {
 
     /// The positions that are followed, and where records that were never read are counted.
     pub(super) fn watched(&self) -> Watched {
-        Watched { positions: self.positions.clone(), expired: Counter::clone(&self.expired) }
+        Watched {
+            positions: self.positions.clone(),
+            drain: self.drain.clone(),
+            expired: Counter::clone(&self.expired),
+        }
     }
 }
 
 /// What is looked at anew while nobody commits.
 pub(super) struct Watched {
     positions: Positions,
+    drain: Arc<Drain>,
     expired: Counter,
 }
 
+/// The lag of all.
+fn sum(positions: &Positions) -> i64 {
+    positions.read().iter().map(|at| at.lag()).sum()
+}
+
 impl Watched {
-    /// See [`Position::resolve`].
-    pub(super) fn resolve(&self) {
+    /// Notes how far the group is behind, and see [`Position::resolve`].
+    pub(super) fn resolve(&self, now_ms: i64) {
+        self.drain.sample(now_ms, sum(&self.positions));
         let positions = self.positions.read().clone();
         for position in positions {
             let unread = position.resolve();

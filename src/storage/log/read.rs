@@ -21,13 +21,14 @@ pub struct LogSlice {
     position: u64,
     len: usize,
     from_end: u64,
+    newest: Option<i64>,
     segment: Option<Arc<Segment>>,
 }
 
 impl LogSlice {
     /// Nothing.
     pub fn empty() -> Self {
-        Self { file: None, position: 0, len: 0, from_end: 0, segment: None }
+        Self { file: None, position: 0, len: 0, from_end: 0, newest: None, segment: None }
     }
 
     /// Bytes.
@@ -54,6 +55,11 @@ impl LogSlice {
     /// whose bytes are in the page cache.
     pub fn bytes_from_end(&self) -> u64 {
         self.from_end
+    }
+
+    /// The last offset in this slice; above it after a compaction at most. `None` when empty.
+    pub fn newest_offset(&self) -> Option<Offset> {
+        self.newest.map(Offset)
     }
 
     /// Reads the bytes. They stay what they were even if the log is truncated meanwhile, or the
@@ -163,10 +169,17 @@ impl Log {
         };
         let Some(first) = segment.locate(want.from, limit)? else { return Ok(None) };
         let wanted = first.position.saturating_add(want.max_bytes);
-        let end = if wanted >= limit {
-            limit
+        let (end, newest) = if wanted >= limit {
+            let beyond = match segments.get(index + 1) {
+                Some(next) => next.base_offset.min(want.upto),
+                None => want.upto,
+            };
+            (limit, Some(beyond - 1))
         } else if first.end() > wanted {
-            if want.min_one { first.end() } else { first.position }
+            match want.min_one {
+                true => (first.end(), Some(first.header.last_offset())),
+                false => (first.position, None),
+            }
         } else {
             segment.last_end_before(&first, wanted)?
         };
@@ -177,6 +190,7 @@ impl Log {
             position: first.position,
             len: usize::try_from(end.saturating_sub(first.position)).unwrap_or(0),
             from_end: size.saturating_sub(first.position) + behind,
+            newest,
             segment: Some(segment.clone()),
         }))
     }

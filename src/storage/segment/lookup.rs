@@ -95,16 +95,21 @@ impl Segment {
         Ok(if sound { position } else { 0 })
     }
 
-    /// The largest end of a batch that is not above `limit`, starting from the batch at `start`;
-    /// `start` itself when the first batch does not fit.
-    pub(crate) fn last_end_before(&self, start: &Found, limit: u64) -> io::Result<u64> {
+    /// The largest end of a batch that is not above `limit`, starting from the batch at `start`, and
+    /// that batch's last offset; `start`'s own position, and no offset, when the first batch does
+    /// not fit.
+    pub(crate) fn last_end_before(
+        &self,
+        start: &Found,
+        limit: u64,
+    ) -> io::Result<(u64, Option<i64>)> {
         let mut from = start.position;
         {
             let indexes = self.indexes.lock();
             if let Some(recent) = recent_ending(&indexes.recent, limit)
                 && recent.position >= start.position
             {
-                return Ok(recent.position + u64::from(recent.len));
+                return Ok((recent.position + u64::from(recent.len), Some(recent.last_offset)));
             }
             let order = |entry: &OffsetEntry| u64::from(entry.position).cmp(&limit);
             if let Some(floor) = self.with_place(|place| indexes.offset.floor(place, order))? {
@@ -123,14 +128,14 @@ impl Segment {
         }
         let file = self.file()?;
         let mut scan = Scan::headers(file.as_ref(), from, self.size());
-        let mut end = from;
+        let mut last = (from, None);
         while let Some(found) = scan.next()? {
             if found.end() > limit {
                 break;
             }
-            end = found.end();
+            last = (found.end(), Some(found.header.last_offset()));
         }
-        Ok(end)
+        Ok(last)
     }
 
     /// The first batch whose largest timestamp is at least `timestamp`, at or after `from_offset`.

@@ -1,0 +1,123 @@
+//! `pharos_request_*`: what requests cost, as histograms with buckets, one label set per request.
+//!
+//! Unlike the beans of `RequestMetrics`, a consumer's fetch counts once, as `FetchConsumer`, and a
+//! request that the controller decides counts once. So sums over `request` are true.
+
+use std::time::Duration;
+
+use pharos_metrics::catalog::native as rows;
+use pharos_metrics::{NativeHistogram, Registered, Registry};
+use pharos_net::Timestamps;
+
+/// The requests whose series exist before anyone sends one: objectives are set on them.
+pub const FROM_THE_START: [&str; 2] = ["Produce", "FetchConsumer"];
+
+/// The series of one request name.
+#[derive(Debug)]
+pub struct RequestSeries {
+    total: Registered<NativeHistogram>,
+    /// In the order of [`PHASES`].
+    phases: [Registered<NativeHistogram>; 6],
+    request_bytes: Registered<NativeHistogram>,
+    response_bytes: Registered<NativeHistogram>,
+}
+
+/// One request, once its answer has left.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<'a> {
+    /// When what happened.
+    pub timestamps: &'a Timestamps,
+    /// How long the client was muted.
+    pub throttle: Duration,
+    /// Bytes of the request on the wire, with its size.
+    pub request_bytes: u64,
+    /// Bytes of the answer on the wire, with its size; 0 when there was none.
+    pub response_bytes: u64,
+}
+
+/// The label `phase`, and how long the phase took.
+type Phase = (&'static str, fn(&Measured<'_>) -> Duration);
+
+const PHASES: [Phase; 6] = [
+    ("request_queue", |of| of.timestamps.handle_begin - of.timestamps.received),
+    ("local", |of| of.timestamps.handle_end - of.timestamps.handle_begin),
+    ("remote", |of| of.timestamps.reply_ready - of.timestamps.handle_end),
+    ("throttle", |of| of.throttle),
+    ("response_queue", |of| of.timestamps.write_begin - of.timestamps.reply_ready),
+    ("response_send", |of| of.timestamps.write_end - of.timestamps.write_begin),
+];
+
+impl RequestSeries {
+    /// Registers the series of `request`, a name of `RequestMetrics`.
+    pub fn new(registry: &Registry, request: &str) -> Self {
+        let histogram = |row| registry.family(row).histogram(&[request]);
+        let by_phase = registry.family(&rows::PHAROS_REQUEST_PHASE_DURATION_SECONDS);
+        Self {
+            total: histogram(&rows::PHAROS_REQUEST_DURATION_SECONDS),
+            phases: PHASES.map(|(phase, _)| by_phase.histogram(&[request, phase])),
+            request_bytes: histogram(&rows::PHAROS_REQUEST_SIZE_BYTES),
+            response_bytes: histogram(&rows::PHAROS_RESPONSE_SIZE_BYTES),
+        }
+    }
+
+    /// Counts one request.
+    #[expect(clippy::cast_precision_loss, reason = "sizes of frames are far below 2^53")]
+    pub fn record(&self, measured: &Measured<'_>) {
+        let times = measured.timestamps;
+        self.total.record((times.write_end - times.received).as_secs_f64());
+        for (series, (_, took)) in self.phases.iter().zip(PHASES) {
+            series.record(took(measured).as_secs_f64());
+        }
+        self.request_bytes.record(measured.request_bytes as f64);
+        if measured.response_bytes > 0 {
+            self.response_bytes.record(measured.response_bytes as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pharos_base::Clock;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_request_moves_each_series_by_its_times_and_sizes() {
+        let registry = Registry::new(Clock::simulated(0).0);
+        let series = RequestSeries::new(&registry, "Produce");
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let timestamps = Timestamps {
+            first_byte: at(0),
+            received: at(0),
+            handle_begin: at(1),
+            handle_end: at(3),
+            reply_ready: at(7),
+            write_begin: at(15),
+            write_end: at(31),
+        };
+        let throttle = Duration::from_millis(64);
+        series.record(&Measured {
+            timestamps: &timestamps,
+            throttle,
+            request_bytes: 100,
+            response_bytes: 0,
+        });
+        series.record(&Measured {
+            timestamps: &timestamps,
+            throttle,
+            request_bytes: 200,
+            response_bytes: 50,
+        });
+        let sum = |row, labels: &[&str]| registry.family(row).read(labels);
+        assert_eq!(sum(&rows::PHAROS_REQUEST_DURATION_SECONDS, &["Produce"]), Some(0.062));
+        assert_eq!(sum(&rows::PHAROS_REQUEST_SIZE_BYTES, &["Produce"]), Some(300.0));
+        assert_eq!(sum(&rows::PHAROS_RESPONSE_SIZE_BYTES, &["Produce"]), Some(50.0));
+        let expected = [0.001, 0.002, 0.004, 0.064, 0.008, 0.016];
+        for ((phase, _), seconds) in PHASES.into_iter().zip(expected) {
+            let found = sum(&rows::PHAROS_REQUEST_PHASE_DURATION_SECONDS, &["Produce", phase]);
+            assert_eq!(found, Some(2.0 * seconds), "{phase}");
+        }
+    }
+}
