@@ -13,6 +13,11 @@ fn console() {
 }
 
 #[test]
+fn formatters() {
+    check("formatters.txt");
+}
+
+#[test]
 fn groups() {
     check("groups.txt");
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use pharos_client::{Consumer, ConsumerConfig, ConsumerRecord, Properties};
 
-use crate::args::{Args, BOOTSTRAP, COMMAND_CONFIG, Spec, switch, value};
+use crate::args::{Args, BOOTSTRAP, COMMAND_CONFIG, Spec, maybe, switch, value};
 use crate::common::block_on;
 use crate::io::Io;
 
@@ -34,7 +34,7 @@ pub const SPEC: Spec = Spec {
         switch("from-latest", "Start behind the last record."),
         switch("show-detailed-stats", "Report at each interval."),
         value("reporting-interval", "Long: interval_ms", "Time between reports (default: 5000)."),
-        value("timeout", "Long: milliseconds", "Longest wait for a record (default: 10000)."),
+        maybe("timeout", "Long: milliseconds", "Longest wait for a record (default: 10000)."),
         value("date-format", "String: date format", "Only Kafka's default is built in."),
         switch("hide-header", "Leave the header out."),
         switch("print-metrics", "This client has no metrics of its own to print."),

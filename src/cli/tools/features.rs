@@ -4,8 +4,9 @@
 mod versions;
 
 use anyhow::{Result, anyhow, bail};
+use pharos_base::BrokerId;
 use pharos_client::admin::FeatureUpdate;
-use pharos_client::{Admin, ApiRange};
+use pharos_client::{Admin, ApiRange, Target};
 
 use self::versions::{FEATURES, METADATA_VERSION, level_name, metadata_version, newest_metadata};
 use super::command;
@@ -26,6 +27,7 @@ pub const SPEC: Spec = Spec {
         ("feature-dependencies", "What a level of a feature needs."),
     ],
     flags: &[
+        value("node-id", "Integer: id", "The broker whose features are described."),
         BOOTSTRAP,
         CONTROLLER,
         COMMAND_CONFIG,
@@ -50,7 +52,10 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     }
     let admin = admin(args)?;
     match command {
-        "describe" => block_on(describe(&admin, io)).map(|()| 0),
+        "describe" => {
+            let node: Option<i32> = args.parsed("node-id")?;
+            block_on(describe(&admin, node.map(BrokerId), io)).map(|()| 0)
+        }
         "upgrade" => {
             let updates = levels(args, command, io)?;
             block_on(update(&admin, "upgrade", 1, updates, args.has("dry-run"), io))
@@ -71,8 +76,15 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
     }
 }
 
-async fn describe(admin: &Admin, io: &mut Io<'_>) -> Result<()> {
-    let versions = admin.features().await?;
+async fn describe(admin: &Admin, node: Option<BrokerId>, io: &mut Io<'_>) -> Result<()> {
+    let versions = match node {
+        Some(id) => {
+            // Where it is must be known before it can be asked.
+            admin.cluster().nodes().await?;
+            admin.api_versions(Target::Broker(id)).await?
+        }
+        None => admin.features().await?,
+    };
     let none = ApiRange { min: 0, max: 0 };
     for (name, supported) in &versions.supported_features {
         let level = versions.finalized_features.get(name).copied().unwrap_or(none).max;

@@ -172,6 +172,23 @@ mod table_tests {
     }
 
     #[test]
+    fn every_flag_of_kafkas_tools_is_here() {
+        // Written by tests/golden/cli/capture/flags.py from the help of Kafka's tools.
+        let rows = include_str!("../../../tests/golden/cli/flags.tsv").lines().skip(1);
+        for row in rows.filter(|row| !row.contains("\thelp\t") && !row.contains("\tversion\t")) {
+            let fields: Vec<_> = row.split('\t').collect();
+            let flags = find(fields[0]).unwrap().spec.flags;
+            let found = flags.iter().find(|flag| flag.name == fields[1]);
+            let takes = match found.unwrap_or_else(|| panic!("{row} is missing")).takes {
+                crate::args::Takes::Nothing => "no",
+                crate::args::Takes::Value(_) => "yes",
+                crate::args::Takes::Maybe(_) => "maybe",
+            };
+            assert_eq!(takes, fields[2], "{row}");
+        }
+    }
+
+    #[test]
     fn every_flag_has_a_sentence() {
         for tool in TOOLS {
             for flag in tool.spec.flags {

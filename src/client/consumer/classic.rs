@@ -151,7 +151,8 @@ impl ClassicMember {
         topics: &BTreeSet<String>,
         owned: &BTreeSet<TopicPartition>,
     ) -> Result<JoinGroupResponse> {
-        let metadata = write_subscription(topics, owned, self.owned_generation)?;
+        let metadata =
+            write_subscription(topics, owned, self.owned_generation, self.config.rack.clone())?;
         let protocols = self.config.assignors.iter().map(|assignor| JoinGroupRequestProtocol {
             name: assignor.name().to_owned(),
             metadata: metadata.clone(),

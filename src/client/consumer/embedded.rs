@@ -14,9 +14,10 @@ use super::assignor::Member;
 use super::coordinator::by_topic;
 use crate::error::{ClientError, Result};
 
-/// Version in which subscriptions are written: owned partitions and generation (KIP-792), no rack.
-const SUBSCRIPTION_VERSION: i16 = 2;
-const ASSIGNMENT_VERSION: i16 = 1;
+/// Version in which subscriptions are written: owned partitions, generation (KIP-792) and rack
+/// (KIP-881).
+const SUBSCRIPTION_VERSION: i16 = 3;
+const ASSIGNMENT_VERSION: i16 = 3;
 
 /// What a member wants and owns, as bytes of JoinGroup.
 ///
@@ -26,6 +27,7 @@ pub fn write_subscription(
     topics: &BTreeSet<String>,
     owned: &BTreeSet<TopicPartition>,
     generation: i32,
+    rack_id: Option<String>,
 ) -> Result<Bytes> {
     let owned: Vec<_> = owned.iter().cloned().collect();
     let message = ConsumerProtocolSubscription {
@@ -35,7 +37,8 @@ pub fn write_subscription(
             .map(|(topic, partitions)| subscription::TopicPartition { topic, partitions })
             .collect(),
         generation_id: generation,
-        ..Default::default()
+        user_data: None,
+        rack_id,
     };
     versioned(&message, SUBSCRIPTION_VERSION)
 }

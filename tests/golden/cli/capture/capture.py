@@ -239,5 +239,6 @@ def capture(libs, path):
     path.write_text("\n".join(played) + "\n")
 
 
-for name in sys.argv[2:]:
-    capture(sys.argv[1], pathlib.Path(name))
+if __name__ == "__main__":
+    for name in sys.argv[2:]:
+        capture(sys.argv[1], pathlib.Path(name))
