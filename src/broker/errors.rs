@@ -138,6 +138,19 @@ fn of_read(error: &ReadError) -> ErrorCode {
     }
 }
 
+/// Whether the offsets or the sequence number that a batch declares cannot be: what
+/// `LogValidator.validateBatch` counts, and no more.
+pub fn is_wrong_offset_or_sequence(error: &PartitionError) -> bool {
+    let PartitionError::Append(AppendError::Batch(error)) = error else { return false };
+    match error {
+        BatchError::InvalidCount(_)
+        | BatchError::CountMismatch { .. }
+        | BatchError::ControlFromClient => true,
+        BatchError::ProducerState { sequence, .. } => *sequence < 0,
+        _ => false,
+    }
+}
+
 /// Whether a compacted topic refused a record for its missing key.
 pub fn is_missing_key(error: &PartitionError) -> bool {
     matches!(error, PartitionError::Append(AppendError::Batch(BatchError::MissingKey { .. })))

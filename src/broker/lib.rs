@@ -32,6 +32,8 @@ mod services;
 mod settings;
 mod topic_metrics;
 mod topics;
+#[cfg(test)]
+mod truth;
 mod view;
 
 pub use lifecycle::LifecycleError;

@@ -51,6 +51,8 @@ mod testing;
 mod tests_migrate;
 mod timers;
 mod topics;
+#[cfg(test)]
+mod truth;
 mod view;
 mod wire;
 

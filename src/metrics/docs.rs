@@ -5,9 +5,10 @@ use std::fmt::Write;
 use crate::catalog::{rows_of_beans, rows_of_families};
 use crate::native::{FamilyKind, Owner};
 use crate::row::{BeanRow, RateUnit, Shape};
+use crate::truth::{Standing, Table};
 
-/// The page: native families, then beans.
-pub fn markdown() -> String {
+/// The page: native families, then beans, each with the tests of its truth.
+pub fn markdown(truth: &Table<'_>) -> String {
     let mut out = String::from(
         "# Metrics\n\nMade from the catalogue in `src/metrics/catalog`; do not edit.\n\n\
          ## Native families\n\nOwner: who shows a series. Beyond its limit a family folds into \
@@ -38,16 +39,53 @@ pub fn markdown() -> String {
     }
     out.push_str(
         "\n## Beans\n\nNames are Kafka's. A tag in braces is filled in; a meter, a histogram and a \
-         timer have the attributes that Yammer's have.\n\n| bean | attributes | unit | meaning |\n\
-         |---|---|---|---|\n",
+         timer have the attributes that Yammer's have. The last column names the test that moves the \
+         bean by a known amount and reads it back, or says why nothing does.\n\n\
+         | bean | attributes | unit | meaning | truth |\n|---|---|---|---|---|\n",
     );
     let mut beans: Vec<_> = rows_of_beans().collect();
     beans.sort_by_key(|row| row.template);
     for row in beans {
         let (template, unit, meaning) = (row.template, cell(row.unit), cell(row.meaning));
-        let _ = writeln!(out, "| `{template}` | {} | {unit} | {meaning} |", attributes(row));
+        let (attributes, truth) = (attributes(row), truths(row, truth));
+        let _ = writeln!(out, "| `{template}` | {attributes} | {unit} | {meaning} | {truth} |");
+    }
+    out.push_str(
+        "\n## Figures of instruments\n\nWhat all meters, histograms, timers and sensors have in \
+         common is proven once for the kind; the column above names the test of what a bean's own \
+         instrument is fed with.\n\n| kind | figure | truth |\n|---|---|---|\n",
+    );
+    for line in truth.lines().filter(|line| !line.subject.contains(':')) {
+        let (kind, figure) = (line.subject, line.attribute);
+        let _ = writeln!(out, "| {kind} | {figure} | {} |", standing(line.standing));
     }
     out
+}
+
+/// The tests of a bean's attributes; which of them only where there are several.
+fn truths(row: &BeanRow, table: &Table<'_>) -> String {
+    let mut by_truth: Vec<(String, Vec<&str>)> = Vec::new();
+    for line in table.lines().filter(|line| line.subject == row.template) {
+        let truth = standing(line.standing);
+        match by_truth.iter_mut().find(|(have, _)| *have == truth) {
+            Some((_, attributes)) => attributes.push(line.attribute),
+            None => by_truth.push((truth, vec![line.attribute])),
+        }
+    }
+    if let [(only, _)] = by_truth.as_slice() {
+        return only.clone();
+    }
+    let list =
+        by_truth.iter().map(|(truth, attributes)| format!("{}: {truth}", attributes.join(", ")));
+    list.collect::<Vec<_>>().join("; ")
+}
+
+fn standing(standing: Standing<'_>) -> String {
+    match standing {
+        Standing::Test(test) => format!("`{test}`"),
+        Standing::Still { value, why } => format!("always {value}: {why}"),
+        Standing::Absent { why } => format!("not shown: {why}"),
+    }
 }
 
 fn attributes(row: &BeanRow) -> String {
@@ -77,7 +115,9 @@ mod tests {
     #[test]
     fn the_page_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
-        let want = markdown();
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let truth = std::fs::read_to_string(Table::path(directory)).unwrap();
+        let want = markdown(&Table::parse(&truth).unwrap());
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, &want).unwrap();
         }

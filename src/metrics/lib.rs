@@ -18,6 +18,7 @@ mod process;
 mod registry;
 mod row;
 pub mod rules;
+pub mod truth;
 mod value;
 
 pub use bean::{Attributes, Bean, Callback, Scratch};

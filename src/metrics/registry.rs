@@ -356,7 +356,7 @@ fn remove(registry: &Weak<Inner>, bean: &Bean) {
 }
 
 /// The template with its placeholders filled, values quoted as Kafka quotes them.
-fn fill(row: &BeanRow, tags: &[(&str, &str)]) -> String {
+pub(crate) fn fill(row: &BeanRow, tags: &[(&str, &str)]) -> String {
     let mut tags = tags.iter();
     let mut text = String::with_capacity(row.template.len() + 16);
     let mut rest = row.template;

@@ -94,6 +94,33 @@ pub enum Stat {
     Quantile(f64),
 }
 
+impl Stat {
+    /// What the figure is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "Rate",
+            Self::CountRate => "CountRate",
+            Self::Ratio => "Ratio",
+            Self::Total => "Total",
+            Self::Count => "Count",
+            Self::Avg => "Avg",
+            Self::Max => "Max",
+            Self::Min => "Min",
+            Self::Quantile(_) => "Quantile",
+        }
+    }
+}
+
+impl Origin {
+    /// The figure of a sensor that it shows; empty for a gauge.
+    pub fn figure(self) -> &'static str {
+        match self {
+            Self::Sensor(_, stat) => stat.name(),
+            Self::Gauge(_) => "",
+        }
+    }
+}
+
 /// Descriptions that Yammer's beans carry (`JmxReporter` of metrics-core 2).
 pub const YAMMER_DESCRIPTION: &str = "Attribute exposed for management";
 

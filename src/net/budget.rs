@@ -6,19 +6,31 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::time::Instant;
 
 /// Bytes that may be held at once. Shared by all connections of a process.
-#[derive(Debug)]
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
     overdraft_taken: AtomicBool,
     freed: Arc<Notify>,
+    /// Since when someone waits for room.
+    dry_since: Mutex<Option<Instant>>,
+    dry_spells: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Budget({} of {})", self.used(), self.limit)
+    }
 }
 
 impl Budget {
@@ -29,6 +41,8 @@ impl Budget {
             used: AtomicUsize::new(0),
             overdraft_taken: AtomicBool::new(false),
             freed: Arc::new(Notify::new()),
+            dry_since: Mutex::default(),
+            dry_spells: OnceLock::new(),
         })
     }
 
@@ -46,9 +60,26 @@ impl Budget {
         self.used() < self.limit
     }
 
+    /// Tells `ended` how long each time without room was in which someone wanted some.
+    pub(crate) fn on_dry_spell(&self, ended: impl Fn(Duration) + Send + Sync + 'static) {
+        let _first_stays = self.dry_spells.set(Box::new(ended));
+    }
+
+    fn begin_dry_spell(&self) {
+        self.dry_since.lock().get_or_insert_with(Instant::now);
+    }
+
+    fn end_dry_spell(&self) {
+        let since = self.dry_since.lock().take();
+        if let (Some(since), Some(ended)) = (since, self.dry_spells.get()) {
+            ended(since.elapsed());
+        }
+    }
+
     fn give_back(&self, bytes: usize) {
         let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
         if before >= self.limit && before.saturating_sub(bytes) < self.limit {
+            self.end_dry_spell();
             self.freed.notify_waiters();
         }
     }
@@ -82,12 +113,15 @@ impl Lease {
     }
 
     /// Whether more may be taken now. A lease that holds something already may take the overdraft.
-    fn may_grow(&mut self) -> bool {
+    pub(crate) fn may_grow(&mut self) -> bool {
         if self.budget.has_room() || self.overdraft {
             return true;
         }
         self.overdraft =
             self.bytes > 0 && !self.budget.overdraft_taken.swap(true, Ordering::AcqRel);
+        if !self.overdraft {
+            self.budget.begin_dry_spell();
+        }
         self.overdraft
     }
 

@@ -91,6 +91,12 @@ impl ProcessorMetrics {
         }
     }
 
+    /// Its worker was busy and idle for so long since the last time.
+    pub(crate) fn spent(&self, worked: Duration, waited: Duration) {
+        self.worked.record(nanos(worked));
+        self.waited.record(nanos(waited));
+    }
+
     pub(crate) fn open(&self) {
         self.created.record(1.0);
         self.connections.increment(1.0);
@@ -174,6 +180,14 @@ impl ServerMetrics {
     pub(crate) fn new(registry: &Registry, pool: Option<Arc<Budget>>) -> Self {
         let bean = registry.attributes(&sockets::SOCKET_SERVER_METRICS, &[]);
         let listeners: Arc<Mutex<Vec<Arc<ListenerMetrics>>>> = Arc::default();
+        if let Some(pool) = &pool {
+            let millis = bean.sensor("memory-pool-depleted");
+            let nanos_of_it = bean.sensor("memory-pool-depleted-ns");
+            pool.on_dry_spell(move |spell| {
+                millis.record(spell.as_secs_f64() * 1000.0);
+                nanos_of_it.record(nanos(spell));
+            });
+        }
         let available = pool.clone();
         let of_all = listeners.clone();
         let gauges = vec![
@@ -290,8 +304,7 @@ pub(crate) async fn sample_idle(listener: Arc<ListenerMetrics>, runtime: Handle)
             })
             .collect();
         for (processor, worked) in listener.processors.iter().zip(worked.iter().cycle()) {
-            processor.worked.record(nanos(*worked));
-            processor.waited.record(nanos(elapsed - *worked));
+            processor.spent(*worked, elapsed - *worked);
         }
     }
 }

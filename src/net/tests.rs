@@ -1,5 +1,7 @@
 //! The room as a whole, over loopback sockets.
 
+mod truth;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

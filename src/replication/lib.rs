@@ -5,6 +5,8 @@ mod metrics;
 mod partition;
 mod purgatory;
 mod replicas;
+#[cfg(test)]
+mod truth;
 
 pub use partition::{Appended, FetchOptions, Fetched, Isolation, Partition, PartitionError, Role};
 pub use purgatory::{Purgatory, Wait, Waited, WatchList};

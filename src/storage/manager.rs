@@ -10,6 +10,8 @@ mod load;
 mod tasks;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -194,6 +196,16 @@ impl LogManager {
     /// Directories that get no new logs, unless one is asked for by name.
     pub fn set_cordoned(&self, dirs: Vec<PathBuf>) {
         *self.cordoned.write() = dirs;
+    }
+
+    /// Number of directories that get no new logs.
+    pub(crate) fn cordoned_dirs(&self) -> usize {
+        self.dirs.iter().filter(|dir| self.is_cordoned(&dir.home)).count()
+    }
+
+    /// Whether a directory gets no new logs.
+    pub(crate) fn is_cordoned(&self, home: &LogDir) -> bool {
+        self.cordoned.read().iter().any(|cordoned| cordoned == home.path())
     }
 
     /// Replaces the settings of all logs of a topic.

@@ -109,7 +109,7 @@ impl ManagerBeans {
             beans.push(registry.gauge_fn(row, &[], read));
         };
         gauge(&rows::LOG_MANAGER_OFFLINE_LOG_DIRECTORY_COUNT, |m| whole(m.offline_dirs() as u64));
-        gauge(&rows::LOG_MANAGER_CORDONED_LOG_DIRECTORY_COUNT, |_| Value::Long(0));
+        gauge(&rows::LOG_MANAGER_CORDONED_LOG_DIRECTORY_COUNT, |m| whole(m.cordoned_dirs() as u64));
         gauge(&rows::LOG_CLEANER_MAX_BUFFER_UTILIZATION_PERCENT, |m| {
             Value::Long(m.cleaner().stats().buffer_utilization_percent as i64)
         });
@@ -149,8 +149,10 @@ fn dir_beans(
     let dir = home.clone();
     let offline = move || Value::Long(i64::from(dir.is_offline()));
     beans.push(registry.gauge_fn(&rows::LOG_MANAGER_LOG_DIRECTORY_OFFLINE, &tags, offline));
-    let zero = || Value::Long(0);
-    beans.push(registry.gauge_fn(&rows::LOG_MANAGER_LOG_DIRECTORY_CORDONED, &tags, zero));
+    let (weak, dir) = (Arc::downgrade(manager), home.clone());
+    let cordoned = move || weak.upgrade().is_some_and(|m| m.is_cordoned(&dir));
+    let cordoned = move || Value::Long(i64::from(cordoned()));
+    beans.push(registry.gauge_fn(&rows::LOG_MANAGER_LOG_DIRECTORY_CORDONED, &tags, cordoned));
     let mut uncleanable = |row: &'static BeanRow, figure: fn((usize, u64)) -> u64| {
         let (manager, dir) = (Arc::downgrade(manager), home.clone());
         let read = move || manager.upgrade().map_or(0, |m| figure(m.uncleanable_in(&dir)));

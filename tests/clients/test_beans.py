@@ -43,6 +43,7 @@ def test_a_fresh_node_has_kafkas_beans(make_node):
     wait_until(lambda: not parity.Comparison(beans_of(node), names).missing)
     compared = parity.Comparison(beans_of(node), names)
     assert compared.missing == []
+    assert parity.fallen(parity.figures_of(fresh=beans_of(node))) == {}
     eager = ["kafka.server:type=DelayedProduceMetrics,name=ExpiresPerSec"]
     assert [name for name in compared.extra if name not in eager and "clientSoftware" not in name] == []
 
@@ -71,6 +72,7 @@ def test_the_workload_counts_as_in_kafka(make_node, tmp_path):
     assert parity.attributes_differ(beans) == {}
     assert values.types == []
     assert values.different == []
+    assert parity.fallen(parity.figures_of(after=beans)) == {}
 
 
 def wait_until(condition):

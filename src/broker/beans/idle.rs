@@ -58,11 +58,17 @@ impl IdleMeters {
     pub fn sample(&mut self) {
         let now = self.clock.monotonic();
         let elapsed = now.saturating_sub(std::mem::replace(&mut self.last, now));
+        let worked = [self.broker.worked(), self.controller.worked()];
+        self.mark(elapsed, worked);
+    }
+
+    /// In `elapsed` the workers of broker and controller were busy for so long, summed up.
+    pub(crate) fn mark(&self, elapsed: Duration, worked: [Duration; 2]) {
         let mut idle = 0;
         let mut workers = 0;
-        for pool in [&mut self.broker, &mut self.controller] {
+        for (pool, worked) in [&self.broker, &self.controller].into_iter().zip(worked) {
             let count = pool.workers();
-            let waited = idle_nanos(elapsed, count, pool.worked());
+            let waited = idle_nanos(elapsed, count, worked);
             pool.meter.mark(waited / count);
             idle += waited;
             workers += count;

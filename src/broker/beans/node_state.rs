@@ -1,6 +1,7 @@
 //! `kafka.server:type=KafkaServer`, `ControllerServer`, `app-info` and `kafka-metrics-count`: what
 //! a node is, in which state, and how much it shows of itself.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -8,7 +9,9 @@ use pharos_base::BrokerId;
 use pharos_metrics::catalog::node as rows;
 use pharos_metrics::{Attributes, BeanRow, Registered, Registry, Text, Value};
 
-/// Largest `/proc/self/io` that is looked at.
+/// Where the system tells what the process reads and writes.
+const IO_FILE: &str = "/proc/self/io";
+/// Largest such file that is looked at.
 const MAX_IO_BYTES: usize = 4096;
 
 /// Where a broker stands in its life (`BrokerState` in apache/kafka).
@@ -48,6 +51,11 @@ pub struct NodeState {
 impl NodeState {
     /// Registers the beans; the node is starting.
     pub fn new(registry: &Registry, facts: &NodeFacts) -> Self {
+        Self::with_io(registry, facts, IO_FILE)
+    }
+
+    /// With another file that tells what the process reads and writes.
+    pub(crate) fn with_io(registry: &Registry, facts: &NodeFacts, io: &str) -> Self {
         let state = Arc::new(AtomicU8::new(BrokerState::Starting as u8));
         let seen = state.clone();
         let mut gauges =
@@ -60,12 +68,14 @@ impl NodeState {
             &rows::KAFKA_SERVER_YAMMER_METRICS_COUNT,
             &rows::KAFKA_SERVER_LINUX_DISK_READ_BYTES,
             &rows::KAFKA_SERVER_LINUX_DISK_WRITE_BYTES,
+            io,
         ));
         gauges.extend(process(
             registry,
             &rows::CONTROLLER_SERVER_YAMMER_METRICS_COUNT,
             &rows::CONTROLLER_SERVER_LINUX_DISK_READ_BYTES,
             &rows::CONTROLLER_SERVER_LINUX_DISK_WRITE_BYTES,
+            io,
         ));
         let cluster_id = &facts.cluster_id;
         Self {
@@ -90,18 +100,20 @@ fn process(
     count: &'static BeanRow,
     read: &'static BeanRow,
     written: &'static BeanRow,
+    io: &str,
 ) -> [Registered<()>; 3] {
     let beans = registry.bean_counts();
+    let (of_reads, of_writes) = (PathBuf::from(io), PathBuf::from(io));
     [
         registry.gauge_fn(count, &[], move || Value::Long(beans.yammer())),
-        registry.gauge_fn(read, &[], || disk_bytes("read_bytes")),
-        registry.gauge_fn(written, &[], || disk_bytes("write_bytes")),
+        registry.gauge_fn(read, &[], move || disk_bytes(&of_reads, "read_bytes")),
+        registry.gauge_fn(written, &[], move || disk_bytes(&of_writes, "write_bytes")),
     ]
 }
 
-/// A line of `/proc/self/io`; −1 where the system has no such file (`LinuxIoMetricsCollector`).
-fn disk_bytes(key: &str) -> Value {
-    let text = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+/// A line of the system's file; −1 where the system has no such file (`LinuxIoMetricsCollector`).
+fn disk_bytes(file: &Path, key: &str) -> Value {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
     let known = text.get(..MAX_IO_BYTES.min(text.len())).and_then(|text| line(text, key));
     Value::Long(known.unwrap_or(-1))
 }

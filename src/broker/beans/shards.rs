@@ -132,9 +132,13 @@ impl ShardMetrics {
         let (then, before) = std::mem::replace(&mut *self.last.lock(), (now, busy));
         let elapsed = now.saturating_duration_since(then).as_secs_f64();
         if elapsed > 0.0 {
-            let worked = Duration::from_nanos(busy.saturating_sub(before)).as_secs_f64();
-            self.idle.set((1.0 - worked / elapsed).clamp(0.0, 1.0));
+            self.show_idle(elapsed, Duration::from_nanos(busy.saturating_sub(before)));
         }
+    }
+
+    /// Of the last `elapsed` seconds events took `worked`.
+    pub(crate) fn show_idle(&self, elapsed: f64, worked: Duration) {
+        self.idle.set((1.0 - worked.as_secs_f64() / elapsed).clamp(0.0, 1.0));
     }
 }
 
@@ -161,8 +165,12 @@ impl Drop for Staged {
 impl EventSensors {
     /// An event waited for its shard and then took effect.
     pub fn event(&self, arrived: Instant, began: Instant) {
-        let took = began.elapsed();
-        self.queue.record(millis(began.saturating_duration_since(arrived)));
+        self.event_took(began.saturating_duration_since(arrived), began.elapsed());
+    }
+
+    /// An event waited and was processed for so long.
+    pub(crate) fn event_took(&self, waited: Duration, took: Duration) {
+        self.queue.record(millis(waited));
         self.processing.record(millis(took));
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.busy_nanos.fetch_add(nanos, Ordering::Relaxed);

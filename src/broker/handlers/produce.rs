@@ -207,7 +207,8 @@ impl ProduceService {
     }
 
     /// What Kafka counts of a refused append: the size of what is too large, records without key,
-    /// wrong magic, checksum or order; as failed requests only what is not the client's routine.
+    /// wrong checksums, offsets and sequences; as a failed request all but what is expected to
+    /// happen (`ReplicaManager.appendRecordsToLeader`).
     fn count_refusal(
         &self,
         metrics: &crate::topic_metrics::OneTopic,
@@ -215,24 +216,21 @@ impl ProduceService {
         bytes: usize,
     ) {
         let refused = &self.metrics.refused;
-        let code = errors::of_partition(error).code;
-        match code {
+        if errors::is_missing_key(error) {
+            refused.no_key.mark(1);
+        }
+        if errors::is_wrong_offset_or_sequence(error) {
+            refused.sequence.mark(1);
+        }
+        match errors::of_partition(error).code {
             ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => {
                 metrics.mark(TopicMeter::BytesRejected, bytes as u64);
             }
             ErrorCode::CorruptMessage => refused.crc.mark(1),
-            ErrorCode::InvalidRecord => {
-                if errors::is_missing_key(error) {
-                    refused.no_key.mark(1);
-                }
-                metrics.mark(TopicMeter::FailedProduceRequests, 1);
-            }
-            ErrorCode::UnsupportedForMessageFormat => refused.magic.mark(1),
-            ErrorCode::OutOfOrderSequenceNumber => refused.sequence.mark(1),
-            ErrorCode::UnknownServerError | ErrorCode::KafkaStorageError => {
-                metrics.mark(TopicMeter::FailedProduceRequests, 1);
-            }
-            _ => {}
+            ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::KafkaStorageError => {}
+            _ => metrics.mark(TopicMeter::FailedProduceRequests, 1),
         }
     }
 

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use pharos_base::{Clock, TopicId};
 use pharos_config::ClientMetricsConfig;
-use pharos_metrics::Registry;
-use pharos_metrics::catalog::native;
+use pharos_metrics::catalog::{native, node};
+use pharos_metrics::truth::by;
+use pharos_metrics::{Registry, truth};
 use pharos_protocol::ErrorCode;
 use pharos_protocol::compression::{Codec, compress};
 use pharos_protocol::messages::{
@@ -171,6 +172,19 @@ fn errors_come_in_kafkas_order() {
         assert_eq!(rig.pushes(outcome), count, "{outcome}");
     }
     assert_eq!(rig.bean("unknown-subscription-request-count"), "Double(1.0)");
+}
+
+#[test]
+fn instances_and_unknown_subscriptions_are_counted() {
+    let rig = Rig::new();
+    let truth = truth!(&rig.registry);
+    let asked = truth.claims([by(&node::CLIENT_METRICS, &[], "instance-count", 1.0)]);
+    let (id, subscription) = rig.client();
+    asked.hold();
+    let attribute = "unknown-subscription-request-count";
+    let refused = truth.claims([by(&node::CLIENT_METRICS, &[], attribute, 1.0)]);
+    rig.push(&request((id, subscription + 1), &[]));
+    refused.hold();
 }
 
 #[test]

@@ -68,7 +68,7 @@ async fn work(node: &TestNode, acknowledged: &mut Acknowledged) -> Result<(), Co
 }
 
 /// Makes a snapshot and forgets the log before it; gives up when the quorum stops.
-async fn snapshot_and_purge(node: &TestNode) {
+pub(super) async fn snapshot_and_purge(node: &TestNode) {
     let quorum = &node.controller.0.quorum;
     let mut metrics = quorum.metrics();
     let upto = metrics.borrow().last_applied;
@@ -157,7 +157,7 @@ async fn lived() -> (Arc<SimFs>, Acknowledged) {
     (fs, acknowledged)
 }
 
-fn file(suffix: &str, fs: &SimFs) -> (PathBuf, u64) {
+pub(super) fn file(suffix: &str, fs: &SimFs) -> (PathBuf, u64) {
     let dir = Path::new(DIR).join(METADATA_DIRECTORY);
     let entries = fs.list(&dir).unwrap();
     let entry = entries.iter().rev().find(|it| it.name.ends_with(suffix)).unwrap();

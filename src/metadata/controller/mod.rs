@@ -13,6 +13,8 @@ mod start;
 mod crash_tests;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod truth;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -195,7 +197,11 @@ impl Controller {
         &self,
         request: BrokerHeartbeatRequest,
     ) -> Result<BrokerHeartbeatResponse, ControllerError> {
-        self.ask(move |turn| turn.heartbeat(&request)).await
+        let answer = self.ask(move |turn| turn.heartbeat(&request)).await;
+        if matches!(answer, Err(ControllerError::TimedOut)) {
+            self.0.metrics.heartbeat_timed_out();
+        }
+        answer
     }
 
     /// UnregisterBroker (API 64).

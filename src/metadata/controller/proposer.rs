@@ -194,7 +194,6 @@ impl Proposer {
         let now_ms = self.now_ms();
         while let Some(id) = self.leases.expired(&draft.image, now_ms) {
             tracing::warn!(broker = id.0, "fencing a broker whose session has timed out");
-            self.metrics.heartbeat_timed_out();
             let records = self.fence(draft, id);
             if !draft.add(records) {
                 break;

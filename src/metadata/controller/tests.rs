@@ -72,6 +72,11 @@ impl TestNode {
     }
 
     pub async fn try_start(fs: Arc<SimFs>) -> Result<Self, String> {
+        Self::try_start_with(fs, Registry::new(Clock::real())).await
+    }
+
+    /// With a registry whose clock the node goes by.
+    pub async fn try_start_with(fs: Arc<SimFs>, registry: Registry) -> Result<Self, String> {
         let dir = Path::new(DIR).to_owned();
         let formatted = open_directories(
             &*fs,
@@ -87,10 +92,11 @@ impl TestNode {
         let mut settings = ControllerSettings::new(BrokerId(1), formatted.cluster_id.clone());
         // Tests count records.
         settings.max_idle_interval_ms = 0;
-        let registry = Registry::new(Clock::real());
         let files: Arc<dyn Fs> = fs.clone();
-        let options =
-            ControllerOptions::new(settings, Arc::new(Permissive), files, dir, registry.clone());
+        let options = ControllerOptions {
+            directory_id: formatted.directories[0].1,
+            ..ControllerOptions::new(settings, Arc::new(Permissive), files, dir, registry.clone())
+        };
         let controller = Controller::start(options).await.map_err(|error| error.to_string())?;
         Ok(Self {
             registry,

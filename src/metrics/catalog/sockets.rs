@@ -21,13 +21,13 @@ const fn row(name: &'static str, from: Origin, meaning: &'static str) -> Attribu
 
 const MEMORYPOOLAVGDEPLETEDPERCENT: AttributeRow = row(
     "MemoryPoolAvgDepletedPercent",
-    Origin::Sensor("memory-pool-depleted", Stat::Ratio),
+    Origin::Sensor("memory-pool-depleted-ns", Stat::Ratio),
     "share of time without free request memory, 0 to 1",
 );
 const MEMORYPOOLDEPLETEDTIMETOTAL: AttributeRow = row(
     "MemoryPoolDepletedTimeTotal",
     Origin::Sensor("memory-pool-depleted", Stat::Total),
-    "time without free request memory, in nanoseconds",
+    "time without free request memory, in milliseconds",
 );
 const BROKER_CONNECTION_ACCEPT_RATE: AttributeRow = row(
     "broker-connection-accept-rate",

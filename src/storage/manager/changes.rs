@@ -108,10 +108,9 @@ impl LogManager {
             *counts.entry(log.home().path().to_path_buf()).or_default() += 1;
         }
         let online = self.dirs.iter().map(|dir| &dir.home).filter(|home| !home.is_offline());
-        let cordoned = self.cordoned.read();
         let allowed = online.filter(|home| match dir {
             Some(dir) => home.path() == dir,
-            None => !cordoned.iter().any(|cordoned| cordoned == home.path()),
+            None => !self.is_cordoned(home),
         });
         let fewest = allowed.min_by_key(|home| counts.get(home.path()).copied().unwrap_or(0));
         let first = || self.dirs.first().map_or_else(PathBuf::new, |d| d.home.path().to_path_buf());
