@@ -161,7 +161,6 @@ fn a_client_leaves_its_software_behind() {
         let request = ApiVersionsRequest {
             client_software_name: "app".to_owned(),
             client_software_version: "7".to_owned(),
-            ..Default::default()
         };
         let _: ApiVersionsResponse = client.as_mut().unwrap().call(&request, 3).unwrap();
     });

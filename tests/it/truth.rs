@@ -2,13 +2,13 @@
 //! counts to the record and to the byte, and what nothing can move reads what the table says.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use bytes::Bytes;
 use pharos_base::Spawners;
 use pharos_broker::{Node, NodeOptions};
 use pharos_config::{BrokerConfig, Mode, Sources};
-use pharos_metrics::catalog::{broker_topics as rows, rows_of_beans};
+use pharos_metrics::catalog::{broker_topics as rows, node, rows_of_beans};
 use pharos_metrics::truth::{Claim, Standing, Table, by};
 use pharos_metrics::{BeanRow, Registry, Value, truth};
 use pharos_protocol::batch::{BatchBuilder, BatchOptions, NewRecord};
@@ -121,6 +121,17 @@ fn records_and_bytes_count_in_all_and_by_topic() {
 }
 
 #[test]
+fn clients_that_ask_what_to_push_are_counted() {
+    let mut inside = Inside::start(&[]);
+    let truth = truth!(&inside.registry);
+    let claims = truth.claims([by(&node::CLIENT_METRICS, &[], "instance-count", 1.0)]);
+    let request = GetTelemetrySubscriptionsRequest::default();
+    let answer: GetTelemetrySubscriptionsResponse = inside.wire.call(&request, 0).unwrap();
+    assert_eq!(answer.error_code, 0);
+    claims.wait();
+}
+
+#[test]
 fn refused_records_count_by_what_is_wrong_with_them() {
     let mut inside = Inside::start(&[]);
     inside.create("t", &[]);
@@ -211,7 +222,7 @@ fn function(code: &str) -> Option<&str> {
 }
 
 /// `src/net/tests/truth.rs` is `pharos_net::tests::truth`.
-fn module_of(path: &PathBuf) -> String {
+fn module_of(path: &Path) -> String {
     let inside = path.strip_prefix(tidy::root()).unwrap().with_extension("");
     let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let mut names = match parts.as_slice() {
