@@ -1,15 +1,18 @@
 """The Grafana boards as files: made from their sources, readable by Grafana, laid out on one screen, linked, and linted."""
+import importlib
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 
 import promql_parser
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.prometheus import Dataquery
 
 import boards
 
@@ -18,7 +21,8 @@ COMMON, SOURCES = boards.sources()
 EXCEPTIONS = boards.exceptions()
 # A full HD screen shows about this many rows of Grafana's grid below its header.
 SCREEN_ROWS = 24
-GRAFANA_DATA = "12.4.10"
+# The version that the compose file starts.
+GRAFANA = re.search(r"grafana/grafana:(\S+)", (boards.ROOT / "docker-compose.yaml").read_text()).group(1)
 QUERIES = [
     pytest.param(name, panel, target, id=f"{name}-{panel['id']}{target['refId']}")
     for name, board in BOARDS.items()
@@ -34,29 +38,40 @@ def test_boards_are_what_their_sources_say():
     assert [name for name in made.keys() | there.keys() if made.get(name) != there.get(name)] == [], "run grafana/generate"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_grafanas_schema_knows_every_key(name):
-    known = {row["key"] for row in EXCEPTIONS["schema"]}
-    again = json.loads(JSONEncoder().encode(Dashboard.from_json(json.loads(json.dumps(BOARDS[name])))))
-    lost = []
+def lost(model, value, path):
+    """(path, key) of whatever does not come back from Grafana's published schema."""
 
     def compare(before, after, path):
         if isinstance(before, dict):
-            for key, value in before.items():
-                if key not in after:
-                    lost.append((path, key))
+            for key, inner in before.items():
+                if key in after:
+                    yield from compare(inner, after[key], f"{path}.{key}")
                 else:
-                    compare(value, after[key], f"{path}.{key}")
+                    yield path, key
         elif isinstance(before, list):
             assert len(before) == len(after), path
             for index, (left, right) in enumerate(zip(before, after)):
-                compare(left, right, f"{path}[{index}]")
+                yield from compare(left, right, f"{path}[{index}]")
         else:
             assert before == after, path
 
-    compare(BOARDS[name], again, name)
-    assert [it for it in lost if it[1] not in known] == []
-    assert known == {key for _, key in lost}, "an exception that nothing needs"
+    again = JSONEncoder().encode(model.from_json(json.loads(json.dumps(value))))
+    return list(compare(value, json.loads(again), path))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_grafanas_schema_knows_every_key(name):
+    known = {row["key"] for row in EXCEPTIONS["schema"]}
+    keys = set(lost(Dashboard, BOARDS[name], name))
+    assert [it for it in keys if it[1] not in known] == []
+    assert known == {key for _, key in keys}, "an exception that nothing needs"
+    for panel in BOARDS[name]["panels"]:
+        kind = importlib.import_module(f"grafana_foundation_sdk.models.{panel['type']}")
+        assert lost(kind.Options, panel["options"], panel["title"]) == []
+        if "custom" in panel["fieldConfig"]["defaults"]:
+            assert lost(kind.FieldConfig, panel["fieldConfig"]["defaults"]["custom"], panel["title"]) == []
+        for target in panel["targets"]:
+            assert lost(Dataquery, target, panel["title"]) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,37 +101,39 @@ def test_identities_are_unique():
         assert len(set(titles)) == len(titles), name
 
 
+LIST_UNITS = """
+    const { JSDOM } = require("jsdom");
+    const dom = new JSDOM("<!doctype html>", { url: "http://localhost" });
+    global.window = dom.window;
+    global.document = dom.window.document;
+    Object.defineProperty(global, "navigator", { value: dom.window.navigator, configurable: true });
+    const { getValueFormats } = require("@grafana/data");
+    console.log(JSON.stringify(getValueFormats().flatMap((group) => group.submenu.map((unit) => unit.value))));
+"""
+
+
 @pytest.fixture(scope="module")
-def unit_ids(tmp_path_factory):
-    if shutil.which("npm") is None:
-        pytest.skip("units are not compared with Grafana's: no npm here")
+def unit_ids():
+    """The units that this version of Grafana knows, asked of its own package once."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "pharos"
-    home = cache / f"grafana-data-{GRAFANA_DATA}"
-    if not (home / ".complete").exists():
-        made = tmp_path_factory.mktemp("npm")
-        wanted = [f"@grafana/data@{GRAFANA_DATA}", "react@18", "react-dom@18", "rxjs@7", "jsdom@24"]
-        fetched = subprocess.run(
-            ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", *wanted],
-            cwd=made, capture_output=True, text=True, timeout=300,
-        )
-        if fetched.returncode:
-            pytest.skip(f"units are not compared with Grafana's: npm cannot fetch @grafana/data ({fetched.stderr[-200:]})")
-        (made / ".complete").touch()
+    listed = cache / f"grafana-units-{GRAFANA}.json"
+    if not listed.exists():
+        if shutil.which("npm") is None:
+            pytest.skip("units are not compared with Grafana's: no npm here")
+        wanted = [f"@grafana/data@{GRAFANA}", "react@18", "react-dom@18", "rxjs@7", "jsdom@24"]
+        with tempfile.TemporaryDirectory() as home:
+            fetched = subprocess.run(
+                ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", *wanted],
+                cwd=home, capture_output=True, text=True, timeout=300,
+            )
+            if fetched.returncode:
+                pytest.skip(f"units are not compared with Grafana's: npm cannot fetch its package: {fetched.stderr[-200:]}")
+            ran = subprocess.run(["node", "-e", LIST_UNITS], cwd=home, capture_output=True, text=True, timeout=60)
+            assert ran.returncode == 0, ran.stderr
         cache.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(made, home, dirs_exist_ok=True)
-    listed = """
-        const { JSDOM } = require("jsdom");
-        const dom = new JSDOM("<!doctype html>", { url: "http://localhost" });
-        global.window = dom.window;
-        global.document = dom.window.document;
-        Object.defineProperty(global, "navigator", { value: dom.window.navigator, configurable: true });
-        const { getValueFormats } = require("@grafana/data");
-        console.log(JSON.stringify(getValueFormats().flatMap((group) => group.submenu.map((unit) => unit.value))));
-    """
-    ran = subprocess.run(["node", "-e", listed], cwd=home, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    # Packages print notices of their own before it.
-    return set(json.loads(ran.stdout.splitlines()[-1]))
+        # Packages print notices of their own before it.
+        listed.write_text(ran.stdout.splitlines()[-1])
+    return set(json.loads(listed.read_text()))
 
 
 def test_grafana_knows_every_unit(unit_ids):
@@ -238,3 +255,20 @@ def test_a_panels_legend_names_labels_that_its_query_keeps():
     for _, panel, target in (it.values for it in QUERIES):
         for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]):
             assert re.search(rf"by \([^)]*\b{label}\b", target["expr"]), (panel["title"], label)
+
+
+def test_tables_name_fields_that_their_queries_have():
+    for name, source in SOURCES.items():
+        for panel in boards.source_panels(source):
+            if panel.get("kind") == "table":
+                kept = {label for row in panel["queries"] for group in re.findall(r"by \(([^)]*)\)", row["expr"]) for label in group.split(", ")}
+                headings = [*panel["columns"].values(), *(row["column"] for row in panel["queries"] if "column" in row)]
+                assert set(panel["columns"]) <= kept and set(panel.get("optional", [])) <= set(panel["columns"])
+                assert len(set(headings)) == len(headings)
+                assert {panel[key] for key in ("sort", "runbook_column") if key in panel} <= set(headings), (name, panel["title"])
+
+
+def test_the_list_of_boards_is_whole():
+    page = (boards.GRAFANA / "README.md").read_text()
+    listed = re.findall(r"(?m)^\| ([^|]+) \| ([^|]+\?) \|$", page)
+    assert sorted(listed) == sorted((source["title"], source["question"]) for source in SOURCES.values())

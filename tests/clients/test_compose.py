@@ -77,7 +77,7 @@ def test_prometheus_finds_the_other_services(tmp_path):
     [_, _, script] = SERVICES["prometheus"]["entrypoint"]
     # The part before Prometheus itself starts, on the checkout in place of the mount.
     rewrite = script.split("&&")[0]
-    for there, here in (("> /tmp/", f"> {tmp_path}/"), ("/etc/prometheus/", f"{boards.ROOT}/prometheus/")):
+    for there, here in (("> /prometheus/", f"> {tmp_path}/"), ("/etc/prometheus/", f"{boards.ROOT}/prometheus/")):
         assert there in rewrite
         rewrite = rewrite.replace(there, here)
     subprocess.run(["sh", "-c", rewrite], check=True, timeout=10)
