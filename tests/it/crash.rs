@@ -115,7 +115,7 @@ fn launch(home: &Path) -> Launch {
         "group.consumer.max.session.timeout.ms=600000",
         "group.consumer.session.timeout.ms=600000",
     ];
-    let up = Launch::up(home).env("PHAROS_LOG", "info");
+    let up = Launch::up(home).env("PHAROS_LOG", "info,openraft=error");
     overrides.iter().fold(up, |launch, pair| launch.with(pair))
 }
 

@@ -20,7 +20,7 @@ use crate::disk::LogDir;
 use crate::epochs::EpochCache;
 use crate::error::{Context, StorageError};
 use crate::files::FileCache;
-use crate::fs::{Entry, Fs};
+use crate::fs::{Entry, Fs, Open};
 use crate::metrics::StorageMetrics;
 use crate::names;
 use crate::partition_metadata;
@@ -221,11 +221,12 @@ impl Log {
 }
 
 /// The epochs of the checkpoint, and whether they must be found again. No batch is written before
-/// its epoch is, so only a log without batches may be without them.
+/// its epoch is, so only a log without batches may be without the file.
 fn load_epochs(fs: &dyn Fs, dir: &Path, empty: bool) -> (Vec<EpochEntry>, bool) {
-    match read_epochs(fs, &dir.join(names::EPOCHS)) {
+    let path = dir.join(names::EPOCHS);
+    match read_epochs(fs, &path) {
         Ok(entries) => {
-            let lost = entries.is_empty() && !empty;
+            let lost = !empty && entries.is_empty() && fs.open(&path, Open::Read).is_err();
             (entries, lost)
         }
         Err(error) => {

@@ -42,7 +42,7 @@ pub(super) struct Recovered {
     pub(super) scanned_from: Option<i64>,
     /// The epochs of the checkpoint, if it is sound and says any.
     known_epochs: Option<EpochCache>,
-    /// Recovery point: below it nothing was lost.
+    /// Below it nothing was lost: the recovery point, or anything after a clean stop.
     durable_to: i64,
     /// Epoch of the last batch before the segment that is looked at.
     last_epoch: Option<i32>,
@@ -68,7 +68,7 @@ impl Log {
             epochs_changed: epochs_damaged,
             scanned_from: None,
             known_epochs: Some(writer.epochs.clone()).filter(|known| known.latest().is_some()),
-            durable_to: options.recovery_point.0,
+            durable_to: if clean { i64::MAX } else { options.recovery_point.0 },
             last_epoch: None,
         };
         for (index, segment) in segments.iter().enumerate() {
