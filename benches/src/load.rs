@@ -17,6 +17,7 @@ use pharos_protocol::messages::{
     ProduceResponseRef,
 };
 use pharos_protocol::{ApiKey, Message, Records, frame};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Topics by name: the last versions that have it.
 const PRODUCE_VERSION: i16 = 12;
@@ -73,17 +74,7 @@ impl Client {
 
     /// The error codes of the next answer to a produce request are all 0, or this is the first other.
     pub(crate) fn acked(&mut self) -> anyhow::Result<i16> {
-        let answer = self.receive()?;
-        let (_, body) = frame::split_response(answer, ApiKey::Produce, PRODUCE_VERSION)?;
-        let response = ProduceResponseRef::decode(body, PRODUCE_VERSION)?;
-        for topic in response.responses.iter() {
-            for partition in topic.partition_responses.iter() {
-                if partition.error_code != 0 {
-                    return Ok(partition.error_code);
-                }
-            }
-        }
-        Ok(0)
+        produce_error(self.receive()?)
     }
 
     /// As [`Client::acked`], and an error when there is one.
@@ -93,6 +84,44 @@ impl Client {
             code => bail!("produce was answered with error {code}"),
         }
     }
+}
+
+/// The first error code of an answer to a produce request, 0 without any.
+fn produce_error(answer: &[u8]) -> anyhow::Result<i16> {
+    let (_, body) = frame::split_response(answer, ApiKey::Produce, PRODUCE_VERSION)?;
+    let response = ProduceResponseRef::decode(body, PRODUCE_VERSION)?;
+    for topic in response.responses.iter() {
+        for partition in topic.partition_responses.iter() {
+            if partition.error_code != 0 {
+                return Ok(partition.error_code);
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Sends `frame` again and again until `end`, each time when the one before was acked; seconds of
+/// every ack. Many of these share one thread.
+pub(crate) async fn produce_until(
+    address: SocketAddr,
+    frame: Bytes,
+    end: Instant,
+) -> anyhow::Result<Vec<f64>> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (mut took, mut answer) = (Vec::new(), Vec::new());
+    while Instant::now() < end {
+        let begin = Instant::now();
+        stream.write_all(&frame).await?;
+        let size = usize::try_from(stream.read_i32().await?)?;
+        ensure!(size <= MAX_ANSWER_BYTES, "an answer of {size} bytes");
+        answer.resize(size, 0);
+        stream.read_exact(&mut answer).await?;
+        took.push(begin.elapsed().as_secs_f64());
+        let code = produce_error(&answer)?;
+        ensure!(code == 0, "produce was answered with error {code}");
+    }
+    Ok(took)
 }
 
 /// A whole request in one piece.

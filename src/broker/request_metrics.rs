@@ -217,16 +217,22 @@ impl RequestMetrics {
     fn record_as(&self, name: &'static str, finished: &Finished<'_>) {
         let Some(metrics) = self.by_name.get(name) else { return };
         let times = finished.timestamps;
-        metrics.request_queue.update(millis(times.handle_begin - times.received));
-        metrics.local.update(millis(times.handle_end - times.handle_begin));
-        metrics.remote.update(millis(times.reply_ready - times.handle_end));
-        metrics.throttle.update(millis(finished.throttle));
-        metrics.response_queue.update(millis(times.write_begin - times.reply_ready));
-        metrics.response_send.update(millis(times.write_end - times.write_begin));
-        metrics.total.update(millis(times.write_end - times.received));
-        metrics.request_bytes.update(i64::try_from(finished.request_bytes).unwrap_or(i64::MAX));
+        let request_bytes = i64::try_from(finished.request_bytes).unwrap_or(i64::MAX);
+        let now = self.registry.clock().monotonic();
+        for (histogram, value) in [
+            (&metrics.request_queue, millis(times.handle_begin - times.received)),
+            (&metrics.local, millis(times.handle_end - times.handle_begin)),
+            (&metrics.remote, millis(times.reply_ready - times.handle_end)),
+            (&metrics.throttle, millis(finished.throttle)),
+            (&metrics.response_queue, millis(times.write_begin - times.reply_ready)),
+            (&metrics.response_send, millis(times.write_end - times.write_begin)),
+            (&metrics.total, millis(times.write_end - times.received)),
+            (&metrics.request_bytes, request_bytes),
+        ] {
+            histogram.update_at(value, now);
+        }
         for conversions in metrics.conversions.iter().flatten() {
-            conversions.update(0);
+            conversions.update_at(0, now);
         }
         self.record_version(metrics, name, finished.version);
     }

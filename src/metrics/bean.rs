@@ -7,7 +7,7 @@ use pharos_base::Clock;
 
 use crate::instruments::{GaugeCell, Histogram, Meter, Sensor, Snapshot, Text, Timer};
 use crate::object_name::ObjectName;
-use crate::row::{AttributeInfo, AttributeRow, BeanRow, Origin, RateUnit, Stat};
+use crate::row::{AttributeInfo, AttributeRow, BeanRow, Origin, RateUnit, Shape, Stat};
 use crate::value::{Value, ValueType};
 
 /// A registered bean.
@@ -29,9 +29,9 @@ pub type Callback = Box<dyn Fn() -> Value + Send + Sync>;
 
 /// What a bean reads.
 pub(crate) enum Source {
-    Meter(Meter, &'static str, RateUnit),
+    Meter(Meter),
     Histogram(Histogram),
-    Timer(Timer, &'static str),
+    Timer(Timer),
     Gauge(Arc<GaugeCell>, ValueType),
     Text(Text),
     Callback(Callback),
@@ -61,16 +61,24 @@ impl Bean {
     /// Appends the value of every attribute, in order.
     pub fn read(&self, scratch: &mut Scratch, out: &mut Vec<Value>) {
         match &self.source {
-            Source::Meter(meter, event, unit) => {
+            Source::Meter(meter) => {
+                let (event, unit) = match self.row.shape {
+                    Shape::Meter { event, rate_unit } => (event, rate_unit),
+                    _ => ("events", RateUnit::Seconds),
+                };
                 out.push(constant(event));
-                push_meter(out, meter, *unit);
+                push_meter(out, meter, unit);
             }
             Source::Histogram(histogram) => {
                 let seen = histogram.snapshot(&mut scratch.numbers);
                 out.push(Value::Long(i64::try_from(seen.count).unwrap_or(i64::MAX)));
                 push_spread(out, &seen);
             }
-            Source::Timer(timer, event) => {
+            Source::Timer(timer) => {
+                let event = match self.row.shape {
+                    Shape::Timer { event } => event,
+                    _ => "calls",
+                };
                 out.push(constant("MILLISECONDS"));
                 out.push(constant(event));
                 push_meter(out, timer.meter(), RateUnit::Seconds);
@@ -83,6 +91,36 @@ impl Bean {
         }
     }
 }
+
+/// A bean in the order of object names.
+#[derive(Debug)]
+pub(crate) struct ByName(pub(crate) Arc<Bean>);
+
+impl std::borrow::Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.name.as_str()
+    }
+}
+
+impl Ord for ByName {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.name.as_str().cmp(other.0.name.as_str())
+    }
+}
+
+impl PartialOrd for ByName {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for ByName {}
 
 impl std::fmt::Debug for Bean {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

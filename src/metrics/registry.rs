@@ -1,6 +1,6 @@
 //! The registry of one node: beans and native families, for as long as their handles live.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -10,11 +10,11 @@ use metrics::Gauge;
 use parking_lot::{Mutex, RwLock};
 use pharos_base::Clock;
 
-use crate::bean::{Attributes, Bean, Source};
+use crate::bean::{Attributes, Bean, ByName, Source};
 use crate::instruments::{GaugeCell, Histogram, Meter, Text, Timer, WeakMeter};
 use crate::native::{Families, Family, FamilyRow, SeriesGuard};
 use crate::object_name::{ObjectName, push_tag_value};
-use crate::row::{BeanRow, RateUnit, Shape};
+use crate::row::{BeanRow, Shape};
 use crate::value::{Value, ValueType};
 
 /// Owns what a node exposes. Clones share it; several nodes in one process have one each.
@@ -67,7 +67,7 @@ impl BeanCounts {
 #[derive(Default)]
 struct State {
     next_id: u64,
-    beans: BTreeMap<Arc<str>, Arc<Bean>>,
+    beans: BTreeSet<ByName>,
     listeners: Vec<Weak<dyn Listener>>,
 }
 
@@ -89,12 +89,13 @@ pub struct Registered<T> {
 enum Guard {
     Nothing,
     Bean(Weak<Inner>, Arc<Bean>),
-    Series(SeriesGuard),
+    /// Boxed, for beans are the many.
+    Series(Box<SeriesGuard>),
 }
 
 impl<T> Registered<T> {
     pub(crate) fn series(handle: T, guard: SeriesGuard) -> Self {
-        Self { handle, _guard: Guard::Series(guard) }
+        Self { handle, _guard: Guard::Series(Box::new(guard)) }
     }
 
     /// A handle that nothing shows.
@@ -154,11 +155,10 @@ impl Registry {
     pub fn meter(&self, row: &'static BeanRow, tags: &[(&str, &str)]) -> Registered<Meter> {
         let meter = Meter::new(self.0.clock.clone());
         self.sweep(&meter);
-        let (event, unit) = match row.shape {
-            Shape::Meter { event, rate_unit } => (event, rate_unit),
-            _ => wrong(row, ("events", RateUnit::Seconds)),
-        };
-        self.insert(row, tags, Source::Meter(meter.clone(), event, unit), meter)
+        if !matches!(row.shape, Shape::Meter { .. }) {
+            wrong(row, ());
+        }
+        self.insert(row, tags, Source::Meter(meter.clone()), meter)
     }
 
     /// A bean of a [`Shape::Histogram`] row.
@@ -174,11 +174,10 @@ impl Registry {
     pub fn timer(&self, row: &'static BeanRow, tags: &[(&str, &str)]) -> Registered<Timer> {
         let timer = Timer::new(self.0.clock.clone());
         self.sweep(timer.meter());
-        let event = match row.shape {
-            Shape::Timer { event } => event,
-            _ => wrong(row, "calls"),
-        };
-        self.insert(row, tags, Source::Timer(timer.clone(), event), timer)
+        if !matches!(row.shape, Shape::Timer { .. }) {
+            wrong(row, ());
+        }
+        self.insert(row, tags, Source::Timer(timer.clone()), timer)
     }
 
     /// A bean of a [`Shape::Gauge`] row that holds a number, 0 at first.
@@ -266,14 +265,15 @@ impl Registry {
         state
             .beans
             .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
-            .take_while(|(name, _)| name.starts_with(prefix))
-            .map(|(_, bean)| bean.clone())
+            .map(|ByName(bean)| bean)
+            .take_while(|bean| bean.name().as_str().starts_with(prefix))
+            .cloned()
             .collect()
     }
 
     /// The bean of that object name.
     pub fn bean(&self, name: &str) -> Option<Arc<Bean>> {
-        self.0.state.read().beans.get(name).cloned()
+        self.0.state.read().beans.get(name).map(|ByName(bean)| bean.clone())
     }
 
     /// The value of one attribute now; what tests and `/health` ask.
@@ -288,7 +288,7 @@ impl Registry {
     /// Tells `listener` of every bean there is and of every change from now on.
     pub(crate) fn listen(&self, listener: &Arc<dyn Listener>) {
         let mut state = self.0.state.write();
-        for bean in state.beans.values() {
+        for ByName(bean) in &state.beans {
             listener.added(bean);
         }
         state.listeners.retain(|have| have.strong_count() > 0);
@@ -319,7 +319,7 @@ impl Registry {
         let id = state.next_id;
         let bean = Arc::new(Bean::new(id, name, row, source));
         self.0.counts.add(row, 1);
-        if let Some(old) = state.beans.insert(bean.name().shared(), bean.clone()) {
+        if let Some(ByName(old)) = state.beans.replace(ByName(bean.clone())) {
             self.0.counts.add(old.row(), -1);
             state.tell(|listener| listener.removed(old.id));
         }
@@ -348,7 +348,7 @@ fn remove(registry: &Weak<Inner>, bean: &Bean) {
     let Some(inner) = registry.upgrade() else { return };
     let mut state = inner.state.write();
     let name = bean.name().as_str();
-    if state.beans.get(name).is_some_and(|have| have.id == bean.id) {
+    if state.beans.get(name).is_some_and(|ByName(have)| have.id == bean.id) {
         state.beans.remove(name);
         inner.counts.add(bean.row(), -1);
         state.tell(|listener| listener.removed(bean.id));

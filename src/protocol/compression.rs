@@ -3,6 +3,8 @@
 //! Compression works on whole buffers; decompression streams, and stops at a limit that the caller
 //! names. It refuses to allocate by a size that the compressed bytes declare.
 
+mod lz4;
+mod scratch;
 mod snappy;
 mod snappy_stream;
 mod zstandard;
@@ -10,13 +12,19 @@ mod zstandard;
 use std::fmt;
 use std::io::{self, Read, Write};
 
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
+use self::lz4::Lz4Decoder;
+use self::scratch::Scratch;
 use self::snappy::SnappyDecoder;
 use self::zstandard::ZstdDecoder;
 
 /// Level that Kafka's producer uses for zstd unless told otherwise (`compression.zstd.level`).
 pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
+
+/// Bytes that are decoded at a time where the format sets no blocks. Most batches fit: the decoders
+/// of gzip and zstd then write to their place and keep no window aside.
+const STEP_LEN: usize = 128 * 1024;
 
 /// How the records of a batch are compressed: the low three bits of its attributes
 /// (`org.apache.kafka.common.record.CompressionType`).
@@ -155,39 +163,39 @@ fn compress_lz4(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
 pub fn decompress(codec: Codec, input: &[u8], limit: u64) -> Result<Vec<u8>, CompressionError> {
     let mut decoder = Decompressor::new(codec, input, limit)?;
     let mut out = Vec::new();
-    let mut filled = 0;
-    loop {
-        if filled == out.len() {
-            out.resize((filled * 2).max(8 * 1024), 0);
-        }
-        let read = decoder.read(out.get_mut(filled..).unwrap_or_default())?;
-        if read == 0 {
-            out.truncate(filled);
-            return Ok(out);
-        }
-        filled += read;
+    while decoder.fill()? {
+        out.extend_from_slice(decoder.ready());
+        decoder.consume(decoder.ready().len());
     }
+    Ok(out)
 }
 
 enum Inner<'a> {
     None(&'a [u8]),
     Gzip(Box<flate2::bufread::MultiGzDecoder<&'a [u8]>>),
     Snappy(SnappyDecoder<'a>),
-    Lz4(Box<FrameDecoder<&'a [u8]>>),
+    Lz4(Lz4Decoder<'a>),
     Zstd(ZstdDecoder<'a>),
 }
 
 /// Decompresses a slice piece by piece, up to a limit on the output.
 ///
-/// Its memory depends on the codec, not on what the input declares: 50 KiB for gzip, 512 KiB for
-/// snappy, 192 KiB for the 64 KiB blocks of lz4 that clients send and 12 MiB for the largest that
-/// the format has. For zstd it is the window, up to 128 MiB, of which only what was decoded so far
-/// is ever touched. It lives while a batch is decoded, on one thread, never across an await.
+/// Its memory depends on the codec, not on what the input declares: a buffer of 128 KiB, of 256 KiB
+/// for the largest snappy block that is decoded at once, and of the block size for lz4: 64 KiB as
+/// clients send it, 4 MiB at most and never more than the block could hold. Beside it 50 KiB of
+/// state for gzip, 192 KiB for a large snappy block, the blocks of an lz4 frame in other than
+/// clients' form (12 MiB at most), and the window of zstd, up to 128 MiB, of which only what was
+/// decoded so far is ever touched. It lives while a batch is decoded, on one thread, never across
+/// an await; the thread keeps the buffer for the next one.
 pub struct Decompressor<'a> {
     codec: Codec,
     inner: Inner<'a>,
     limit: u64,
     produced: u64,
+    buffer: Scratch,
+    /// What is decoded and not consumed lies between these, in the buffer.
+    start: usize,
+    end: usize,
 }
 
 impl<'a> Decompressor<'a> {
@@ -200,51 +208,64 @@ impl<'a> Decompressor<'a> {
             Codec::None => Inner::None(input),
             Codec::Gzip => Inner::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(input))),
             Codec::Snappy => Inner::Snappy(SnappyDecoder::new(input)),
-            Codec::Lz4 => Inner::Lz4(Box::new(FrameDecoder::new(input))),
+            Codec::Lz4 => Inner::Lz4(Lz4Decoder::new(input)),
             Codec::Zstd => Inner::Zstd(
                 ZstdDecoder::new(input)
                     .map_err(|source| CompressionError::Malformed { codec, source })?,
             ),
         };
-        Ok(Self { codec, inner, limit, produced: 0 })
+        Ok(Self { codec, inner, limit, produced: 0, buffer: Scratch::take(), start: 0, end: 0 })
     }
 
-    /// Fills the front of `buffer` and returns how many bytes; 0 stands for the end of the data.
+    /// What is decoded and not consumed yet.
+    #[inline]
+    pub fn ready(&self) -> &[u8] {
+        self.buffer.between(self.start, self.end)
+    }
+
+    /// Takes `len` bytes off the front of [`Self::ready`], which holds as many.
+    #[inline]
+    pub fn consume(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+    }
+
+    /// Decodes more when nothing is ready; `false` at the end of the data.
     ///
     /// # Errors
-    /// [`CompressionError::OutputLimit`] as soon as one byte more than the limit exists,
+    /// [`CompressionError::OutputLimit`] when there is more than the limit allows,
     /// [`CompressionError::Malformed`] when the input breaks the codec's rules.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, CompressionError> {
-        let read = self.read_inner(buffer)?;
-        self.produced += read as u64;
-        if self.produced > self.limit {
-            return Err(CompressionError::OutputLimit { codec: self.codec, limit: self.limit });
+    pub fn fill(&mut self) -> Result<bool, CompressionError> {
+        if self.start < self.end {
+            return Ok(true);
         }
-        Ok(read)
+        let codec = self.codec;
+        let left = self.limit.saturating_sub(self.produced);
+        let done = self.next(left);
+        let decoded = done.map_err(|source| CompressionError::Malformed { codec, source })?;
+        let within = decoded.filter(|len| *len as u64 <= left);
+        let len = within.ok_or(CompressionError::OutputLimit { codec, limit: self.limit })?;
+        self.produced += len as u64;
+        (self.start, self.end) = (0, len);
+        Ok(len > 0)
     }
 
-    /// Bytes yielded so far.
+    /// Bytes decoded so far.
     pub fn produced(&self) -> u64 {
         self.produced
     }
 
-    fn read_inner(&mut self, buffer: &mut [u8]) -> Result<usize, CompressionError> {
-        let codec = self.codec;
-        let left = self.limit.saturating_sub(self.produced);
-        let done = match &mut self.inner {
-            Inner::None(input) => input.read(buffer),
-            Inner::Gzip(decoder) => decoder.read(buffer),
-            Inner::Snappy(decoder) => match decoder.read(buffer, left) {
-                Ok(Some(read)) => Ok(read),
-                Ok(None) => {
-                    return Err(CompressionError::OutputLimit { codec, limit: self.limit });
-                }
-                Err(error) => Err(error),
-            },
-            Inner::Lz4(decoder) => decoder.read(buffer),
-            Inner::Zstd(decoder) => decoder.read(buffer),
-        };
-        done.map_err(|source| CompressionError::Malformed { codec, source })
+    /// Bytes put into the buffer, 0 at the end; `None`, or more than `left`, beyond the limit.
+    fn next(&mut self, left: u64) -> io::Result<Option<usize>> {
+        let buffer = &mut self.buffer;
+        // One byte more than allowed is enough to see that there is more.
+        let step = usize::try_from(left).unwrap_or(usize::MAX).saturating_add(1).min(STEP_LEN);
+        match &mut self.inner {
+            Inner::None(input) => input.read(buffer.room(step)).map(Some),
+            Inner::Gzip(decoder) => decoder.read(buffer.room(step)).map(Some),
+            Inner::Snappy(decoder) => decoder.next(buffer, left),
+            Inner::Lz4(decoder) => decoder.next(buffer, left),
+            Inner::Zstd(decoder) => decoder.read(buffer.room(step)).map(Some),
+        }
     }
 }
 

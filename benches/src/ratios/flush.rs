@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use pharos_protocol::compression::Codec;
 
 use crate::Plan;
 use crate::broker::{Broker, Start};
-use crate::load::{self, Client, Topic};
+use crate::load::{self, Topic};
 use crate::machine::Place;
 use crate::probes;
 use crate::report::{Better, Report, Row};
@@ -29,6 +30,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let configs = [("flush.messages", "1")];
     load::create_topic(broker.address, &Topic { name: "sure", partitions: 1, configs: &configs })?;
     let frame = load::produce("sure", &[0], &load::batch(1, 100, Codec::None)?, 1)?;
+    let frame = Bytes::from(frame);
     let mut shared = Vec::new();
     let flushes =
         || broker.bean("kafka.log:type=LogFlushStats,name=LogFlushRateAndTimeMs", "Count");
@@ -72,28 +74,19 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Seconds of every ack.
-fn producers(address: SocketAddr, frame: &[u8]) -> anyhow::Result<Vec<f64>> {
+/// Seconds of every ack. All producers are on one thread, for what is measured is the broker: with
+/// a thread each they would spend most of the machine on changing between threads.
+fn producers(address: SocketAddr, frame: &Bytes) -> anyhow::Result<Vec<f64>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let end = Instant::now() + TAKES;
-    let threads: Vec<_> = (0..PRODUCERS)
-        .map(|_| {
-            let frame = frame.to_vec();
-            std::thread::spawn(move || -> anyhow::Result<Vec<f64>> {
-                let mut client = Client::connect(address)?;
-                let mut took = Vec::new();
-                while Instant::now() < end {
-                    let begin = Instant::now();
-                    client.send(&frame)?;
-                    client.must_be_acked()?;
-                    took.push(begin.elapsed().as_secs_f64());
-                }
-                Ok(took)
-            })
-        })
-        .collect();
-    let mut all = Vec::new();
-    for thread in threads {
-        all.extend(thread.join().map_err(|_| anyhow::anyhow!("a producer panicked"))??);
-    }
-    Ok(all)
+    runtime.block_on(async {
+        let producers: Vec<_> = (0..PRODUCERS)
+            .map(|_| tokio::spawn(load::produce_until(address, frame.clone(), end)))
+            .collect();
+        let mut all = Vec::new();
+        for producer in producers {
+            all.extend(producer.await??);
+        }
+        Ok(all)
+    })
 }

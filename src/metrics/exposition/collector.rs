@@ -1,5 +1,6 @@
 //! The series of one rule set: made when beans come, read on a scrape.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -24,11 +25,15 @@ pub(crate) struct Collector {
     rules: Arc<RuleSet>,
     entries: HashMap<u64, Entry>,
     groups: BTreeMap<Arc<str>, Group>,
-    dirty: BTreeSet<Arc<str>>,
+    /// The groups' names by their numbers; `None` for a number that is free.
+    names: Vec<Option<Arc<str>>>,
+    dirty: BTreeSet<u32>,
     /// The numbers of this scrape, by slot.
     values: Vec<f64>,
     free: Vec<u32>,
-    next_token: u64,
+    /// Slots of series that are gone, whose samples may still stand in a changed group: a slot names
+    /// one series until then.
+    freed: Vec<u32>,
     /// Samples that the rules drop now, by reason.
     drops: Drops,
     /// Cached rules tried per scrape.
@@ -47,11 +52,11 @@ pub(crate) enum Origin {
 
 struct Entry {
     origin: Origin,
-    name: Arc<str>,
-    tracked: Vec<Tracked>,
+    tracked: Box<[Tracked]>,
+    /// Samples dropped of attributes that are not tracked; none for nearly all.
+    dropped: Box<[Reason]>,
     /// Cached rules tried for attributes that are not tracked.
-    cached: u64,
-    dropped: Vec<Reason>,
+    cached: u32,
 }
 
 /// An attribute that is read on every scrape.
@@ -64,26 +69,36 @@ struct Tracked {
 
 struct Memo {
     value: Value,
-    cached: u64,
+    cached: u32,
     dropped: Option<Reason>,
 }
 
+/// Where a series is, and how its number comes about.
+#[derive(Clone, Copy)]
 struct Series {
-    family: Arc<str>,
-    token: u64,
+    family: u32,
     slot: u32,
     factor: f64,
     /// The rule gave the number, and the slot holds it.
     constant: bool,
 }
 
+/// The rules' answers for one bean while it is taken in.
+struct Found {
+    id: u64,
+    origin: Origin,
+    tracked: Vec<Tracked>,
+    dropped: Vec<Reason>,
+    cached: u32,
+}
+
 /// One attribute as rules see it.
 struct LeafView {
     extra: Vec<(String, String)>,
     path: Vec<String>,
-    attribute: String,
-    name: String,
-    description: String,
+    attribute: Cow<'static, str>,
+    name: Cow<'static, str>,
+    description: Cow<'static, str>,
     /// The value is a number, whatever number.
     number: bool,
     /// The value, when it never changes.
@@ -112,9 +127,9 @@ impl Origin {
                 let view = |(at, info): (usize, &crate::row::AttributeInfo)| LeafView {
                     extra: Vec::new(),
                     path: Vec::new(),
-                    attribute: info.name.to_owned(),
-                    name: info.name.to_owned(),
-                    description: info.description.to_owned(),
+                    attribute: info.name.into(),
+                    name: info.name.into(),
+                    description: info.description.into(),
                     number: !matches!(info.value_type, ValueType::Text | ValueType::TimeUnit),
                     fixed: fixed(info.value_type, info.name)
                         .then(|| now.get(at).cloned())
@@ -128,9 +143,9 @@ impl Origin {
                 .map(|leaf| LeafView {
                     extra: leaf.extra.clone(),
                     path: leaf.path.clone(),
-                    attribute: leaf.attribute.clone(),
-                    name: leaf.name.clone(),
-                    description: leaf.description.clone(),
+                    attribute: leaf.attribute.clone().into(),
+                    name: leaf.name.clone().into(),
+                    description: leaf.description.clone().into(),
                     number: matches!(
                         leaf.value,
                         Value::Long(_) | Value::Double(_) | Value::Number { .. }
@@ -170,10 +185,11 @@ impl Collector {
             rules,
             entries: HashMap::new(),
             groups: BTreeMap::new(),
+            names: Vec::new(),
             dirty: BTreeSet::new(),
             values: Vec::new(),
             free: Vec::new(),
-            next_token: 0,
+            freed: Vec::new(),
             drops: Drops::default(),
             cached: 0,
             buffers: Buffers::default(),
@@ -191,55 +207,55 @@ impl Collector {
         if !self.rules.selects(origin.name()) {
             return;
         }
-        let name = origin.name().shared();
-        let mut entry = Entry { origin, name, tracked: Vec::new(), cached: 0, dropped: Vec::new() };
-        for (view, leaf) in entry.origin.leaves().into_iter().zip(0_u32..) {
-            if self.rules.skips(entry.origin.name(), &view.attribute) {
+        let (tracked, dropped, cached) = (Vec::new(), Vec::new(), 0);
+        let mut found = Found { id, origin, tracked, dropped, cached };
+        for (view, leaf) in found.origin.leaves().into_iter().zip(0_u32..) {
+            if self.rules.skips(found.origin.name(), &view.attribute) {
                 continue;
             }
-            self.track(id, &mut entry, &view, leaf);
+            self.track(&mut found, &view, leaf);
         }
-        self.cached += entry.cached;
-        for reason in &entry.dropped {
+        let Found { origin, tracked, dropped, cached, .. } = found;
+        self.cached += u64::from(cached);
+        for reason in &dropped {
             self.drops.add(*reason, 1);
         }
-        if !entry.tracked.is_empty() || entry.cached > 0 || !entry.dropped.is_empty() {
-            entry.tracked.shrink_to_fit();
-            self.entries.insert(id, entry);
+        if !tracked.is_empty() || cached > 0 || !dropped.is_empty() {
+            let (tracked, dropped) = (tracked.into_boxed_slice(), dropped.into_boxed_slice());
+            self.entries.insert(id, Entry { origin, tracked, dropped, cached });
         }
     }
 
-    fn track(&mut self, id: u64, entry: &mut Entry, view: &LeafView, leaf: u32) {
+    fn track(&mut self, found: &mut Found, view: &LeafView, leaf: u32) {
+        let depends = || Tracked { leaf, series: None, memo: Some(Memo::new()) };
         let seen = match &view.fixed {
             Some(value) => Seen::Value(value),
             None if view.number => Seen::Number,
             None => {
-                entry.tracked.push(Tracked { leaf, series: None, memo: Some(Memo::new()) });
+                found.tracked.push(depends());
                 return;
             }
         };
         let rules = self.rules.clone();
         let made =
-            view.with(&entry.origin, |subject| rules.evaluate(subject, seen, &mut self.buffers));
+            view.with(&found.origin, |subject| rules.evaluate(subject, seen, &mut self.buffers));
         match made {
-            Err(Stop::Depends | Stop::Steps) => {
-                entry.tracked.push(Tracked { leaf, series: None, memo: Some(Memo::new()) });
-            }
+            Err(Stop::Depends | Stop::Steps) => found.tracked.push(depends()),
             Ok(Evaluated { outcome, cached_tried, .. }) => {
-                entry.cached += u64::from(cached_tried);
+                found.cached += cached_tried;
                 match outcome {
                     Outcome::Nothing => {}
-                    Outcome::Dropped(reason) => entry.dropped.push(reason),
+                    Outcome::Dropped(reason) => found.dropped.push(reason),
                     Outcome::Made(made) => {
                         if view.fixed.is_some() && made.constant.is_none() {
                             return;
                         }
-                        match self.insert(id, &entry.name, leaf, made) {
+                        match self.insert(found.id, &found.origin, leaf, made) {
                             Ok(series) => {
                                 let series = Some(series);
-                                entry.tracked.push(Tracked { leaf, series, memo: None });
+                                found.tracked.push(Tracked { leaf, series, memo: None });
                             }
-                            Err(reason) => entry.dropped.push(reason),
+                            Err(reason) => found.dropped.push(reason),
                         }
                     }
                 }
@@ -251,7 +267,7 @@ impl Collector {
     fn insert(
         &mut self,
         bean: u64,
-        name: &Arc<str>,
+        origin: &Origin,
         leaf: u32,
         made: Made,
     ) -> Result<Series, Reason> {
@@ -259,11 +275,10 @@ impl Collector {
             Generation::V0 => made.name.as_str(),
             Generation::V1 => without_reserved_suffix(&made.name),
         };
-        let family: Arc<str> = match self.groups.get_key_value(family) {
-            Some((known, _)) => known.clone(),
-            None => family.into(),
-        };
-        let group = self.groups.entry(family.clone()).or_default();
+        if !self.groups.contains_key(family) {
+            self.add_group(family.into());
+        }
+        let Some(group) = self.groups.get_mut(family) else { return Err(Reason::SeriesLimit) };
         if group.len() >= FAMILY_LIMIT {
             return Err(Reason::SeriesLimit);
         }
@@ -274,31 +289,46 @@ impl Collector {
         if let Some(value) = self.values.get_mut(slot as usize) {
             *value = made.constant.unwrap_or(f64::from_bits(ABSENT));
         }
-        self.next_token += 1;
-        let token = self.next_token;
-        self.dirty.insert(family.clone());
+        let family = group.id();
+        self.dirty.insert(family);
         let sorted = self.rules.generation == Generation::V1;
-        group.push(Sample::new(bean, name.clone(), leaf, token, slot, &made, sorted));
-        Ok(Series { family, token, slot, factor: made.factor, constant: made.constant.is_some() })
+        group.push(Sample::new(bean, origin.name().shared(), leaf, slot, &made, sorted));
+        Ok(Series { family, slot, factor: made.factor, constant: made.constant.is_some() })
+    }
+
+    fn add_group(&mut self, name: Arc<str>) {
+        let free = self.names.iter().position(Option::is_none);
+        let at = free.unwrap_or_else(|| {
+            self.names.push(None);
+            self.names.len() - 1
+        });
+        if let Some(slot) = self.names.get_mut(at) {
+            *slot = Some(name.clone());
+        }
+        self.groups.insert(name, Group::new(u32::try_from(at).unwrap_or(u32::MAX)));
     }
 
     /// Takes a bean's series away.
     pub(crate) fn remove(&mut self, id: u64) {
         let Some(entry) = self.entries.remove(&id) else { return };
-        self.cached -= entry.cached;
-        for reason in &entry.dropped {
-            self.drops.remove(*reason, 1);
+        self.cached -= u64::from(entry.cached);
+        for reason in entry.dropped {
+            self.drops.remove(reason, 1);
         }
         for tracked in entry.tracked {
             if let Some(memo) = tracked.memo {
-                self.cached -= memo.cached;
+                self.cached -= u64::from(memo.cached);
                 memo.dropped.into_iter().for_each(|reason| self.drops.remove(reason, 1));
             }
             if let Some(series) = tracked.series {
-                self.free.push(series.slot);
-                self.dirty.insert(series.family);
+                self.take_away(series);
             }
         }
+    }
+
+    fn take_away(&mut self, series: Series) {
+        self.freed.push(series.slot);
+        self.dirty.insert(series.family);
     }
 
     /// Reads every number that a series shows, remakes series that depend on a value which
@@ -340,7 +370,6 @@ impl Collector {
         values.clear();
         entry.origin.read(&mut self.scratch, values);
         let views = entry.origin.leaves();
-        let name = entry.name.clone();
         let origin = entry.origin.clone();
         for tracked in &mut entry.tracked {
             let (Some(memo), Some(value)) = (&mut tracked.memo, values.get(tracked.leaf as usize))
@@ -351,10 +380,9 @@ impl Collector {
                 continue;
             }
             if let Some(old) = tracked.series.take() {
-                self.free.push(old.slot);
-                self.dirty.insert(old.family);
+                self.take_away(old);
             }
-            self.cached -= memo.cached;
+            self.cached -= u64::from(memo.cached);
             memo.dropped.take().into_iter().for_each(|reason| self.drops.remove(reason, 1));
             memo.value = value.clone();
             memo.cached = 0;
@@ -367,14 +395,14 @@ impl Collector {
                 rules.evaluate(subject, Seen::Value(value), &mut self.buffers)
             });
             let Ok(Evaluated { outcome, cached_tried, .. }) = made else { continue };
-            memo.cached = u64::from(cached_tried);
-            self.cached += memo.cached;
+            memo.cached = cached_tried;
+            self.cached += u64::from(cached_tried);
             let dropped = match outcome {
                 Outcome::Nothing => None,
                 Outcome::Dropped(reason) => Some(reason),
                 // A text makes no number by itself.
                 Outcome::Made(made) if made.constant.is_none() && value.as_f64().is_none() => None,
-                Outcome::Made(made) => match self.insert(id, &name, tracked.leaf, made) {
+                Outcome::Made(made) => match self.insert(id, &origin, tracked.leaf, made) {
                     Ok(series) => {
                         if !series.constant
                             && let Some(slot) = self.values.get_mut(series.slot as usize)
@@ -395,17 +423,22 @@ impl Collector {
 
     /// Sorts, tells duplicates apart and writes the prefixes of families that changed.
     pub(crate) fn rebuild(&mut self) {
-        for family in std::mem::take(&mut self.dirty) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(name) = self.names.get_mut(id as usize) else { continue };
+            let Some(family) = name.take() else { continue };
             let Some(mut group) = self.groups.remove(&family) else { continue };
-            group.retain(|bean, leaf, token| {
+            group.retain(|bean, leaf, slot| {
                 self.entries.get(&bean).is_some_and(|entry| {
                     let tracked = entry.tracked.iter().find(|tracked| tracked.leaf == leaf);
-                    tracked.and_then(|t| t.series.as_ref()).is_some_and(|s| s.token == token)
+                    tracked.and_then(|it| it.series).is_some_and(|series| series.slot == slot)
                 })
             });
             self.drops.take_away(group.drops());
             if group.len() == 0 {
                 continue;
+            }
+            if let Some(name) = self.names.get_mut(id as usize) {
+                *name = Some(family.clone());
             }
             let help = group.first().and_then(|(bean, leaf)| self.made(bean, leaf)?.help);
             let generation = self.rules.generation;
@@ -415,6 +448,7 @@ impl Collector {
             self.drops.add_all(group.drops());
             self.groups.insert(family, group);
         }
+        self.free.append(&mut self.freed);
     }
 
     /// What the rules make of an attribute as things stand.

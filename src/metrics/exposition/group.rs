@@ -1,21 +1,30 @@
-//! One family that rules make: its samples in order, told apart, each with its cached prefix.
+//! One family that rules make: its samples in order, told apart, each with its labels as written.
+//!
+//! A sample keeps one text, and nothing that its family or its bean knows as well: a node has many.
 
 use std::sync::Arc;
 
-use super::text::{push_help, push_label_value};
+use super::labels::Labels;
+use super::text::push_help;
 use crate::rules::evaluate::{Made, Reason};
-use crate::rules::{Generation, Kind, utf16};
+use crate::rules::{Generation, Kind};
 
 const OBJECT_LABEL: &str = "_objectname";
-/// Between names and values of stored labels; no label name holds it, and values are split by
-/// count.
-const SEPARATOR: char = '\u{0}';
 
 /// A family.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Group {
+    /// Its number in the collector.
+    id: u32,
     samples: Vec<Sample>,
+    /// Labels with the object name in them, in the order of the samples; empty unless samples must
+    /// be told apart by it.
+    apart: Vec<Labels>,
     kind: Option<Kind>,
+    /// What a sample's line begins with.
+    sample_name: Box<str>,
+    /// What stands behind the last label.
+    close: &'static str,
     header: Box<[u8]>,
     open_metrics_header: Box<[u8]>,
     drops: Drops,
@@ -26,15 +35,11 @@ pub(crate) struct Group {
 pub(crate) struct Sample {
     bean: u64,
     name: Arc<str>,
-    token: u64,
+    labels: Labels,
     leaf: u32,
     slot: u32,
     kind: Kind,
     hidden: bool,
-    /// Names and values, separated; in order of names in generation 1.x.
-    labels: Box<str>,
-    /// `name{labels} `.
-    prefix: Box<[u8]>,
 }
 
 /// Samples dropped, by reason.
@@ -73,49 +78,18 @@ impl Sample {
         bean: u64,
         name: Arc<str>,
         leaf: u32,
-        token: u64,
         slot: u32,
         made: &Made,
         sorted: bool,
     ) -> Self {
-        let mut labels: Vec<_> = made.labels.iter().collect();
-        if sorted {
-            labels.sort_by(|a, b| utf16(&a.0, &b.0));
-        }
-        let mut text = String::new();
-        for (name, value) in labels {
-            text.push_str(name);
-            text.push(SEPARATOR);
-            // A NUL inside a value would split it.
-            text.extend(value.chars().map(|c| if c == SEPARATOR { '\u{FFFD}' } else { c }));
-            text.push(SEPARATOR);
-        }
-        Self {
-            bean,
-            name,
-            token,
-            leaf,
-            slot,
-            kind: made.kind,
-            hidden: false,
-            labels: text.into_boxed_str(),
-            prefix: Box::default(),
-        }
-    }
-
-    fn labels(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        let mut parts = self.labels.split_terminator(SEPARATOR);
-        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+        let labels = made.labels.iter().map(|(name, value)| (&**name, &**value));
+        let labels = if sorted { Labels::sorted(labels) } else { Labels::in_order(labels) };
+        Self { bean, name, labels, leaf, slot, kind: made.kind, hidden: false }
     }
 
     /// Where the number is.
     pub(crate) fn slot(&self) -> usize {
         self.slot as usize
-    }
-
-    /// What stands before the number.
-    pub(crate) fn prefix(&self) -> &[u8] {
-        &self.prefix
     }
 
     fn order(&self, other: &Self) -> std::cmp::Ordering {
@@ -124,6 +98,24 @@ impl Sample {
 }
 
 impl Group {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            id,
+            samples: Vec::new(),
+            apart: Vec::new(),
+            kind: None,
+            sample_name: Box::default(),
+            close: "} ",
+            header: Box::default(),
+            open_metrics_header: Box::default(),
+            drops: Drops::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.samples.len()
     }
@@ -132,8 +124,8 @@ impl Group {
         self.samples.push(sample);
     }
 
-    pub(crate) fn retain(&mut self, keep: impl Fn(u64, u32, u64) -> bool) {
-        self.samples.retain(|sample| keep(sample.bean, sample.leaf, sample.token));
+    pub(crate) fn retain(&mut self, keep: impl Fn(u64, u32, u32) -> bool) {
+        self.samples.retain(|sample| keep(sample.bean, sample.leaf, sample.slot));
     }
 
     /// Bean and attribute of the sample that gives HELP: the first by object name.
@@ -155,9 +147,25 @@ impl Group {
         if open_metrics { &self.open_metrics_header } else { &self.header }
     }
 
-    /// Samples to write, in order.
-    pub(crate) fn samples(&self) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(|sample| !sample.hidden)
+    /// Samples to write, in order, with their labels.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (&Sample, &Labels)> {
+        self.samples
+            .iter()
+            .enumerate()
+            .filter(|(_, sample)| !sample.hidden)
+            .map(|(at, sample)| (sample, self.apart.get(at).unwrap_or(&sample.labels)))
+    }
+
+    /// Appends what stands before a sample's number. 0.x leaves its last comma out in OpenMetrics.
+    pub(crate) fn push_prefix(&self, out: &mut Vec<u8>, labels: &Labels, open_metrics: bool) {
+        out.extend_from_slice(self.sample_name.as_bytes());
+        if labels.is_empty() {
+            out.push(b' ');
+            return;
+        }
+        out.push(b'{');
+        out.extend_from_slice(labels.as_written().as_bytes());
+        out.extend_from_slice(if open_metrics { "} " } else { self.close }.as_bytes());
     }
 
     pub(crate) fn rebuild(
@@ -168,6 +176,7 @@ impl Group {
         object_label: impl Fn(u64, u32) -> String,
     ) {
         self.drops = Drops::default();
+        self.apart = Vec::new();
         for sample in &mut self.samples {
             sample.hidden = false;
         }
@@ -181,26 +190,17 @@ impl Group {
 
     /// 0.x: the type of the first sample; of equal label lists, as written, the first stays.
     fn rebuild_first_wins(&mut self, family: &str) {
+        self.close = ",} ";
+        self.sample_name = family.into();
         self.samples.sort_by(Sample::order);
         self.kind = self.samples.first().map(|sample| sample.kind);
         let mut seen = std::collections::HashSet::new();
         let mut duplicates = 0;
         for sample in &mut self.samples {
-            if !seen.insert(sample.labels.clone()) {
+            if !seen.insert(&sample.labels) {
                 sample.hidden = true;
-                sample.prefix = Box::default();
                 duplicates += 1;
-                continue;
             }
-            let mut out = family.as_bytes().to_vec();
-            let mut any = false;
-            for (name, value) in sample.labels() {
-                out.push(if any { b',' } else { b'{' });
-                any = true;
-                push_label(&mut out, name, value);
-            }
-            out.extend_from_slice(if any { b",} " } else { b" " });
-            sample.prefix = out.into_boxed_slice();
         }
         self.drops.add(Reason::DuplicateSeries, duplicates);
     }
@@ -210,40 +210,31 @@ impl Group {
         let first = self.samples.first().map(|sample| sample.kind);
         let mixed = self.samples.iter().any(|sample| Some(sample.kind) != first);
         self.kind = if mixed { Some(Kind::Unknown) } else { first };
-        let name = if self.is_counter() { format!("{family}_total") } else { family.to_owned() };
-        self.samples.sort_by(|a, b| by_labels(a.labels(), b.labels()).then_with(|| a.order(b)));
+        let suffix = if self.is_counter() { "_total" } else { "" };
+        self.sample_name = [family, suffix].concat().into_boxed_str();
+        self.samples.sort_by(|a, b| a.labels.order(&b.labels).then_with(|| a.order(b)));
         let twice =
             self.samples.windows(2).any(|pair| matches!(pair, [a, b] if a.labels == b.labels));
         if !twice {
-            for sample in &mut self.samples {
-                sample.prefix = prefix(&name, sample.labels());
-            }
             return;
         }
-        let mut apart: Vec<(Vec<(String, String)>, Sample)> =
-            Vec::with_capacity(self.samples.len());
+        let mut apart: Vec<(Labels, Sample)> = Vec::with_capacity(self.samples.len());
         for mut sample in self.samples.drain(..) {
-            let mut labels: Vec<(String, String)> =
-                sample.labels().map(|(name, value)| (name.into(), value.into())).collect();
-            if labels.iter().any(|(name, _)| name == OBJECT_LABEL) {
+            if sample.labels.holds(OBJECT_LABEL) {
                 self.drops.add(Reason::DuplicateLabel, 1);
                 sample.hidden = true;
             }
-            labels.push((OBJECT_LABEL.into(), object_label(sample.bean, sample.leaf)));
-            labels.sort_by(|a, b| utf16(&a.0, &b.0));
-            apart.push((labels, sample));
+            let object = object_label(sample.bean, sample.leaf);
+            apart.push((sample.labels.with(OBJECT_LABEL, &object), sample));
         }
-        apart.sort_by(|(a, x), (b, y)| by_labels(pairs(a), pairs(b)).then_with(|| x.order(y)));
-        let mut last: Option<Vec<(String, String)>> = None;
+        apart.sort_by(|(a, x), (b, y)| a.order(b).then_with(|| x.order(y)));
         for (labels, mut sample) in apart {
-            if last.as_ref() == Some(&labels) && !sample.hidden {
+            if self.apart.last() == Some(&labels) && !sample.hidden {
                 self.drops.add(Reason::DuplicateSeries, 1);
                 sample.hidden = true;
             }
-            sample.prefix =
-                if sample.hidden { Box::default() } else { prefix(&name, pairs(&labels)) };
             self.samples.push(sample);
-            last = Some(labels);
+            self.apart.push(labels);
         }
     }
 
@@ -277,55 +268,5 @@ impl Group {
 pub(super) fn push_type(out: &mut Vec<u8>, name: &str, word: &str) {
     for part in ["# TYPE ", name, " ", word, "\n"] {
         out.extend_from_slice(part.as_bytes());
-    }
-}
-
-pub(super) fn push_label(out: &mut Vec<u8>, name: &str, value: &str) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"=\"");
-    push_label_value(out, value);
-    out.push(b'"');
-}
-
-fn prefix<'a>(name: &str, labels: impl Iterator<Item = (&'a str, &'a str)>) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(128);
-    out.extend_from_slice(name.as_bytes());
-    let mut any = false;
-    for (name, value) in labels {
-        out.push(if any { b',' } else { b'{' });
-        any = true;
-        push_label(&mut out, name, value);
-    }
-    out.extend_from_slice(if any { b"} " } else { b" " });
-    out.into_boxed_slice()
-}
-
-fn pairs(labels: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> + Clone {
-    labels.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
-/// By the list of names, then by the list of values; a shorter list first.
-fn by_labels<'a>(
-    a: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-    b: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-) -> std::cmp::Ordering {
-    lists(a.clone().map(|l| l.0), b.clone().map(|l| l.0))
-        .then_with(|| lists(a.map(|l| l.1), b.map(|l| l.1)))
-}
-
-fn lists<'a>(
-    mut a: impl Iterator<Item = &'a str>,
-    mut b: impl Iterator<Item = &'a str>,
-) -> std::cmp::Ordering {
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return std::cmp::Ordering::Equal,
-            (None, Some(_)) => return std::cmp::Ordering::Less,
-            (Some(_), None) => return std::cmp::Ordering::Greater,
-            (Some(x), Some(y)) => match utf16(x, y) {
-                std::cmp::Ordering::Equal => {}
-                other => return other,
-            },
-        }
     }
 }

@@ -1,9 +1,10 @@
-//! Pages: what a scrape reads. A rule set's series have their text before the number cached, so
-//! that a scrape copies it and prints numbers.
+//! Pages: what a scrape reads. A rule set's series keep their labels as they are written, so that a
+//! scrape copies them and prints numbers.
 
 mod collector;
 mod format;
 mod group;
+mod labels;
 mod native;
 mod page;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Native families as text.
 
-use super::group::{push_label, push_type};
+use super::group::push_type;
+use super::labels::push_label;
 use super::text::push_help;
 use crate::native::{Cell, Families, Family, FamilyKind, FamilyRow};
 use crate::value::push_sample;

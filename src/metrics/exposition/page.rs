@@ -383,7 +383,7 @@ fn write_group(
 ) -> u64 {
     let first_generation = collector.rules().generation() == Generation::V0;
     let mut samples = 0;
-    for sample in group.samples() {
+    for (sample, labels) in group.samples() {
         let number = collector.values().get(sample.slot()).copied().unwrap_or(f64::NAN);
         if number.to_bits() == ABSENT {
             continue;
@@ -396,14 +396,7 @@ fn write_group(
             out.extend_from_slice(group.header(open));
         }
         samples += 1;
-        match sample.prefix().strip_suffix(b",} ") {
-            // 0.x leaves the comma out in OpenMetrics.
-            Some(shorter) if open && first_generation => {
-                out.extend_from_slice(shorter);
-                out.extend_from_slice(b"} ");
-            }
-            _ => out.extend_from_slice(sample.prefix()),
-        }
+        group.push_prefix(out, labels, open);
         push_sample(out, number);
         out.push(b'\n');
     }

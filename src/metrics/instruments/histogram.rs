@@ -64,6 +64,11 @@ impl Histogram {
 
     /// Adds a value.
     pub fn update(&self, value: i64) {
+        self.update_at(value, self.0.clock.monotonic());
+    }
+
+    /// Adds a value at `now` of the registry's clock: for those who update many at once.
+    pub fn update_at(&self, value: i64, now: Duration) {
         let inner = &*self.0;
         let origin = inner
             .origin
@@ -75,7 +80,7 @@ impl Histogram {
         inner.squares.add(distance * distance);
         inner.min.fetch_min(value, Ordering::Relaxed);
         inner.max.fetch_max(value, Ordering::Relaxed);
-        inner.reservoir.update(value, inner.clock.monotonic());
+        inner.reservoir.update(value, now);
         inner.count.fetch_add(1, Ordering::Release);
     }
 

@@ -1,15 +1,12 @@
 //! The one pass over a batch's record frames: on a slice, or on a stream out of a decompressor.
 //!
-//! It looks at sizes, deltas and lengths, skips keys and values, and allocates nothing but the
-//! decompressor's state and one buffer of fixed size.
+//! It looks at sizes, deltas and lengths, skips keys and values, and allocates nothing beside the
+//! decompressor. A record that lies whole in what was decoded is walked there, as on a slice.
 
 use super::header::BatchHeader;
 use super::{BatchError, RecordFault};
 use crate::compression::{Codec, Decompressor};
 use crate::varint;
-
-/// Bytes that are decompressed at a time.
-const STREAM_BUFFER_LEN: usize = 16 * 1024;
 
 /// What one pass over the records found. Offsets and keys are the records' own, timestamps count
 /// as CreateTime whatever the batch's type.
@@ -50,13 +47,7 @@ pub(super) fn walk(
     if codec == Codec::None {
         return walk_source(header, &mut Slice { rest: body, len: body.len() as u64 }, &mut look);
     }
-    let mut stream = Stream {
-        decoder: Decompressor::new(codec, body, limit)?,
-        buffer: vec![0; STREAM_BUFFER_LEN],
-        start: 0,
-        end: 0,
-        consumed: 0,
-    };
+    let mut stream = Stream { decoder: Decompressor::new(codec, body, limit)?, consumed: 0 };
     walk_source(header, &mut stream, &mut look)
 }
 
@@ -70,6 +61,13 @@ trait Source {
     fn varint(&mut self) -> Result<i32, Fault>;
     fn varlong(&mut self) -> Result<i64, Fault>;
     fn skip(&mut self, len: u64) -> Result<(), Fault>;
+    /// The next record.
+    fn frame(&mut self, index: i32) -> Result<Frame, Fault>
+    where
+        Self: Sized,
+    {
+        walk_frame(self, index)
+    }
 }
 
 /// A broken frame, or a broken stream below it.
@@ -102,7 +100,7 @@ fn walk_source<S: Source>(
         if source.at_end()? {
             return Err(BatchError::MissingRecords { declared: header.count, found: index });
         }
-        let frame = walk_frame(source, index).map_err(|fault| match fault {
+        let frame = source.frame(index).map_err(|fault| match fault {
             Fault::Record(reason) => BatchError::MalformedRecord { index, reason },
             Fault::Batch(error) => error,
         })?;
@@ -205,54 +203,52 @@ impl Source for Slice<'_> {
 
 struct Stream<'a> {
     decoder: Decompressor<'a>,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
     consumed: u64,
 }
 
 impl Stream<'_> {
-    fn ready(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// Moves what is left to the front and reads once behind it; `false` at the end.
-    fn refill(&mut self) -> Result<bool, BatchError> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        let read = self.decoder.read(self.buffer.get_mut(self.end..).unwrap_or_default())?;
-        self.end += read;
-        Ok(read > 0)
-    }
-
     fn advance(&mut self, len: usize) {
-        self.start += len;
+        self.decoder.consume(len);
         self.consumed += len as u64;
     }
 
-    /// Reads a number, refilling while it is cut off.
-    fn number<T>(
+    /// Decodes more when nothing is ready; `false` at the end.
+    fn refill(&mut self) -> Result<bool, Fault> {
+        self.decoder.fill().map_err(|error| Fault::Batch(error.into()))
+    }
+
+    /// Reads a number; one that is cut off in what is ready is put together byte by byte.
+    fn number<T, const MAX: usize>(
         &mut self,
         read: impl Fn(&mut &[u8]) -> Result<T, varint::VarintError>,
     ) -> Result<T, Fault> {
-        loop {
-            let ready = self.ready();
-            let mut rest = ready;
-            match read(&mut rest) {
-                Ok(value) => {
-                    let taken = ready.len() - rest.len();
-                    self.advance(taken);
-                    return Ok(value);
-                }
-                Err(varint::VarintError::Truncated) => {
-                    if !self.refill().map_err(Fault::Batch)? {
-                        return Err(RecordFault::Truncated.into());
-                    }
-                }
-                Err(error) => return Err(error.into()),
+        let ready = self.decoder.ready();
+        let mut rest = ready;
+        match read(&mut rest) {
+            Ok(value) => {
+                let taken = ready.len() - rest.len();
+                self.advance(taken);
+                return Ok(value);
+            }
+            Err(varint::VarintError::Truncated) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut bytes = [0; MAX];
+        for (held, at) in (1..).zip(&mut bytes) {
+            *at = self.byte()?;
+            if *at < 0x80 || held == MAX {
+                break;
             }
         }
+        Ok(read(&mut &bytes[..])?)
+    }
+
+    /// Length of the next record with its length in front, if it lies whole in what is ready.
+    fn whole(&self) -> Option<usize> {
+        let ready = self.decoder.ready();
+        let mut rest = ready;
+        let len = usize::try_from(varint::read_i32(&mut rest).ok()?).ok()?;
+        (len <= rest.len()).then(|| ready.len() - rest.len() + len)
     }
 }
 
@@ -262,40 +258,48 @@ impl Source for Stream<'_> {
     }
 
     fn at_end(&mut self) -> Result<bool, BatchError> {
-        Ok(self.ready().is_empty() && !self.refill()?)
+        Ok(!self.decoder.fill()?)
     }
 
     fn byte(&mut self) -> Result<u8, Fault> {
         loop {
-            if let Some(&byte) = self.ready().first() {
+            if let Some(&byte) = self.decoder.ready().first() {
                 self.advance(1);
                 return Ok(byte);
             }
-            if !self.refill().map_err(Fault::Batch)? {
+            if !self.refill()? {
                 return Err(RecordFault::Truncated.into());
             }
         }
     }
 
     fn varint(&mut self) -> Result<i32, Fault> {
-        self.number(varint::read_i32)
+        self.number::<_, { varint::MAX_VARINT_LEN }>(varint::read_i32)
     }
 
     fn varlong(&mut self) -> Result<i64, Fault> {
-        self.number(varint::read_i64)
+        self.number::<_, { varint::MAX_VARLONG_LEN }>(varint::read_i64)
     }
 
     fn skip(&mut self, mut len: u64) -> Result<(), Fault> {
         loop {
-            let step = (self.ready().len() as u64).min(len);
+            let step = (self.decoder.ready().len() as u64).min(len);
             self.advance(step as usize);
             len -= step;
             if len == 0 {
                 return Ok(());
             }
-            if !self.refill().map_err(Fault::Batch)? {
+            if !self.refill()? {
                 return Err(RecordFault::Truncated.into());
             }
         }
+    }
+
+    fn frame(&mut self, index: i32) -> Result<Frame, Fault> {
+        let Some(len) = self.whole() else { return walk_frame(self, index) };
+        let rest = self.decoder.ready();
+        let frame = walk_frame(&mut Slice { rest, len: rest.len() as u64 }, index)?;
+        self.advance(len);
+        Ok(frame)
     }
 }

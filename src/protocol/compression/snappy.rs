@@ -5,6 +5,8 @@
 
 use std::io;
 
+use super::STEP_LEN;
+use super::scratch::Scratch;
 use super::snappy_stream::BlockStream;
 use crate::varint;
 
@@ -38,8 +40,6 @@ pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
 pub(super) struct SnappyDecoder<'a> {
     input: &'a [u8],
     framed: bool,
-    block: Vec<u8>,
-    taken: usize,
     stream: Option<BlockStream<'a>>,
 }
 
@@ -47,33 +47,24 @@ impl<'a> SnappyDecoder<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
         let framed = input.starts_with(&MAGIC) && input.len() >= HEADER_LEN;
         let input = if framed { input.get(HEADER_LEN..).unwrap_or_default() } else { input };
-        Self { input, framed, block: Vec::new(), taken: 0, stream: None }
+        Self { input, framed, stream: None }
     }
 
-    /// Bytes put into `buffer`, 0 at the end; `None` when the next block is longer than `left`.
-    pub(super) fn read(&mut self, buffer: &mut [u8], left: u64) -> io::Result<Option<usize>> {
-        if buffer.is_empty() {
-            return Ok(Some(0));
-        }
-        while self.taken == self.block.len() {
+    /// Bytes put into `out`, 0 at the end; `None` when the next block is longer than `left`.
+    pub(super) fn next(&mut self, out: &mut Scratch, left: u64) -> io::Result<Option<usize>> {
+        loop {
             if let Some(stream) = &mut self.stream {
-                match stream.read(buffer)? {
+                match stream.read(out.room(STEP_LEN))? {
                     0 => self.stream = None,
                     len => return Ok(Some(len)),
                 }
             }
             let Some(block) = self.next_block()? else { return Ok(Some(0)) };
-            if !self.decode_block(block, left)? {
-                return Ok(None);
+            match self.decode_block(block, out, left)? {
+                Some(0) => {}
+                decoded => return Ok(decoded),
             }
         }
-        let ready = self.block.get(self.taken..).unwrap_or_default();
-        let len = ready.len().min(buffer.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..len), ready.get(..len)) {
-            to.copy_from_slice(from);
-        }
-        self.taken += len;
-        Ok(Some(len))
     }
 
     fn next_block(&mut self) -> io::Result<Option<&'a [u8]>> {
@@ -100,25 +91,28 @@ impl<'a> SnappyDecoder<'a> {
         Ok(Some(block))
     }
 
-    fn decode_block(&mut self, block: &'a [u8], left: u64) -> io::Result<bool> {
+    /// Bytes put into `out`; 0 also for a block that is decoded piece by piece from now on.
+    fn decode_block(
+        &mut self,
+        block: &'a [u8],
+        out: &mut Scratch,
+        left: u64,
+    ) -> io::Result<Option<usize>> {
         let len = snap::raw::decompress_len(block).map_err(io::Error::other)? as u64;
         if len > MAX_EXPANSION * block.len() as u64 {
             return Err(malformed("a block declares more than it can hold"));
         }
         if len > left {
-            return Ok(false);
+            return Ok(None);
         }
-        self.taken = 0;
-        self.block.clear();
         if len > MAX_WHOLE_BLOCK_LEN {
             let mut elements = block;
             varint::read_u32(&mut elements).map_err(io::Error::other)?;
             self.stream = Some(BlockStream::new(elements, len));
-            return Ok(true);
+            return Ok(Some(0));
         }
-        self.block.resize(len as usize, 0);
-        snap::raw::Decoder::new().decompress(block, &mut self.block).map_err(io::Error::other)?;
-        Ok(true)
+        let room = out.room(len as usize);
+        snap::raw::Decoder::new().decompress(block, room).map(Some).map_err(io::Error::other)
     }
 }
 

@@ -54,16 +54,15 @@ fn a_bomb_stops_at_the_limit() {
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
         let packed = compressed(codec, &zeros);
         let mut decoder = Decompressor::new(codec, &packed, 100_000).unwrap();
-        let mut buffer = [0u8; 4096];
         let error = loop {
-            match decoder.read(&mut buffer) {
-                Ok(0) => panic!("{codec} went past the limit"),
-                Ok(_) => {}
+            match decoder.fill() {
+                Ok(false) => panic!("{codec} went past the limit"),
+                Ok(true) => decoder.consume(decoder.ready().len()),
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, CompressionError::OutputLimit { limit: 100_000, .. }), "{error}");
-        assert!(decoder.produced() <= 100_000 + 4096);
+        assert!(decoder.produced() <= 100_000);
     }
 }
 
@@ -141,10 +140,11 @@ fn large_snappy_blocks_are_decoded_piece_by_piece() {
 #[test]
 fn a_large_snappy_block_takes_constant_memory() {
     let bare = snap::raw::Encoder::new().compress_vec(&vec![0; 8 << 20]).unwrap();
-    let mut buffer = vec![0; 16 * 1024];
     let used = allocation_counter::measure(|| {
         let mut decoder = Decompressor::new(Codec::Snappy, &bare, u64::MAX).unwrap();
-        while decoder.read(&mut buffer).unwrap() > 0 {}
+        while decoder.fill().unwrap() {
+            decoder.consume(decoder.ready().len());
+        }
         assert_eq!(decoder.produced(), 8 << 20);
     });
     assert!(used.bytes_max < 512 * 1024, "{}", used.bytes_max);
@@ -212,7 +212,7 @@ fn zstd_decoders_are_used_again_after_an_error_and_read_several_frames() {
 
 #[test]
 fn lz4_windows_are_bounded_by_the_format() {
-    for (size, most) in [(BlockSize::Max64KB, 300_000), (BlockSize::Max4MB, 13 << 20)] {
+    for (size, most) in [(BlockSize::Max64KB, 420_000), (BlockSize::Max4MB, 13 << 20)] {
         let info = FrameInfo::new().block_size(size).block_mode(BlockMode::Linked);
         let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
         encoder.write_all(b"tiny").unwrap();
