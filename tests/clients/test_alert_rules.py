@@ -99,6 +99,18 @@ def test_each_file_of_rules_is_tested():
     assert tested == {file.stem for file in rules.FILES}
 
 
+@pytest.mark.parametrize("file", rules.TEST_FILES, ids=lambda file: file.stem)
+def test_records_are_evaluated_before_alerts(file):
+    document = yaml.safe_load(file.read_text())
+    groups = [
+        group for name in document["rule_files"] for group in yaml.safe_load((file.parent / name).read_text())["groups"]
+    ]
+    alerting = {group["name"] for group in groups if any("alert" in rule for rule in group["rules"])}
+    order = document["group_eval_order"]
+    assert sorted(order) == sorted(group["name"] for group in groups)
+    assert set(order[-len(alerting):]) == alerting
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_alert_fires_resolves_and_stays_silent(name):
     fires = resolves = silent = False
@@ -131,8 +143,9 @@ def test_names_and_labels_of_rules_are_those_of_the_pages(labels):
             elif rules.kind(node) == "AggregateExpr":
                 assert set(node.modifier.labels) <= labels.of(node.expr), rule["expr"]
             elif rules.kind(node) == "BinaryExpr" and node.modifier and node.modifier.matching:
-                sides = [side for side in (labels.of(node.lhs), labels.of(node.rhs)) if side is not None]
-                assert all(set(node.modifier.matching.labels) <= side for side in sides), rule["expr"]
+                left, right = labels.of(node.lhs), labels.of(node.rhs)
+                on = str(node.modifier.matching).startswith("on")
+                assert set(node.modifier.matching.labels) <= (left & right if on else left | right), rule["expr"]
 
 
 def test_matchers_find_series(shown):
@@ -310,7 +323,8 @@ def test_a_runbook_has_the_form(name):
     assert all(len(line) <= 110 for line in text.splitlines() if not line.startswith("    "))
     assert "promtool" in sections[7] or "live" in sections[7]
     # It speaks of what the alert reads.
-    read = set().union(*(leaves(rule["expr"]) for rule in ALERTS if rule["alert"] == name))
+    expressions = [rule["expr"] for rule in ALERTS if rule["alert"] == name]
+    read = {selector.name for it in expressions for selector in rules.selectors(rules.parse(it))}.union(*map(leaves, expressions))
     assert not read or any(family in text for family in read), f"names none of {read}"
 
 

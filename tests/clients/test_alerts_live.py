@@ -49,7 +49,8 @@ def create(node, *topics):
 
 
 class Load:
-    """Writes a record to each of the topics ten times a second until it is closed."""
+    """Ten times a second until it is closed: a record to each of `topics`, and 200 kB to the twelve partitions of
+    `uneven`, seven tenths of them to partition 7."""
 
     def __init__(self, node, *topics):
         self.finished = threading.Event()
@@ -58,9 +59,14 @@ class Load:
         self.thread.start()
 
     def _run(self, topics):
+        number = 0
         while not self.finished.wait(0.1):
             for topic in topics:
                 self.producer.send(topic, b"x" * 100)
+            for turn in range(10):
+                number += 1
+                partition = 7 if turn < 7 else number % 12
+                self.producer.send("uneven", b"x" * 20000, partition=partition)
 
     def close(self):
         self.finished.set()
@@ -113,12 +119,16 @@ def refuse(node, topic, size):
 
 
 def test_groups_and_topics(node, rehearse):
-    create(node, ("late", 1, {}), ("stuck", 1, {}), ("small", 1, {"max.message.bytes": "10000"}))
+    create(
+        node, ("late", 1, {}), ("stuck", 1, {}), ("small", 1, {"max.message.bytes": "10000"}),
+        ("uneven", 12, {"retention.bytes": str(8 * MEBIBYTE), "segment.bytes": str(4 * MEBIBYTE)}),
+    )
     watch = rehearse(node.admin, node.admin)
     load = Load(node, "late", "stuck", "small")
     member = Member(node, "stuck")
     late = {"consumergroup": "g-late", "topic": "late"}
     stuck = {"consumergroup": "g-stuck", "topic": "stuck"}
+    hot = {"topic": "uneven", "partition": "7"}
     try:
         assert watch.fires("Watchdog", "info", receiver="watchdog", cluster="pharos")
         commit_end(node, "late", "g-late")
@@ -141,6 +151,11 @@ def test_groups_and_topics(node, rehearse):
             "On 1 partitions of stuck records wait, and g-stuck, which has members, has committed nothing new for 10 minutes.",
         )
         assert watch.fires("GroupWithoutMembers", "warning", **late)
+        says(
+            watch.fires("HotPartition", "warning", **hot), "HotPartition",
+            "Partition 7 of topic uneven of rehearsal is hot",
+            r"[67]\d\.\d+% of the bytes of uneven go to partition 7\.",
+        )
         load.close()
         member.commit.set()
         commit_end(node, "late", "g-late")
@@ -148,6 +163,7 @@ def test_groups_and_topics(node, rehearse):
         watch.resolves("GroupWithoutMembers", "warning", **late)
         watch.resolves("GroupStalled", "critical", **stuck)
         watch.resolves("BytesRejected", "warning", topic="small")
+        watch.resolves("HotPartition", "warning", **hot)
     finally:
         load.close()
         member.close()
