@@ -15,6 +15,7 @@ use pharos_protocol::batch::{BatchBuilder, BatchOptions, NewRecord};
 use pharos_protocol::messages::*;
 use tokio::runtime::Runtime;
 
+use crate::start_process::until;
 use crate::start_wire::{Wire, batch, fetch};
 use crate::tidy;
 
@@ -55,6 +56,10 @@ impl Inside {
         let port = node.listeners().iter().find(|listener| !listener.controller).unwrap().port;
         let wire = Wire::connect(port).unwrap();
         let registry = node.registry().clone();
+        // A connection counts once the broker has taken it from the system.
+        let taken = "kafka.server:type=socket-server-metrics,clientSoftwareName=unknown,\
+                     clientSoftwareVersion=unknown,listener=PLAINTEXT,networkProcessor=0";
+        until("the connection", || registry.read(taken, "connections") == Some(Value::Long(1)));
         Self { runtime, node: Some(node), registry, wire, port, _home: home }
     }
 
