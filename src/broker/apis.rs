@@ -1,4 +1,4 @@
-//! The one table of the APIs that this broker serves: what dispatch accepts and what ApiVersions
+//! The one table of the APIs that this node serves: what dispatch accepts and what ApiVersions
 //! tells are both read from here, so they cannot drift apart.
 //!
 //! A row stands here only when its handler implements every version of its range. As in Apache
@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use pharos_protocol::ApiKey;
 
-/// One API as served on the broker's listeners.
+/// One API as it is served.
 #[derive(Clone, Debug)]
 pub struct ServedApi {
     /// Which one.
@@ -19,6 +19,26 @@ pub struct ServedApi {
     /// Lowest version that ApiVersions tells; lower than `versions` only for Produce, since
     /// librdkafka before 2.11.1 drops compression when it is not told version 0 (KAFKA-18659).
     pub advertised_min: i16,
+}
+
+/// Whom a listener is for: clients reach the broker, brokers and administrators the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A listener of the broker.
+    Broker,
+    /// One of `controller.listener.names`.
+    Controller,
+}
+
+impl Endpoint {
+    /// Whether `api` is served there. Kafka's controllers serve Fetch too, of the metadata log,
+    /// which this node's handler does not read.
+    pub fn serves(self, api: ApiKey) -> bool {
+        match self {
+            Self::Broker => api.spec().broker,
+            Self::Controller => api.spec().controller && api != ApiKey::Fetch,
+        }
+    }
 }
 
 const fn api(key: ApiKey, min: i16, max: i16) -> ServedApi {
@@ -71,14 +91,43 @@ pub static SERVED: &[ServedApi] = &[
     api(ApiKey::DescribeTopicPartitions, 0, 0),
 ];
 
-/// The row of `key`; `None` when it is not served.
-pub fn served(key: ApiKey) -> Option<&'static ServedApi> {
-    SERVED.iter().find(|row| row.key == key)
+/// What is served at `endpoint`.
+pub fn served_at(endpoint: Endpoint) -> impl Iterator<Item = &'static ServedApi> {
+    SERVED.iter().filter(move |row| endpoint.serves(row.key))
+}
+
+/// The row of `key`; `None` when it is not served at `endpoint`.
+pub fn served(key: ApiKey, endpoint: Endpoint) -> Option<&'static ServedApi> {
+    served_at(endpoint).find(|row| row.key == key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_controller_serves_what_it_decides_and_no_data() {
+        let names: Vec<_> = served_at(Endpoint::Controller).map(|row| row.key.name()).collect();
+        let expected = [
+            "ApiVersions",
+            "CreateTopics",
+            "DeleteTopics",
+            "DescribeAcls",
+            "DescribeConfigs",
+            "AlterConfigs",
+            "CreatePartitions",
+            "ElectLeaders",
+            "IncrementalAlterConfigs",
+            "ListPartitionReassignments",
+            "DescribeQuorum",
+            "UpdateFeatures",
+            "DescribeCluster",
+            "UnregisterBroker",
+        ];
+        assert_eq!(names, expected);
+        assert!(served(ApiKey::Produce, Endpoint::Controller).is_none());
+        assert_eq!(served_at(Endpoint::Broker).count(), SERVED.len());
+    }
 
     #[test]
     fn rows_are_sorted_and_unique() {

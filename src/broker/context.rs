@@ -8,11 +8,15 @@ use pharos_net::{Chunks, Connection, ReplyChunk};
 use pharos_protocol::wire::Chunk;
 use pharos_protocol::{ApiKey, DecodeError, EncodeError, Message, frame};
 
+use crate::apis::Endpoint;
+
 /// Who asks for what, in which version.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     /// The connection that the request came on.
     pub connection: Arc<Connection>,
+    /// Whom its listener is for.
+    pub endpoint: Endpoint,
     /// The API.
     pub api: ApiKey,
     /// Its version.

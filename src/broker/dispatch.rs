@@ -11,7 +11,7 @@ use pharos_net::{CloseReason, Completed, Handler, Outcome, Reply, Request};
 use pharos_protocol::ApiKey;
 use pharos_protocol::frame::{self, FrameError};
 
-use crate::apis::served;
+use crate::apis::{Endpoint, served};
 use crate::beans::Forwarding;
 use crate::context::{Answer, AnswerError, Body, ErrorCounts, RequestContext};
 use crate::handlers as h;
@@ -34,6 +34,7 @@ pub struct Dispatch {
 #[derive(Debug)]
 pub struct Tag {
     api: ApiKey,
+    endpoint: Endpoint,
     version: i16,
     body_bytes: usize,
     errors: ErrorCounts,
@@ -79,7 +80,7 @@ impl Handler for Dispatch {
         };
         self.requests.record(&finished);
         self.requests.measure(&finished, &measured(&done));
-        if done.tag.api.spec().forwardable {
+        if done.tag.endpoint == Endpoint::Broker && done.tag.api.spec().forwardable {
             // The broker's part and the controller's: Kafka counts both, also in one process.
             self.requests.record(&finished);
             let times = &done.timestamps;
@@ -101,14 +102,16 @@ impl Dispatch {
     async fn answer(&self, request: &Request) -> Result<Outcome<Tag>, Refused> {
         let frame = frame::split_request(&request.frame)?;
         let (api, version) = (frame.api_key, frame.header.request_api_version);
+        let endpoint = self.services.endpoint_of(request.connection.listener());
         let context = RequestContext {
             connection: request.connection.clone(),
+            endpoint,
             api,
             version,
             correlation_id: frame.header.correlation_id,
             client_id: frame.header.client_id.unwrap_or_default().into(),
         };
-        let row = served(api).ok_or_else(|| Refused::not_served(&context))?;
+        let row = served(api, endpoint).ok_or_else(|| Refused::not_served(&context))?;
         let answer = if row.versions.contains(&version) {
             self.route(&context, frame.body).await?
         } else if api == ApiKey::ApiVersions {
@@ -118,6 +121,7 @@ impl Dispatch {
         };
         let tag = Tag {
             api,
+            endpoint,
             version,
             body_bytes: frame.body.len(),
             errors: ErrorCounts::new(),
@@ -189,7 +193,10 @@ impl Dispatch {
             ApiKey::OffsetDelete => h::offset_delete::answer(groups, context, body),
             ApiKey::DescribeQuorum => h::describe_quorum::answer(controller, context, body),
             ApiKey::UpdateFeatures => h::update_features::answer(controller, context, body).await,
-            ApiKey::DescribeCluster => h::describe_cluster::answer(view, context, body),
+            ApiKey::DescribeCluster => {
+                let active = controller.active_controller();
+                h::describe_cluster::answer(view, active, context, body)
+            }
             ApiKey::DescribeProducers => h::describe_producers::answer(replicas, context, body),
             ApiKey::UnregisterBroker => {
                 h::unregister_broker::answer(controller, context, body).await

@@ -9,6 +9,7 @@ use pharos_metadata::image::MetadataImage;
 use pharos_metadata::{Controller, ImagePublisher};
 use pharos_replication::Replicas;
 
+use crate::apis::Endpoint;
 use crate::auto_topics::AutoTopics;
 use crate::groups::Groups;
 use crate::handlers::fetch::FetchService;
@@ -22,6 +23,8 @@ pub struct Services {
     pub clock: Clock,
     /// Id of the cluster.
     pub cluster_id: String,
+    /// `controller.listener.names`.
+    pub controller_listeners: Vec<String>,
     /// The configuration in force.
     pub config: Arc<LiveConfig>,
     /// Who decides about metadata.
@@ -45,6 +48,12 @@ pub struct Services {
 }
 
 impl Services {
+    /// Whom the listener of this name is for.
+    pub fn endpoint_of(&self, listener: &str) -> Endpoint {
+        let is_controllers = self.controller_listeners.iter().any(|name| name == listener);
+        if is_controllers { Endpoint::Controller } else { Endpoint::Broker }
+    }
+
     /// The newest metadata.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.publisher.current()

@@ -14,6 +14,7 @@ mod cli_play;
 mod cli_script;
 mod cli_server;
 mod cli_tools;
+mod controller_listener;
 mod crash;
 mod crash_aim;
 mod crash_check;

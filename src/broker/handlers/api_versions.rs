@@ -6,14 +6,13 @@
 //! - v4: all supported features.
 
 use pharos_metadata::image::MetadataImage;
-use pharos_net::Connection;
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use pharos_protocol::messages::{ApiVersionsRequestRef, ApiVersionsResponse};
 
-use crate::apis::SERVED;
+use crate::apis::{Endpoint, served_at};
 use crate::context::{Answer, AnswerError, RequestContext};
 use crate::features::SUPPORTED;
 
@@ -30,7 +29,7 @@ pub fn answer(
     body: &[u8],
 ) -> Result<Answer, AnswerError> {
     let request = ApiVersionsRequestRef::decode(body, context.version)?;
-    Answer::ready(context, &handle(image, &context.connection, context.version, &request))
+    Answer::ready(context, &handle(image, context, &request))
 }
 
 /// Answers a request of a version that is not served: in version 0, so that any client can read it.
@@ -39,24 +38,24 @@ pub fn answer(
 /// When the answer cannot be encoded.
 pub fn answer_unsupported(context: &RequestContext) -> Result<Answer, AnswerError> {
     let context = RequestContext { version: 0, ..context.clone() };
-    Answer::ready(&context, &refused(ErrorCode::UnsupportedVersion))
+    Answer::ready(&context, &refused(context.endpoint, ErrorCode::UnsupportedVersion))
 }
 
 /// Answers a request of a supported version, and remembers what the client said of itself.
 fn handle(
     image: &MetadataImage,
-    connection: &Connection,
-    version: i16,
+    context: &RequestContext,
     request: &ApiVersionsRequestRef<'_>,
 ) -> ApiVersionsResponse {
+    let (endpoint, version) = (context.endpoint, context.version);
     if version >= 3 {
         let (name, software) = (request.client_software_name, request.client_software_version);
         if !is_software_text(name) || !is_software_text(software) {
-            return refused(ErrorCode::InvalidRequest);
+            return refused(endpoint, ErrorCode::InvalidRequest);
         }
-        connection.set_client_software(name, software);
+        context.connection.set_client_software(name, software);
     }
-    let mut response = table();
+    let mut response = table(endpoint);
     if version >= 3 {
         response.finalized_features_epoch = image.last_offset().0;
         response.supported_features = SUPPORTED
@@ -80,13 +79,12 @@ fn handle(
     response
 }
 
-fn refused(error: ErrorCode) -> ApiVersionsResponse {
-    ApiVersionsResponse { error_code: error.code(), ..table() }
+fn refused(endpoint: Endpoint, error: ErrorCode) -> ApiVersionsResponse {
+    ApiVersionsResponse { error_code: error.code(), ..table(endpoint) }
 }
 
-fn table() -> ApiVersionsResponse {
-    let api_keys = SERVED
-        .iter()
+fn table(endpoint: Endpoint) -> ApiVersionsResponse {
+    let api_keys = served_at(endpoint)
         .map(|row| ApiVersion {
             api_key: row.key.as_i16(),
             min_version: row.advertised_min,

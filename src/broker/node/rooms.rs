@@ -106,6 +106,7 @@ impl Rooms {
         Services {
             clock: clock.clone(),
             cluster_id: ground.formatted.cluster_id.clone(),
+            controller_listeners: config.get(&rows::CONTROLLER_LISTENER_NAMES).to_vec(),
             publisher: controller.publisher().clone(),
             replicas: self.replicas.clone(),
             produce: ProduceService {
