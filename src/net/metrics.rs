@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pharos_metrics::catalog::{network, sockets};
-use pharos_metrics::{Attributes, Gauge, Meter, OTHER, Registered, Registry, Sensor, Stat, Value};
+use pharos_metrics::catalog::{native, network, sockets};
+use pharos_metrics::{
+    Attributes, Counter, Gauge, Meter, OTHER, Registered, Registry, Sensor, Stat, Value,
+};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -110,7 +111,6 @@ impl ProcessorMetrics {
 
 /// The beans of one listener.
 pub(crate) struct ListenerMetrics {
-    pub(crate) name: Arc<str>,
     pub(crate) processors: Vec<Arc<ProcessorMetrics>>,
     /// Accepted connections, with those that were refused at once.
     pub(crate) accepted: Sensor,
@@ -120,37 +120,34 @@ pub(crate) struct ListenerMetrics {
     pub(crate) address_throttle: Sensor,
     /// Nanoseconds in which nothing was accepted because of limits.
     pub(crate) blocked: Registered<Meter>,
-    closed: Vec<AtomicU64>,
+    /// By reason, in the order of [`CloseReason::LABELS`].
+    closed: Vec<Registered<Counter>>,
     _bean: Registered<Attributes>,
 }
 
 impl ListenerMetrics {
-    fn new(registry: &Registry, name: Arc<str>, processors: Processors) -> Self {
-        let tags = [("listener", &*name)];
+    fn new(registry: &Registry, name: &str, processors: Processors) -> Self {
+        let tags = [("listener", name)];
         let bean = registry.attributes(&sockets::SOCKET_SERVER_METRICS_BY_LISTENER, &tags);
+        let closed = registry.family(&native::PHAROS_CONNECTIONS_CLOSED_TOTAL);
+        let reasons = CloseReason::LABELS.iter();
         Self {
             processors: (processors.first..processors.first.saturating_add(processors.count))
-                .map(|id| Arc::new(ProcessorMetrics::new(registry, &name, id, processors.own)))
+                .map(|id| Arc::new(ProcessorMetrics::new(registry, name, id, processors.own)))
                 .collect(),
             accepted: bean.sensor("accept"),
             accept_throttle: bean.sensor("accept-throttle"),
             address_throttle: bean.sensor("ip-accept-throttle"),
             blocked: registry.meter(&network::ACCEPTOR_ACCEPTOR_BLOCKED_PERCENT, &tags),
-            closed: CloseReason::LABELS.iter().map(|_| AtomicU64::new(0)).collect(),
+            closed: reasons.map(|reason| closed.counter(&[name, reason])).collect(),
             _bean: bean,
-            name,
         }
     }
 
     pub(crate) fn closed(&self, reason: &CloseReason) {
         if let Some(count) = self.closed.get(reason.index()) {
-            count.fetch_add(1, Ordering::Relaxed);
+            count.increment(1);
         }
-    }
-
-    pub(crate) fn closed_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.closed.iter().map(|count| count.load(Ordering::Relaxed));
-        CloseReason::LABELS.iter().copied().zip(counts)
     }
 
     pub(crate) fn block(&self, time: Duration) {
@@ -221,19 +218,11 @@ impl ServerMetrics {
         }
     }
 
-    pub(crate) fn add_listener(
-        &self,
-        name: Arc<str>,
-        processors: Processors,
-    ) -> Arc<ListenerMetrics> {
+    pub(crate) fn add_listener(&self, name: &str, processors: Processors) -> Arc<ListenerMetrics> {
         let listener = ListenerMetrics::new(&self.registry, name, processors);
         let listener = Arc::new(listener);
         self.listeners.lock().push(listener.clone());
         listener
-    }
-
-    pub(crate) fn listeners(&self) -> Vec<Arc<ListenerMetrics>> {
-        self.listeners.lock().clone()
     }
 
     /// Counts a connection under what its client says that it is; until it says so, as unknown.

@@ -79,7 +79,7 @@ impl SocketServer {
             let first = self.shared.next_processor.fetch_add(count, Ordering::Relaxed);
             Processors { first, count, own: false }
         };
-        let metrics = self.shared.metrics.add_listener(config.name.clone(), processors);
+        let metrics = self.shared.metrics.add_listener(&config.name, processors);
         bind(config, &self.shared.limits, metrics).await
     }
 
@@ -106,19 +106,6 @@ impl SocketServer {
     pub fn set_quotas(&self, limits: QuotaLimits) {
         self.shared.quotas.lock().set_limits(limits);
         self.shared.closed.notify_waiters();
-    }
-
-    /// Connections closed since the start, by listener and label of their
-    /// [`CloseReason`](crate::CloseReason); every label is there, also with 0.
-    pub fn closed_by_reason(&self) -> Vec<(Arc<str>, &'static str, u64)> {
-        let mut counts = Vec::new();
-        for listener in self.shared.metrics.listeners() {
-            let name = &listener.name;
-            counts.extend(
-                listener.closed_by_reason().map(|(label, count)| (name.clone(), label, count)),
-            );
-        }
-        counts
     }
 
     /// The process's budget of bytes in flight.
