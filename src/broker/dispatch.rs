@@ -143,13 +143,14 @@ impl Dispatch {
     /// Runs the handler. An arm stands here for each row of the table.
     async fn route(&self, context: &RequestContext, body: &[u8]) -> Result<Answer, Refused> {
         let services = &*self.services;
-        let Services { config, controller, replicas, groups, auto_topics, .. } = services;
+        let Services { config, controller, publisher, replicas, groups, auto_topics, .. } =
+            services;
         let image = services.image();
         let (listener, cluster_id) = (context.listener(), services.cluster_id.as_str());
         let view = View { image: &image, listener, cluster_id };
         let answered = match context.api {
-            ApiKey::Produce => h::produce::answer(&services.produce, &image, context, body),
-            ApiKey::Fetch => h::fetch::answer(&services.fetch, &image, context, body),
+            ApiKey::Produce => h::produce::answer(&services.produce, publisher, context, body),
+            ApiKey::Fetch => h::fetch::answer(&services.fetch, publisher, context, body),
             ApiKey::ListOffsets => h::list_offsets::answer(replicas, context, body),
             ApiKey::Metadata => h::metadata::answer(view, auto_topics, context, body).await,
             ApiKey::OffsetCommit => h::offset_commit::answer(groups, context, body),

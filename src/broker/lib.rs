@@ -21,6 +21,7 @@ mod group_requests;
 mod groups;
 mod handlers;
 mod insight;
+mod leaders;
 mod lifecycle;
 mod live_config;
 mod node;
@@ -36,5 +37,6 @@ mod topics;
 mod truth;
 mod view;
 
+pub use apis::{SERVED, ServedApi};
 pub use lifecycle::LifecycleError;
 pub use node::{Node, NodeOptions, ServedListener, StartError};

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use indexmap::IndexMap;
 use pharos_base::{Clock, LeaderEpoch, Offset, PartitionId, TopicId};
+use pharos_metadata::ImagePublisher;
 use pharos_metadata::image::MetadataImage;
 use pharos_net::ReplyChunk;
 use pharos_protocol::messages::fetch_response::{
@@ -27,6 +29,7 @@ use crate::context::{Answer, AnswerError, Body, RequestContext};
 use crate::delayed_metrics::DelayedMetrics;
 use crate::errors;
 use crate::fetch_session::{Claim, FetchSessions, Mode, PartitionKey, Told, Wanted};
+use crate::leaders;
 use crate::topic_metrics::{TopicMeter, TopicMetrics};
 
 /// What the handler needs.
@@ -54,13 +57,14 @@ pub struct FetchService {
 /// When the body is malformed, or the answer does not fit its version.
 pub fn answer(
     service: &FetchService,
-    image: &MetadataImage,
+    publisher: &ImagePublisher,
     context: &RequestContext,
     body: &[u8],
 ) -> Result<Answer, AnswerError> {
     let request = FetchRequestRef::decode(body, context.version)?;
     let clock = &service.clock;
-    let fetch = match service.begin(image, clock.now_ms(), context.version, &request) {
+    let fetch = match service.begin(&publisher.current(), clock.now_ms(), context.version, &request)
+    {
         Ok(fetch) => fetch,
         Err(error) => {
             let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
@@ -69,17 +73,29 @@ pub fn answer(
     };
     let found = service.read(&fetch);
     if FetchService::is_enough(&fetch, &found) {
-        return service.encode(clock, context, fetch, found).map(Answer::Ready);
+        let answer = service.answer(clock.now_ms(), fetch, found);
+        return encode(publisher, context, answer).map(Answer::Ready);
     }
     let (wait, limit) = service.watch(&fetch, &found);
-    let (service, clock, context) = (service.clone(), clock.clone(), context.clone());
+    let (service, clock) = (service.clone(), clock.clone());
+    let (context, publisher) = (context.clone(), publisher.clone());
     Ok(Answer::Later(Box::pin(async move {
         if wait.run(limit).await == Waited::TimedOut {
             service.delayed.fetch_expired();
         }
         let found = service.read(&fetch);
-        service.encode(&clock, &context, fetch, found)
+        encode(&publisher, &context, service.answer(clock.now_ms(), fetch, found))
     })))
+}
+
+fn encode(
+    publisher: &ImagePublisher,
+    context: &RequestContext,
+    answer: FetchAnswer,
+) -> Result<Body, AnswerError> {
+    let FetchAnswer { mut response, slices } = answer;
+    leaders::tell_consumer(&publisher.load(), context, &mut response);
+    named(Body::with_files(context, &response, |token| slices.get(token as usize).and_then(piece)))
 }
 
 fn named(body: Result<Body, AnswerError>) -> Result<Body, AnswerError> {
@@ -140,7 +156,8 @@ impl FetchService {
             }
             image.topic_by_id(id).map_or_else(|| "".into(), |topic| topic.name.clone())
         };
-        let mut wanted = Vec::new();
+        // A partition that is named twice is read once, as the last entry says.
+        let mut wanted = IndexMap::new();
         for topic in request.topics.iter() {
             let name = name_of(topic.topic_id, topic.topic);
             for partition in topic.partitions.iter() {
@@ -155,7 +172,7 @@ impl FetchService {
                     current_leader_epoch: partition.current_leader_epoch,
                     last_fetched_epoch: partition.last_fetched_epoch,
                 };
-                wanted.push((key, want));
+                wanted.insert(key, want);
             }
         }
         let mut forgotten = Vec::new();
@@ -169,6 +186,7 @@ impl FetchService {
         }
         let claim =
             Claim { session_id: request.session_id, epoch: request.session_epoch, uses_ids };
+        let wanted = wanted.into_iter().collect();
         let (mode, partitions) = self.sessions.begin(now_ms, claim, wanted, &forgotten)?;
         let isolation = if request.isolation_level == 0 {
             Isolation::ReadUncommitted
@@ -200,8 +218,8 @@ impl FetchService {
                         max_bytes: max,
                         min_one: found.bytes == 0,
                         isolation: fetch.isolation,
-                        current_leader_epoch: LeaderEpoch(wanted.current_leader_epoch),
-                        last_fetched_epoch: LeaderEpoch(wanted.last_fetched_epoch),
+                        current_leader_epoch: epoch(wanted.current_leader_epoch),
+                        last_fetched_epoch: epoch(wanted.last_fetched_epoch),
                     };
                     match partition.fetch(options) {
                         Ok(fetched) => OneResult::Found(partition, fetched),
@@ -258,19 +276,6 @@ impl FetchService {
             return Err(ErrorCode::UnknownTopicId);
         }
         Ok(partition)
-    }
-
-    fn encode(
-        &self,
-        clock: &Clock,
-        context: &RequestContext,
-        fetch: Fetch,
-        found: Found,
-    ) -> Result<Body, AnswerError> {
-        let FetchAnswer { response, slices } = self.answer(clock.now_ms(), fetch, found);
-        named(Body::with_files(context, &response, |token| {
-            slices.get(token as usize).and_then(piece)
-        }))
     }
 
     /// Makes the answer, notes it in the session and counts it.
@@ -340,6 +345,11 @@ fn piece(slice: &LogSlice) -> Option<ReplyChunk> {
         return slice.read_to_bytes().ok().map(ReplyChunk::Bytes).or_else(file);
     }
     file().or_else(|| slice.read_to_bytes().ok().map(ReplyChunk::Bytes))
+}
+
+/// A client's epoch; any negative one is none.
+fn epoch(epoch: i32) -> LeaderEpoch {
+    LeaderEpoch(epoch).max(LeaderEpoch::UNKNOWN)
 }
 
 fn tell(result: &OneResult) -> Told {

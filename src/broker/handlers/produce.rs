@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_base::{Offset, PartitionId, TopicId};
+use pharos_metadata::ImagePublisher;
 use pharos_metadata::image::MetadataImage;
 use pharos_protocol::ErrorCode;
-use pharos_protocol::batch::{BatchHeader, MAGIC_V2, Origin};
+use pharos_protocol::batch::{BatchHeader, LENGTH_RANGE, LOG_OVERHEAD, MAGIC_V2, Origin};
 use pharos_protocol::compression::Codec;
 use pharos_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
@@ -24,6 +25,7 @@ use pharos_replication::{Appended, Partition, PartitionError, Purgatory, Replica
 use crate::context::{Answer, AnswerError, Body, RequestContext};
 use crate::delayed_metrics::DelayedMetrics;
 use crate::errors::{self, Refusal};
+use crate::leaders;
 use crate::topic_metrics::{TopicMeter, TopicMetrics};
 use crate::topics::OFFSETS_TOPIC;
 
@@ -46,12 +48,12 @@ pub struct ProduceService {
 /// When the body is malformed, or the answer does not fit its version.
 pub fn answer(
     service: &ProduceService,
-    image: &MetadataImage,
+    publisher: &ImagePublisher,
     context: &RequestContext,
     body: &[u8],
 ) -> Result<Answer, AnswerError> {
     let request = ProduceRequestRef::decode(body, context.version)?;
-    let outcome = service.append(image, context.version, &request);
+    let mut outcome = service.append(&publisher.current(), context.version, &request);
     if request.acks == 0 {
         service.metrics.produced.count(codes(&outcome.response));
         let failed = codes(&outcome.response).any(|code| code != 0);
@@ -64,14 +66,16 @@ pub fn answer(
     }
     if outcome.waiting.is_empty() && outcome.flushes.is_empty() {
         service.metrics.produced.count(codes(&outcome.response));
+        leaders::tell_producer(&publisher.load(), context, &mut outcome.response);
         return Answer::ready(context, &outcome.response);
     }
-    let (service, context) = (service.clone(), context.clone());
+    let (service, context, publisher) = (service.clone(), context.clone(), publisher.clone());
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     Ok(Answer::Later(Box::pin(async move {
         let metrics = service.metrics.clone();
-        let response = service.finish(outcome, timeout).await;
+        let mut response = service.finish(outcome, timeout).await;
         metrics.produced.count(codes(&response));
+        leaders::tell_producer(&publisher.load(), &context, &mut response);
         Body::of(&context, &response)
     })))
 }
@@ -188,7 +192,7 @@ impl ProduceService {
             .replicas
             .find(topic, PartitionId(index))
             .map_err(|missing| errors::of_missing(&missing))?;
-        let records = check_form(version, records)?;
+        let records = check_form(version, request, records)?;
         let metrics = self.metrics.topic(topic);
         metrics.mark(TopicMeter::TotalProduceRequests, 1);
         match partition.append(records, Origin::Client, request.acks == -1) {
@@ -285,32 +289,35 @@ fn refuse(response: &mut ProduceResponse, (topic, index): (usize, usize), code: 
 }
 
 /// The form that every produce request must have: one batch of magic 2 a partition, and no codec
-/// that its version does not know (`ProduceRequest.validateRecords`).
-fn check_form(version: i16, records: Option<&[u8]>) -> Result<&[u8], Refusal> {
+/// that its version does not know (`ProduceRequest.validateRecords`). Returns that batch; what
+/// follows it and is no batch is dropped, as in Kafka.
+fn check_form<'a>(
+    version: i16,
+    request: &ProduceRequestRef<'_>,
+    records: Option<&'a [u8]>,
+) -> Result<&'a [u8], Refusal> {
     let invalid = |message: &str| {
         Refusal::new(
             ErrorCode::InvalidRecord,
             format!("Produce requests with version {version} {message}"),
         )
     };
-    let records = records.filter(|records| !records.is_empty());
-    let records =
-        records.ok_or_else(|| invalid("must have at least one record batch per partition"))?;
-    // The magic stands at the same place in every format.
-    match records.get(16) {
-        Some(magic) if *magic != MAGIC_V2 as u8 => {
-            return Err(invalid("are only allowed to contain record batches with magic version 2"));
-        }
-        _ => {}
+    let (batch, rest) = split_batch(records.unwrap_or_default())?
+        .ok_or_else(|| invalid("must have at least one record batch per partition"))?;
+    if batch.get(MAGIC_AT) != Some(&(MAGIC_V2 as u8)) {
+        return Err(invalid("are only allowed to contain record batches with magic version 2"));
     }
-    let header = BatchHeader::read(records)
-        .map_err(|error| Refusal::new(ErrorCode::CorruptMessage, error.to_string()))?;
-    if header.total_len() < records.len() {
+    if split_batch(rest)?.is_some() {
         return Err(invalid("are only allowed to contain exactly one record batch per partition"));
     }
+    let header = BatchHeader::read(batch)
+        .map_err(|error| Refusal::new(ErrorCode::CorruptMessage, error.to_string()))?;
     if header.is_transactional() {
         // No coordinator ever gave out such a producer id, so none can end what this would begin.
-        return Err(ErrorCode::InvalidProducerIdMapping.into());
+        return Err(match request.transactional_id {
+            None => ErrorCode::TransactionalIdAuthorizationFailed.into(),
+            Some(_) => ErrorCode::InvalidProducerIdMapping.into(),
+        });
     }
     if version < 7 && header.codec() == Some(Codec::Zstd) {
         return Err(Refusal::new(
@@ -320,5 +327,30 @@ fn check_form(version: i16, records: Option<&[u8]>) -> Result<&[u8], Refusal> {
             ),
         ));
     }
-    Ok(records)
+    Ok(batch)
+}
+
+/// Where the magic stands in every format of batches.
+const MAGIC_AT: usize = 16;
+
+/// The first batch of any format and what follows it; `None` when the bytes end before it does
+/// (`ByteBufferLogInputStream.nextBatch`).
+fn split_batch(records: &[u8]) -> Result<Option<(&[u8], &[u8])>, Refusal> {
+    /// The least length that any format has.
+    const LEAST_LENGTH: i32 = 14;
+    let corrupt = |what: String| Refusal::new(ErrorCode::CorruptMessage, what);
+    let length = records.get(LENGTH_RANGE).and_then(|bytes| bytes.first_chunk());
+    let Some(length) = length.map(|bytes| i32::from_be_bytes(*bytes)) else { return Ok(None) };
+    if length < LEAST_LENGTH {
+        return Err(corrupt(format!("the batch length {length} is less than any header's")));
+    }
+    match records.get(MAGIC_AT) {
+        None => return Ok(None),
+        Some(magic) if *magic > MAGIC_V2 as u8 => {
+            return Err(corrupt(format!("there is no magic {}", *magic as i8)));
+        }
+        Some(_) => {}
+    }
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    Ok(records.split_at_checked(length.saturating_add(LOG_OVERHEAD)))
 }
