@@ -155,7 +155,11 @@ impl FetchSessions {
             return Ok((mode, wanted));
         }
         let all = cache.advance(now_ms, claim, wanted, forgotten)?;
-        Ok((Mode::Incremental { session_id: claim.session_id }, all))
+        let mode = match all.is_empty() {
+            true => Mode::Sessionless,
+            false => Mode::Incremental { session_id: claim.session_id },
+        };
+        Ok((mode, all))
     }
 
     /// Ends a request: opens the session, or notes what the client was told. Returns the session

@@ -179,13 +179,13 @@ impl Shard {
         request: SyncGroupRequest,
     ) -> Output {
         let refused = |error| answer(token, classic::sync::refusal(error));
-        if request.group_id.is_empty() {
-            return refused(ErrorCode::InvalidGroupId);
-        }
         // From v5 on both have to be said (`areMandatoryProtocolTypeAndNamePresent`).
         let unsaid = request.protocol_type.is_none() || request.protocol_name.is_none();
         if context.api_version >= 5 && unsaid {
             return refused(ErrorCode::InconsistentGroupProtocol);
+        }
+        if request.group_id.is_empty() {
+            return refused(ErrorCode::InvalidGroupId);
         }
         let id: Arc<str> = request.group_id.as_str().into();
         let mut step = self.kit.step(now);
@@ -239,7 +239,8 @@ impl Shard {
         let members = fit::leaving(request, context.api_version);
         let mut step = self.kit.step(now);
         match self.groups.get_mut(&id).map(|entry| &mut entry.group) {
-            None => return refused(ErrorCode::UnknownMemberId),
+            None if context.api_version < 3 => return refused(ErrorCode::UnknownMemberId),
+            None => return answer(token, classic::leave::of_no_group(members)),
             Some(Group::Classic(group)) => classic::leave::leave(group, &mut step, token, members),
             Some(Group::Consumer(group)) => {
                 let (records, response) = classic_members::leave_members(group, &mut step, members);

@@ -22,6 +22,13 @@ pub struct Topic {
     pub racks: Vec<Vec<Arc<str>>>,
 }
 
+impl Topic {
+    /// Whether it has the partition of that index.
+    pub fn has_partition(&self, index: i32) -> bool {
+        (0..self.partition_count).contains(&index)
+    }
+}
+
 /// All topics at one moment, by name and by id.
 #[derive(Clone, Debug, Default)]
 pub struct Topics {

@@ -332,8 +332,11 @@ impl Partition {
             diverging: None,
         };
         if options.last_fetched_epoch != LeaderEpoch::UNKNOWN {
-            let end = self.end_of_epoch(options.last_fetched_epoch);
-            let (epoch, end) = end.unwrap_or((LeaderEpoch::UNKNOWN, Offset(-1)));
+            let Some((epoch, end)) = self.end_of_epoch(options.last_fetched_epoch) else {
+                // The client read from a leader that this log knows nothing of.
+                let (start, end) = (log_start_offset, self.log.log_end_offset());
+                return Err(ReadError::OutOfRange { offset: options.offset, start, end }.into());
+            };
             if epoch < options.last_fetched_epoch || end < options.offset {
                 fetched.diverging = Some((epoch, end));
                 return Ok(fetched);

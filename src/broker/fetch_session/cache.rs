@@ -1,7 +1,7 @@
 //! The sessions that are kept, within their limits: which one makes room for another, and what each
 //! remembers of its partitions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 use pharos_protocol::ErrorCode;
@@ -58,7 +58,8 @@ impl Cache {
         }
     }
 
-    /// Takes the next request of a session over; returns all partitions of it, in its order.
+    /// Takes the next request of a session over; returns all partitions of it, in its order. A
+    /// session without any is closed.
     ///
     /// # Errors
     /// When the claim fits no session.
@@ -83,7 +84,11 @@ impl Cache {
         session.change(wanted, forgotten);
         self.partitions = self.partitions + session.partitions.len() - before;
         let all = session.partitions.iter().map(|(key, cached)| (key.clone(), cached.wanted));
-        Ok(all.collect())
+        let all: Vec<_> = all.collect();
+        if all.is_empty() {
+            self.remove(claim.session_id);
+        }
+        Ok(all)
     }
 
     /// Notes what the client of a session is told; for each entry, whether it must be.
@@ -157,8 +162,10 @@ impl Cache {
 
 impl Session {
     fn change(&mut self, wanted: Vec<(PartitionKey, Wanted)>, forgotten: &[PartitionKey]) {
-        for key in forgotten {
-            self.partitions.shift_remove(key);
+        if !forgotten.is_empty() {
+            // One pass, however many are forgotten of however many.
+            let forgotten: HashSet<_> = forgotten.iter().collect();
+            self.partitions.retain(|key, _| !forgotten.contains(key));
         }
         for (key, wanted) in wanted {
             self.partitions

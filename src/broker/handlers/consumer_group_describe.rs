@@ -37,6 +37,9 @@ pub fn answer(
             if group.error_code == ErrorCode::None.code() {
                 group.authorized_operations = operations;
             }
+            if group.group_id.is_empty() {
+                group.error_code = ErrorCode::InvalidGroupId.code();
+            }
             Some(group)
         });
         let response =

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use pharos_coordinator::{Request, Response};
 use pharos_protocol::Message;
 use pharos_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -20,8 +21,8 @@ pub fn answer(
     body: &[u8],
 ) -> Result<Answer, AnswerError> {
     let request = DeleteGroupsRequest::decode(body, context.version)?;
-    let requests =
-        request.groups_names.into_iter().map(|group| (group.clone(), Request::DeleteGroup(group)));
+    let names: IndexSet<_> = request.groups_names.into_iter().collect();
+    let requests = names.into_iter().map(|group| (group.clone(), Request::DeleteGroup(group)));
     let asked = ask_each(groups, context, requests);
     let context = context.clone();
     Ok(Answer::later(async move {

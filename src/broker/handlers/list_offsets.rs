@@ -5,6 +5,7 @@
 //!   have no answer but −1, as in a broker whose remote storage is off.
 //! - v2: isolation; v4: leader epochs; v6: flexible.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use pharos_base::{LeaderEpoch, Offset, PartitionId};
@@ -69,6 +70,8 @@ fn handle(
     } else {
         Isolation::ReadCommitted
     };
+    let twice = named_twice(request);
+    let mut told = HashSet::new();
     let topics = request
         .topics
         .iter()
@@ -77,7 +80,12 @@ fn handle(
             partitions: topic
                 .partitions
                 .iter()
-                .map(|asked| {
+                .filter_map(|asked| {
+                    let named = (topic.name, asked.partition_index);
+                    if twice.contains(&named) {
+                        let error = refused(asked.partition_index, ErrorCode::InvalidRequest);
+                        return told.insert(named).then_some(error);
+                    }
                     let found = replicas
                         .find(topic.name, PartitionId(asked.partition_index))
                         .map_err(|missing| errors::of_missing(&missing).code)
@@ -89,18 +97,33 @@ fn handle(
                         Ok(located) => (ErrorCode::None, located),
                         Err(error) => (error, NOTHING),
                     };
-                    ListOffsetsPartitionResponse {
+                    Some(ListOffsetsPartitionResponse {
                         partition_index: asked.partition_index,
                         error_code: error.code(),
                         timestamp: located.timestamp,
                         offset: located.offset,
                         leader_epoch: if version >= 4 { located.leader_epoch } else { -1 },
-                    }
+                    })
                 })
                 .collect(),
         })
         .collect();
     ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
+}
+
+/// The partitions that a request names more than once.
+fn named_twice<'a>(request: &ListOffsetsRequestRef<'a>) -> HashSet<(&'a str, i32)> {
+    let mut seen = HashSet::new();
+    let all = request.topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(move |asked| (topic.name, asked.partition_index))
+    });
+    all.filter(|partition| !seen.insert(*partition)).collect()
+}
+
+fn refused(partition_index: i32, error: ErrorCode) -> ListOffsetsPartitionResponse {
+    let Located { timestamp, offset, leader_epoch } = NOTHING;
+    let error_code = error.code();
+    ListOffsetsPartitionResponse { partition_index, error_code, timestamp, offset, leader_epoch }
 }
 
 fn look_up(

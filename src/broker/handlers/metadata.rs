@@ -5,6 +5,7 @@
 //! - v8–10: authorized operations on request.
 //! - v10: topic ids; v12: topics may be asked for by id alone.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use pharos_base::{BrokerId, TopicId};
@@ -58,7 +59,10 @@ fn asked<'a>(version: i16, request: &MetadataRequestRef<'a>) -> Asked<'a> {
         None => Asked::All,
         Some(topics) if topics.is_empty() && version == 0 => Asked::All,
         Some(topics) => {
-            Asked::Some(topics.iter().map(|topic| (topic.topic_id, topic.name)).collect())
+            // Who asks twice is answered once, as in Kafka.
+            let mut seen = HashSet::with_capacity(topics.len());
+            let topics = topics.iter().map(|topic| (topic.topic_id, topic.name));
+            Asked::Some(topics.filter(|topic| seen.insert(*topic)).collect())
         }
     }
 }
@@ -134,6 +138,10 @@ fn one(
         topic_id: id,
         ..MetadataResponseTopic::default()
     };
+    if id != TopicId::ZERO && version < 12 {
+        // The field is there from version 10 on, but not yet to be asked by.
+        return refused(ErrorCode::InvalidRequest);
+    }
     if id != TopicId::ZERO {
         return match view.image.topic_by_id(id) {
             Some(topic) => describe(view, version, topic, operations),

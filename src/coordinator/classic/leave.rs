@@ -25,6 +25,15 @@ pub(crate) fn outcome(member: MemberIdentity, result: Result<(), ErrorCode>) -> 
     }
 }
 
+/// What members of a group that there is not are told, from version 3 on: each for itself.
+pub(crate) fn of_no_group(members: Vec<MemberIdentity>) -> Response {
+    let unknown = members.into_iter().map(|one| outcome(one, Err(ErrorCode::UnknownMemberId)));
+    Response::LeaveGroup(LeaveGroupResponse {
+        members: unknown.collect(),
+        ..LeaveGroupResponse::default()
+    })
+}
+
 /// Members go, or an administrator sends them away.
 pub(crate) fn leave(
     group: &mut ClassicGroup,

@@ -18,6 +18,7 @@ use crate::group::Group;
 use crate::record::Record;
 use crate::response::Response;
 use crate::step::Step;
+use crate::topics::Topic;
 use crate::wire::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::wire::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -26,15 +27,31 @@ use crate::wire::{ErrorCode, OffsetCommitRequest, OffsetCommitResponse, OffsetCo
 
 /// The same answer for every partition that the request names.
 pub(crate) fn refusal(request: &OffsetCommitRequest, error: ErrorCode) -> Response {
-    let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
-        name: topic.name.clone(),
-        topic_id: topic.topic_id,
-        partitions: topic.partitions.iter().map(|asked| outcome(asked, Err(error))).collect(),
-    });
+    let topics = request.topics.iter().map(|topic| refused_topic(topic, error));
     Response::OffsetCommit(OffsetCommitResponse {
         topics: topics.collect(),
         ..OffsetCommitResponse::default()
     })
+}
+
+fn refused_topic(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic {
+    OffsetCommitResponseTopic {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.iter().map(|asked| outcome(asked, Err(error))).collect(),
+    }
+}
+
+/// The topic that a request means.
+fn known<'a>(
+    step: &Step<'a>,
+    by_id: bool,
+    topic: &OffsetCommitRequestTopic,
+) -> Result<&'a Topic, ErrorCode> {
+    match by_id {
+        true => step.topics.by_id(topic.topic_id).ok_or(ErrorCode::UnknownTopicId),
+        false => step.topics.get(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition),
+    }
 }
 
 /// Commits offsets for `group`; `None` if there is no such group, and the commit may make one.
@@ -45,9 +62,16 @@ pub(crate) fn commit(
     context: &Context,
     request: OffsetCommitRequest,
 ) {
+    let by_id = context.api_version >= 10;
     if let Err(error) = validate(group.as_deref(), step, context, &request) {
-        let response = refusal(&request, error);
-        return step.reply(token, response);
+        // A topic that nobody knows is told first: Kafka never asks the group about it.
+        let topics = request
+            .topics
+            .iter()
+            .map(|topic| refused_topic(topic, known(step, by_id, topic).err().unwrap_or(error)));
+        let answer =
+            OffsetCommitResponse { topics: topics.collect(), ..OffsetCommitResponse::default() };
+        return step.reply(token, Response::OffsetCommit(answer));
     }
     // A classic member that commits lives.
     if let Some(Group::Classic(group)) = group
@@ -55,7 +79,6 @@ pub(crate) fn commit(
     {
         classic::rebalance::await_heartbeat(group, step, &request.member_id);
     }
-    let by_id = context.api_version >= 10;
     let group_id: Arc<str> = request.group_id.as_str().into();
     let mut records = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
@@ -88,21 +111,21 @@ fn commit_topic(
     topic: OffsetCommitRequestTopic,
     records: &mut Vec<Record>,
 ) -> OffsetCommitResponseTopic {
-    let known =
-        if scope.by_id { step.topics.by_id(topic.topic_id) } else { step.topics.get(&topic.name) };
-    let unknown =
-        if scope.by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+    let known = known(step, scope.by_id, &topic);
     let mut partitions = Vec::with_capacity(topic.partitions.len());
     for asked in topic.partitions {
         let result = match known {
-            None => Err(unknown),
-            Some(_) if is_too_long(step, asked.committed_metadata.as_deref()) => {
+            Err(unknown) => Err(unknown),
+            Ok(topic) if !topic.has_partition(asked.partition_index) => {
+                Err(ErrorCode::UnknownTopicOrPartition)
+            }
+            Ok(_) if is_too_long(step, asked.committed_metadata.as_deref()) => {
                 Err(ErrorCode::OffsetMetadataTooLarge)
             }
-            Some(_) => Ok(()),
+            Ok(_) => Ok(()),
         };
         partitions.push(outcome(&asked, result));
-        if let (Some(known), Ok(())) = (known, result) {
+        if let (Ok(known), Ok(())) = (known, result) {
             records.push(Record::Offset {
                 group: scope.group.clone(),
                 topic: known.name.clone(),

@@ -26,7 +26,8 @@ pub(crate) fn delete(
     token: Token,
     request: OffsetDeleteRequest,
 ) {
-    let valid = group.ok_or(ErrorCode::GroupIdNotFound).and_then(|group| {
+    let named = if request.group_id.is_empty() { Err(ErrorCode::InvalidGroupId) } else { Ok(()) };
+    let valid = named.and_then(|()| group.ok_or(ErrorCode::GroupIdNotFound)).and_then(|group| {
         group.validate_offset_delete()?;
         Ok(group)
     });
@@ -41,7 +42,8 @@ pub(crate) fn delete(
     let mut records = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for asked in request.topics {
-        let error = if step.topics.get(&asked.name).is_none() {
+        let known = step.topics.get(&asked.name);
+        let error = if known.is_none() {
             ErrorCode::UnknownTopicOrPartition
         } else if group.is_subscribed(&asked.name) {
             ErrorCode::GroupSubscribedToTopic
@@ -52,6 +54,10 @@ pub(crate) fn delete(
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for partition in asked.partitions {
             let index = partition.partition_index;
+            let error = match known {
+                Some(topic) if !topic.has_partition(index) => ErrorCode::UnknownTopicOrPartition,
+                _ => error,
+            };
             let exists = store.latest(&group_id, &topic, index).is_some()
                 || store.transactions.is_pending(&group_id, &topic, index);
             if error == ErrorCode::None && exists {
