@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pharos_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+
 use crate::start_wire::Wire;
 
 /// Longest time for anything that a test waits for: a guard against hanging, not a measure.
@@ -210,6 +212,16 @@ impl Server {
         self.ready["listeners"][name].as_str().unwrap()
     }
 
+    /// The address of the HTTP listener.
+    pub fn admin(&self) -> &str {
+        self.ready["admin"].as_str().unwrap()
+    }
+
+    /// Connections closed so far for a reason.
+    pub fn closed(&self, reason: &str) -> f64 {
+        self.metric("pharos_connections_closed_total", &format!("reason=\"{reason}\""))
+    }
+
     /// A connection to the client listener.
     pub fn connect(&self) -> Wire {
         Wire::connect(self.port()).unwrap()
@@ -233,6 +245,19 @@ impl Server {
         let text = fs::read_to_string(format!("/proc/{}/statm", self.child.0.id())).unwrap();
         let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
         pages * 4096
+    }
+
+    /// Lets [`Self::peak_bytes`] begin at what is resident now, which it returns.
+    pub fn reset_peak(&self) -> u64 {
+        fs::write(format!("/proc/{}/clear_refs", self.child.0.id()), "5").unwrap();
+        self.peak_bytes()
+    }
+
+    /// Most bytes of the process that were resident at a time.
+    pub fn peak_bytes(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// The body that the admin listener answers at `path`.
@@ -260,6 +285,20 @@ impl Server {
     /// Whether the process has not ended.
     pub fn is_alive(&mut self) -> bool {
         self.child.0.try_wait().unwrap().is_none()
+    }
+
+    /// Fails when the process is gone, answers no more, or has complained: hostile input is the
+    /// client's trouble and no reason to wake anyone.
+    pub fn is_unharmed(&mut self) {
+        assert!(self.is_alive(), "{}", self.log());
+        let answer: ApiVersionsResponse =
+            self.connect().call(&ApiVersionsRequest::default(), 0).unwrap();
+        assert_eq!(answer.error_code, 0);
+        let log = self.log();
+        let loud = ["panicked", " WARN ", " ERROR "];
+        let complaints: Vec<_> =
+            log.lines().filter(|line| loud.iter().any(|word| line.contains(word))).collect();
+        assert!(complaints.is_empty(), "{complaints:#?}");
     }
 
     /// SIGKILL.

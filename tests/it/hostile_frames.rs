@@ -19,16 +19,6 @@ fn launch() -> (tempfile::TempDir, Server) {
     (home, server)
 }
 
-/// Others are answered.
-fn answers(server: &mut Server) {
-    assert!(server.is_alive(), "{}", server.log());
-    let answer: ApiVersionsResponse =
-        server.connect().call(&ApiVersionsRequest::default(), 0).unwrap();
-    assert_eq!(answer.error_code, 0);
-    let log = server.log();
-    assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
-}
-
 /// Sends bytes and reads until the broker closes; what came before that.
 fn closes(server: &Server, bytes: &[u8]) -> Vec<u8> {
     let mut stream = server.socket();
@@ -59,10 +49,12 @@ fn lengths_that_lie() {
             stream
         })
         .collect();
-    answers(&mut server);
+    server.is_unharmed();
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < SLACK_BYTES + 300 * (64 << 10), "{grown} bytes for 200 announcements");
+    assert_eq!((server.closed("invalid_size"), server.closed("too_large")), (60.0, 40.0));
     drop(announced);
+    until("those who left to be counted", || server.closed("truncated") == 200.0);
 }
 
 #[test]
@@ -80,7 +72,8 @@ fn headers_of_nothing_that_is_served() {
     let mut answer = [0; 10];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(answer[4..], [0, 0, 0, 9, 0, 35], "ApiVersions of an unknown version");
-    answers(&mut server);
+    assert_eq!(server.closed("invalid_request"), 7.0);
+    server.is_unharmed();
 }
 
 #[test]
@@ -105,7 +98,7 @@ fn requests_cut_at_every_byte() {
             closes_or_answers(&server, &frame::wrap(&body[..end]).unwrap());
         }
     }
-    answers(&mut server);
+    server.is_unharmed();
 }
 
 /// Sends one frame and half closes: the broker answers or not, and then closes.
@@ -145,7 +138,7 @@ fn counts_and_tags_beyond_the_bytes() {
     body.extend_from_slice(&[0xc0, 0x84, 0x3d]);
     body.resize(body.len() + 2_000_000, 0);
     let _ = closes(&server, &frame::wrap(&body).unwrap());
-    answers(&mut server);
+    server.is_unharmed();
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < SLACK_BYTES, "{grown} bytes");
 }
@@ -180,9 +173,9 @@ fn those_who_neither_send_nor_read() {
         stream.write_all(&request[..request.len() - 1]).unwrap();
         held.push(stream);
     }
-    answers(&mut server);
+    server.is_unharmed();
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < SLACK_BYTES + 700 * (64 << 10), "{grown} bytes");
     drop(held);
-    answers(&mut server);
+    server.is_unharmed();
 }
