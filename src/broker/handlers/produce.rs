@@ -333,9 +333,12 @@ fn check_form<'a>(
 /// Where the magic stands in every format of batches.
 const MAGIC_AT: usize = 16;
 
+/// A batch and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The first batch of any format and what follows it; `None` when the bytes end before it does
 /// (`ByteBufferLogInputStream.nextBatch`).
-fn split_batch(records: &[u8]) -> Result<Option<(&[u8], &[u8])>, Refusal> {
+fn split_batch(records: &[u8]) -> Result<Option<Split<'_>>, Refusal> {
     /// The least length that any format has.
     const LEAST_LENGTH: i32 = 14;
     let corrupt = |what: String| Refusal::new(ErrorCode::CorruptMessage, what);
