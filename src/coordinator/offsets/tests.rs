@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::fetch::{groups_of, response_of};
-use crate::testing::{Rig, START_MS, config, join_request, leave_request, sync_request, topic_id};
+use crate::testing::{
+    Rig, START_MS, config, join_request, leave_request, sync_request, topic_id, topics_of,
+};
 use crate::wire::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::wire::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use crate::wire::offset_fetch_request::{OffsetFetchRequestTopic, OffsetFetchRequestTopics};
@@ -303,6 +305,7 @@ fn answers_wait_for_the_record_that_they_are_about() {
 #[test]
 fn more_offsets_than_a_batch_holds_go_in_several() {
     let mut rig = Rig::new(config());
+    rig.shard.set_topics(Arc::new(topics_of(2, &[("a", 1, 5_000)])));
     let group = "g".repeat(200);
     let fill = |rig: &mut Rig| {
         let partition = |index| OffsetCommitRequestPartition {
