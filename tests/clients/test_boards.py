@@ -10,6 +10,7 @@ import tempfile
 
 import promql_parser
 import pytest
+import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana_foundation_sdk.models.prometheus import Dataquery
@@ -272,3 +273,22 @@ def test_the_list_of_boards_is_whole():
     page = (boards.GRAFANA / "README.md").read_text()
     listed = re.findall(r"(?m)^\| ([^|]+) \| ([^|]+\?) \|$", page)
     assert sorted(listed) == sorted((source["title"], source["question"]) for source in SOURCES.values())
+
+
+def test_the_slo_board_shows_what_the_rules_promise():
+    groups = yaml.safe_load((boards.ROOT / "prometheus" / "rules" / "objectives.yml").read_text())["groups"]
+    rules = {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+    bounds = {bound for expression in rules.values() for bound in re.findall(r'le="([^"]+)"', expression)}
+    panels = {panel["title"]: panel for panel in boards.source_panels(SOURCES["slo"])}
+    for objective, kept, budgets in (
+        ("produce_availability", "Written without a fault", ["Budget of faults left", "How fast faults spend the budget"]),
+        ("produce_latency", "Written within 100 ms", ["Budget of slowness left", "How fast slow requests spend the budget"]),
+    ):
+        share = float(re.fullmatch(r"vector\((.+)\)", rules[f"slo:{objective}:objective"]).group(1))
+        assert panels[kept]["thresholds"] == f"red, green {share:g}"
+        for title in budgets:
+            [query] = panels[title]["queries"]
+            assert query["expr"].endswith(f"/ {1 - share:g}"), title
+    shown = {bound for panel in panels.values() for row in panel["queries"] for bound in re.findall(r'le="([^"]+)"', row["expr"])}
+    assert shown == bounds
+    assert panels["Time of produce requests"]["thresholds"] == f"transparent, red {bounds.pop()}"
