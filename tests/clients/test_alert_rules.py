@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 import yaml
-from alerting import pages, rules
+from alerting import pages, quicken, rules
 from conftest import Node
 from test_prometheus import wait_for
 from test_walkthroughs import free_ports
@@ -420,3 +420,32 @@ def test_what_follows_from_a_broker_that_is_down_is_not_sent(alertmanager):
         ("c", "SeriesAbsent", ""),
         ("c", "UnderReplicatedPartitions", ""),
     ])
+
+
+@pytest.mark.parametrize("text, divided", [
+    ("rate(a_total[5m])", "rate(a_total[1m])"),
+    ('a{topic=~"x|y"} offset 10m', 'a{topic=~"x|y"} offset 2m'),
+    ("a unless a offset 10m", "a unless a offset 2m"),
+    ("max without (instance) (a_seconds) > 300", "max without (instance) (a_seconds) > 60"),
+    ("time() - a_timestamp_seconds < 600", "time() - a_timestamp_seconds < 120"),
+    ("a_lag_ms > 10000", "a_lag_ms > 2000"),
+    ("predict_linear(a_bytes[1h], 14400) < 0", "predict_linear(a_bytes[12m], 2880) < 0"),
+    ("a_bytes > 1000", "a_bytes > 1000"),
+    ("changes(a_seconds[30m]) > 2", "changes(a_seconds[6m]) > 2"),
+    ("count(a_seconds) > 10", "count(a_seconds) > 10"),
+    ("rate(a_seconds_total[5m]) > 10", "rate(a_seconds_total[1m]) > 10"),
+])
+def test_a_rehearsal_divides_time_and_nothing_else(text, divided):
+    assert quicken.expression(text, 5) == rules.parse(divided).prettify()
+
+
+def test_a_rehearsal_at_the_same_pace_is_the_same(tmp_path):
+    quicken.configuration(1, tmp_path)
+    for file in rules.FILES:
+        same = yaml.safe_load((tmp_path / "rules" / file.name).read_text())
+        for group, shipped in zip(same["groups"], yaml.safe_load(file.read_text())["groups"], strict=True):
+            for rule, it in zip(group["rules"], shipped["rules"], strict=True):
+                assert rules.parse(rule.pop("expr")).prettify() == rules.parse(it.pop("expr")).prettify()
+                for key in ("for", "keep_firing_for"):
+                    assert rules.seconds(rule.pop(key, "0s")) == rules.seconds(it.pop(key, "0s"))
+                assert rule == it

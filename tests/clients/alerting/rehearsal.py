@@ -134,14 +134,18 @@ class Rehearsal:
             process.wait(timeout=60)
         self.webhook.close()
 
-    # What has been heard.
+    def heard(self):
+        """Names of the alerts that a receiver was told of."""
+        return {alert["labels"]["alertname"] for _, alert in self.received}
+
+    # What has been heard, one by one.
 
     def _last(self, receiver, labels):
         """The newest state of the alert with exactly these labels."""
         heard = [alert for path, alert in self.received if path == f"/{receiver}" and alert["labels"] == labels]
         return heard[-1] if heard else None
 
-    def _heard(self):
+    def _told(self):
         told = sorted({(alert["status"], json.dumps(alert["labels"])) for _, alert in self.received})
         return f"heard {told}; Prometheus has {self.alerts()}"
 
@@ -156,6 +160,11 @@ class Rehearsal:
     def alerts(self):
         return [(it["state"], it["labels"]) for it in self._ask("alerts").get("alerts", [])]
 
+    def evaluations(self):
+        """How often the rules were evaluated while the watchdog fired, within the last minutes."""
+        result = self._ask("query?query=count_over_time(ALERTS{alertstate=%22firing%22,alertname=%22Watchdog%22}[10m])")
+        return max((int(it["value"][1]) for it in result.get("result", [])), default=0)
+
     def up(self):
         """The last scrape of each job: "1" when it succeeded."""
         return {it["metric"]["job"]: it["value"][1] for it in self._ask("query?query=up").get("result", [])}
@@ -165,7 +174,7 @@ class Rehearsal:
             last = self._last(receiver, labels)
             return last if last and last["status"] == status else None
 
-        return wait_until(lambda: f"{status} {labels}; {self._heard()}", reached)
+        return wait_until(lambda: f"{status} {labels}; {self._told()}", reached)
 
     def fires(self, alertname, severity, receiver="operator", **labels):
         """The annotations of the alert with exactly these labels, once the receiver was told that it fires."""
