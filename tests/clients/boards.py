@@ -55,12 +55,15 @@ def nodes(tree, above=()):
             yield from nodes(child, (*above, tree))
 
 
+OPERATORS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
+
+
 def selectors(expression):
-    """(name, {label: matcher's text}, ancestors) of each series selector."""
+    """(name, {label: operator and value}, ancestors) of each series selector."""
     for node, above in nodes(promql_parser.parse(substitute(expression, PLAIN))):
         if isinstance(node, promql_parser.VectorSelector):
-            matchers = {it.name: it.value for it in node.matchers.matchers}
-            yield node.name or matchers.pop("__name__", ""), matchers, above
+            matchers = {it.name: f'{OPERATORS[str(it.op)]}"{it.value}"' for it in node.matchers.matchers}
+            yield node.name or "", matchers, above
 
 
 def families():
