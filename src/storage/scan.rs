@@ -12,8 +12,9 @@ use crate::stamp::is_sane;
 
 /// Bytes read at a time when looking for a batch.
 pub(crate) const LOOKUP_WINDOW: usize = 8 << 10;
-/// Bytes read at a time when checking whole segments.
-pub(crate) const VERIFY_WINDOW: usize = 1 << 20;
+/// Bytes read at a time when checking whole segments: as much as stays in a core's own cache until
+/// it has been checked.
+pub(crate) const VERIFY_WINDOW: usize = 256 << 10;
 
 /// One batch that a walk came to.
 #[derive(Clone, Copy, Debug)]
