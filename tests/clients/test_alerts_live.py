@@ -118,6 +118,20 @@ def commit_end(node, topic, group):
     consumer.close()
 
 
+def lose(node, topic, group, count):
+    """Deletes the first `count` records of partition 0, of which the group had read none."""
+    consumer = KafkaConsumer(bootstrap_servers=node.bootstrap, group_id=group, enable_auto_commit=False)
+    partition = TopicPartition(topic, 0)
+    consumer.assign([partition])
+    consumer.commit({partition: OffsetAndMetadata(0, "", -1)})
+    wait_until("there are records to lose", lambda: consumer.end_offsets([partition])[partition] > count)
+    consumer.close()
+    wait_until("the group is on the page", lambda: node.metric("kafka_consumergroup_lag", consumergroup=group))
+    admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
+    admin.delete_records({partition: count})
+    admin.close()
+
+
 def refuse(node, topic, size):
     producer = KafkaProducer(bootstrap_servers=node.bootstrap, max_request_size=MEBIBYTE)
     with pytest.raises(KafkaError):
@@ -127,18 +141,20 @@ def refuse(node, topic, size):
 
 def test_groups_and_topics(node, rehearse):
     create(
-        node, ("late", 1, {}), ("stuck", 1, {}), ("small", 1, {"max.message.bytes": "10000"}),
+        node, ("late", 1, {}), ("stuck", 1, {}), ("lost", 1, {}), ("small", 1, {"max.message.bytes": "10000"}),
         ("uneven", 12, {"retention.bytes": str(8 * MEBIBYTE), "segment.bytes": str(4 * MEBIBYTE)}),
     )
     watch = rehearse(node.admin, node.admin)
-    load = Load(node, "late", "stuck", "small")
+    load = Load(node, "late", "stuck", "lost", "small")
     member = Member(node, "stuck")
     late = {"consumergroup": "g-late", "topic": "late"}
     stuck = {"consumergroup": "g-stuck", "topic": "stuck"}
+    lost = {"consumergroup": "g-lost", "topic": "lost"}
     hot = {"topic": "uneven", "partition": "7"}
     try:
         assert watch.fires("Watchdog", "info", receiver="watchdog", cluster="pharos")
         commit_end(node, "late", "g-late")
+        lose(node, "lost", "g-lost", 40)
         # The counter of refused bytes of a topic is born with its first event.
         assert node.metric("kafka_server_brokertopicmetrics_bytesrejected_total", topic="small") is None
         refuse(node, "small", 20000)
@@ -147,6 +163,12 @@ def test_groups_and_topics(node, rehearse):
             "Topic small of rehearsal refuses records that are too large",
             r"19\.\d+kiB were refused within 10 minutes: larger than max\.message\.bytes of small\.",
         )
+        says(
+            watch.fires("GroupLostRecords", "critical", **lost), "GroupLostRecords",
+            "Group g-lost of rehearsal lost records of topic lost",
+            r"Retention deleted \d+(\.\d+)? records of lost within 10 minutes before g-lost had read them\.",
+        )
+        commit_end(node, "lost", "g-lost")
         says(
             watch.fires("ConsumerLagSeconds", "warning", **late), "ConsumerLagSeconds",
             "Group g-late of rehearsal is late on topic late",
@@ -170,8 +192,9 @@ def test_groups_and_topics(node, rehearse):
         watch.resolves("GroupWithoutMembers", "warning", **late)
         watch.resolves("GroupStalled", "critical", **stuck)
         watch.resolves("BytesRejected", "warning", topic="small")
+        watch.resolves("GroupLostRecords", "critical", **lost)
         watch.resolves("HotPartition", "warning", **hot)
-        expected = {"Watchdog", "BytesRejected", "GroupStalled", "GroupWithoutMembers", "HotPartition"}
+        expected = {"Watchdog", "BytesRejected", "GroupLostRecords", "GroupStalled", "GroupWithoutMembers", "HotPartition"}
         assert watch.heard() <= expected | OF_A_BUSY_MACHINE
     finally:
         load.close()
