@@ -97,6 +97,17 @@ impl Flusher {
     }
 }
 
+/// Whoever leads the next sync of this log: it starts on the disk's pool when this drops, also when
+/// the one that waits for it has gone.
+struct Lead(Arc<Log>);
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        let log = self.0.clone();
+        self.0.home.pool().spawn(move || log.lead_flush());
+    }
+}
+
 impl Log {
     /// Makes everything that was appended durable, and blocks until it is.
     ///
@@ -133,8 +144,10 @@ impl Log {
                 return outcome;
             }
             if self.flusher.try_lead() {
-                let log = self.clone();
-                self.home.pool().spawn(move || log.lead_flush());
+                let lead = Lead(self.clone());
+                // Whoever is ready to append does so before the sync begins, and shares it.
+                tokio::task::yield_now().await;
+                drop(lead);
             }
             woken.await;
         }
@@ -143,8 +156,7 @@ impl Log {
     /// Starts a flush on the disk's pool unless one runs; nobody waits.
     pub fn flush_in_background(self: &Arc<Self>) {
         if self.recovery_point() < self.log_end_offset() && self.flusher.try_lead() {
-            let log = self.clone();
-            self.home.pool().spawn(move || log.lead_flush());
+            drop(Lead(self.clone()));
         }
     }
 
