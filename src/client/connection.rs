@@ -112,10 +112,17 @@ impl Connection {
         self.shared.state.lock().closed.is_some()
     }
 
-    /// Sends a whole frame and waits for the answer's frame (without its size).
-    pub(crate) async fn exchange(&self, correlation: i32, chunks: Vec<Bytes>) -> Result<Bytes> {
+    /// Sends a whole frame and waits for the answer's frame (without its size). `queued` is called
+    /// once every later request will leave behind this one.
+    pub(crate) async fn exchange(
+        &self,
+        correlation: i32,
+        chunks: Vec<Bytes>,
+        queued: impl FnOnce(),
+    ) -> Result<Bytes> {
         let (answer, answered) = oneshot::channel();
         self.enqueue(Outgoing { correlation, chunks, answer: Some(answer) }).await?;
+        queued();
         answered.await.unwrap_or_else(|_| Err(self.shared.why_closed()))
     }
 

@@ -88,7 +88,7 @@ async fn ask_versions(connection: &Connection, config: &ClientConfig) -> Result<
         client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let newest = ApiVersionsRequest::MAX_VERSION;
-    let frame = exchange(connection, config, &request, newest).await?;
+    let frame = exchange(connection, config, &request, newest, || ()).await?;
     let code = frame.get(4..).and_then(|mut body| body.try_get_i16().ok()).unwrap_or_default();
     if error_code(code) != ErrorCode::UnsupportedVersion {
         let response: ApiVersionsResponse = decode(connection, frame, newest)?;
@@ -98,7 +98,7 @@ async fn ask_versions(connection: &Connection, config: &ClientConfig) -> Result<
     let refused: ApiVersionsResponse = decode(connection, frame, 0)?;
     let theirs = ApiVersions::from_response(&refused);
     let version = negotiate::<ApiVersionsRequest>(&theirs, newest).unwrap_or(0);
-    let frame = exchange(connection, config, &request, version).await?;
+    let frame = exchange(connection, config, &request, version, || ()).await?;
     let response: ApiVersionsResponse = decode(connection, frame, version)?;
     ClientError::check(response.error_code, None)?;
     Ok(ApiVersions::from_response(&response))
@@ -126,7 +126,19 @@ pub(crate) async fn call<Q: Request>(
     request: &Q,
     version: i16,
 ) -> Result<Q::Response> {
-    let frame = exchange(connection, config, request, version).await?;
+    call_then(connection, config, request, version, || ()).await
+}
+
+/// As [`call`]; `queued` is called once every later request will leave behind this one, and dropped
+/// when that never happens.
+pub(crate) async fn call_then<Q: Request>(
+    connection: &Connection,
+    config: &ClientConfig,
+    request: &Q,
+    version: i16,
+    queued: impl FnOnce(),
+) -> Result<Q::Response> {
+    let frame = exchange(connection, config, request, version, queued).await?;
     decode(connection, frame, version)
 }
 
@@ -146,10 +158,11 @@ async fn exchange<Q: Request>(
     config: &ClientConfig,
     request: &Q,
     version: i16,
+    queued: impl FnOnce(),
 ) -> Result<Bytes> {
     let correlation = connection.next_correlation();
     let chunks = encode(config, request, version, correlation)?;
-    let answer = connection.exchange(correlation, chunks);
+    let answer = connection.exchange(correlation, chunks, queued);
     match tokio::time::timeout(config.request_timeout, answer).await {
         Ok(answer) => answer,
         Err(_) => {

@@ -6,6 +6,7 @@ mod partitioner;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::accumulator::{Accumulator, Batch, Identity, Outcome, Waiting};
 use super::config::ProducerConfig;
+use super::turn::{Turn, Turns};
 use crate::cluster::{Cluster, Target};
 use crate::error::{ClientError, Result, error_code};
 use crate::metadata::Metadata;
@@ -39,12 +40,14 @@ pub(super) struct Sender {
 struct State {
     accumulator: Accumulator,
     in_flight: HashMap<BrokerId, usize>,
+    turns: Turns,
     closed: bool,
 }
 
 impl Sender {
     pub fn new(cluster: Cluster, config: Arc<ProducerConfig>, accumulator: Accumulator) -> Self {
-        let state = State { accumulator, in_flight: HashMap::new(), closed: false };
+        let (in_flight, turns) = (HashMap::new(), Turns::default());
+        let state = State { accumulator, in_flight, turns, closed: false };
         Self {
             cluster,
             config,
@@ -143,7 +146,8 @@ impl Sender {
         self.announce_if_empty();
         let sent = !requests.is_empty();
         for (broker, batches) in requests {
-            tokio::spawn(self.clone().deliver(broker, batches));
+            let turn = self.state.lock().turns.next(broker);
+            tokio::spawn(self.clone().deliver(broker, batches, turn));
         }
         if sent {
             return Some(now);
@@ -171,9 +175,9 @@ impl Sender {
     }
 
     /// Sends one request and reports each of its batches.
-    async fn deliver(self: Arc<Self>, broker: BrokerId, mut batches: Batches) {
+    async fn deliver(self: Arc<Self>, broker: BrokerId, mut batches: Batches, turn: Turn) {
         let answer = match encode_all(&mut batches, &self.config) {
-            Ok(()) => self.produce(broker, &batches).await,
+            Ok(()) => self.produce(broker, &batches, turn).await,
             Err(error) => Err(error),
         };
         let now = Instant::now();
@@ -204,6 +208,7 @@ impl Sender {
         &self,
         broker: BrokerId,
         batches: &Batches,
+        mut turn: Turn,
     ) -> Result<Option<ProduceResponse>> {
         let connection = self.cluster.connection(Target::Broker(broker)).await?;
         let metadata = self.cluster.metadata();
@@ -212,11 +217,13 @@ impl Sender {
         let version = wire::version_of::<ProduceRequest>(&connection, cap)?;
         let by_id = version >= TOPIC_IDS_FROM;
         let request = self.request(batches, &metadata, by_id);
+        turn.come().await;
         if self.config.acks == 0 {
             wire::send_silent(&connection, &self.config.client, &request, version).await?;
             return Ok(None);
         }
-        wire::call(&connection, &self.config.client, &request, version).await.map(Some)
+        let queued = move || drop(turn);
+        wire::call_then(&connection, &self.config.client, &request, version, queued).await.map(Some)
     }
 
     fn request(&self, batches: &Batches, metadata: &Metadata, by_id: bool) -> ProduceRequest {

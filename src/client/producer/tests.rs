@@ -213,3 +213,51 @@ async fn records_reach_the_leader_and_a_refusal_is_retried() {
     assert_eq!(refused.to_string(), "partition 4 of topic t does not exist: it has 1");
     producer.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_leave_in_the_order_of_their_sequences_however_long_each_takes_to_encode() {
+    let port = Arc::new(std::sync::atomic::AtomicU16::new(0));
+    let sequences = Arc::new(Mutex::new(Vec::new()));
+    let (told, seen) = (port.clone(), sequences.clone());
+    let broker = Script::new()
+        .on(move |_: MetadataRequest| {
+            Some(metadata(told.load(std::sync::atomic::Ordering::Acquire)))
+        })
+        .on(|_: InitProducerIdRequest| {
+            Some(InitProducerIdResponse { producer_id: 5, ..Default::default() })
+        })
+        .on_versions(3, 12, move |request: ProduceRequest, _| {
+            let data = &request.topic_data[0].partition_data[0];
+            let Some(Records::Bytes(bytes)) = &data.records else { return None };
+            seen.lock().push(batches(bytes).next()?.ok()?.header().base_sequence);
+            let partition = PartitionProduceResponse { base_offset: 0, ..Default::default() };
+            let topic = TopicProduceResponse {
+                name: "t".to_owned(),
+                partition_responses: vec![partition],
+                ..Default::default()
+            };
+            Some(ProduceResponse { responses: vec![topic], ..Default::default() })
+        })
+        .start()
+        .await
+        .unwrap();
+    port.store(broker.port(), std::sync::atomic::Ordering::Release);
+    let mut properties = Properties::new();
+    properties.set("bootstrap.servers", broker.address());
+    properties.set("compression.type", "gzip");
+    properties.set("linger.ms", "0");
+    properties.set("batch.size", "1");
+    let producer = Producer::new(ProducerConfig::parse(&properties).unwrap());
+    let large: String = (0..20_000).map(|number| number.to_string()).collect();
+    let mut outcomes = Vec::new();
+    for number in 0..200 {
+        let value = if number % 2 == 0 { large.clone() } else { "small".to_owned() };
+        outcomes.push(producer.send(ProducerRecord::new("t", value)).await.unwrap());
+    }
+    producer.flush().await;
+    for outcome in outcomes {
+        outcome.await.unwrap();
+    }
+    assert_eq!(*sequences.lock(), (0..200).collect::<Vec<i32>>());
+    producer.close().await;
+}
