@@ -191,9 +191,28 @@ pub(crate) fn first_ack(client: &mut Client, topic: &str, partition: i32) -> any
 
 /// A batch of records with values of `value_bytes` that compress about as text does.
 pub(crate) fn batch(records: usize, value_bytes: usize, codec: Codec) -> anyhow::Result<Bytes> {
+    batches(1, records, value_bytes, codec)?.pop().context("no batch")
+}
+
+/// Batches as [`batch`] makes them, each of other records.
+pub(crate) fn batches(
+    count: usize,
+    records: usize,
+    value_bytes: usize,
+    codec: Codec,
+) -> anyhow::Result<Vec<Bytes>> {
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    (0..count).map(|_| next_batch(&mut noise, records, value_bytes, codec)).collect()
+}
+
+fn next_batch(
+    noise: &mut Noise,
+    records: usize,
+    value_bytes: usize,
+    codec: Codec,
+) -> anyhow::Result<Bytes> {
     let mut builder = BatchBuilder::new(BatchOptions { codec, ..Default::default() });
     let timestamp = now_ms();
-    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     for _ in 0..records {
         let value = noise.text(value_bytes);
         builder.push(&NewRecord { timestamp, key: None, value: Some(&value), headers: &[] })?;
@@ -237,7 +256,17 @@ pub(crate) fn produce(
     batch: &Bytes,
     acks: i16,
 ) -> anyhow::Result<Vec<u8>> {
-    let data = |index: &i32| PartitionProduceData {
+    let each: Vec<_> = partitions.iter().map(|index| (*index, batch.clone())).collect();
+    produce_each(topic, &each, acks)
+}
+
+/// A produce request with a batch for each partition.
+pub(crate) fn produce_each(
+    topic: &str,
+    batches: &[(i32, Bytes)],
+    acks: i16,
+) -> anyhow::Result<Vec<u8>> {
+    let data = |(index, batch): &(i32, Bytes)| PartitionProduceData {
         index: *index,
         records: Some(Records::Bytes(batch.clone())),
     };
@@ -246,7 +275,7 @@ pub(crate) fn produce(
         timeout_ms: 30_000,
         topic_data: vec![TopicProduceData {
             name: topic.to_owned(),
-            partition_data: partitions.iter().map(data).collect(),
+            partition_data: batches.iter().map(data).collect(),
             ..Default::default()
         }],
         ..Default::default()

@@ -1,4 +1,7 @@
 //! R8: producing compressed batches, against decoding the same data with the bare decoder.
+//!
+//! Each partition gets other records: a processor learns a batch that it decodes again and again,
+//! and no producer sends one.
 
 use std::io::Read;
 use std::time::Instant;
@@ -31,12 +34,14 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             broker.address,
             &Topic { name: "bulk", partitions: PARTITIONS, configs: &[] },
         )?;
-        let batch = load::batch(RECORDS, 1024, codec)?;
-        let frame = load::produce("bulk", &partitions, &batch, 1)?;
+        let batches = load::batches(partitions.len(), RECORDS, 1024, codec)?;
+        let each: Vec<_> = partitions.iter().copied().zip(batches.iter().cloned()).collect();
+        let frame = load::produce_each("bulk", &each, 1)?;
+        let packed: usize = batches.iter().map(Bytes::len).sum();
+        let share = ratio(plain * batches.len(), packed);
         // As many batches as make the plan's bytes when they are plain; gzip is slow.
         let plain_bytes = if codec == Codec::Gzip { plan.bytes / 4 } else { plan.bytes };
-        let wire_bytes = plain_bytes / plain as u64 * batch.len() as u64;
-        let share = ratio(plain, batch.len());
+        let wire_bytes = plain_bytes / (plain * batches.len()) as u64 * packed as u64;
         let address = broker.address;
         // Connections, buffers and the topic's first segments are there before anything counts.
         produce::send(address, &frame, WARM_UP_BYTES)?;
@@ -48,7 +53,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             },
             || {
                 let count = plain_bytes / plain as u64;
-                let wall = machine::at(Place::Server, || decode(codec, &batch, count))??;
+                let wall = machine::at(Place::Server, || decode(codec, &batches, count))??;
                 #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
                 let bytes = (count * plain as u64) as f64;
                 Ok([bytes / 1e6 / wall])
@@ -79,12 +84,13 @@ fn ratio(plain: usize, packed: usize) -> f64 {
     plain as f64 / packed as f64
 }
 
-/// Decodes the records of `batch` `count` times into a buffer that is used again.
-fn decode(codec: Codec, batch: &Bytes, count: u64) -> anyhow::Result<f64> {
-    let packed = batch.get(HEADER_LEN..).context("no batch")?;
+/// Decodes the records of `count` batches, of `batches` by turns, into a buffer that is used again.
+fn decode(codec: Codec, batches: &[Bytes], count: u64) -> anyhow::Result<f64> {
     let mut buffer = vec![0; 64 << 10];
+    let count = usize::try_from(count)?;
     let begin = Instant::now();
-    for _ in 0..count {
+    for batch in batches.iter().cycle().take(count) {
+        let packed = batch.get(HEADER_LEN..).context("no batch")?;
         match codec {
             Codec::None => {}
             Codec::Gzip => drain(flate2::read::GzDecoder::new(packed), &mut buffer)?,
