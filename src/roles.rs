@@ -108,13 +108,9 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let spawners = Spawners {
-        data: data.handle().clone(),
-        control: control.handle().clone(),
-        disks: Spawners::on(control.handle(), config.log_dirs().len()).disks,
-    };
+    let spawners = Spawners { data: data.handle().clone(), control: control.handle().clone() };
     let revision = option_env!("PHAROS_REVISION").unwrap_or("unknown").to_owned();
-    let options = NodeOptions { config: config.clone(), spawners, revision };
+    let options = NodeOptions::new(config.clone(), spawners, revision);
     let node = control.block_on(Node::start(options))?;
     if let Some(file) = &arguments.ready_file {
         write_ready_file(file, &node)?;

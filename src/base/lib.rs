@@ -2,6 +2,7 @@
 //! parsing of sizes and durations. It knows nothing of Kafka's protocol or of any subsystem.
 
 mod clock;
+mod disk_pool;
 mod ids;
 mod nearest;
 mod quantity;
@@ -11,10 +12,11 @@ mod supervise;
 mod system;
 
 pub use clock::{Clock, ClockHand};
+pub use disk_pool::{DISK_QUEUE_LIMIT, DISK_THREADS, DiskPool};
 pub use ids::{BrokerId, LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicPartition};
 pub use nearest::nearest;
 pub use quantity::{QuantityError, human_bytes, parse_duration, parse_size};
 pub use queue::{QueueError, QueueReceiver, QueueSender, queue};
-pub use spawn::{DISK_QUEUE_LIMIT, DISK_THREADS, DiskPool, DiskPoolError, Spawners};
+pub use spawn::Spawners;
 pub use supervise::{FailureReason, Stage, Supervisor, TaskError, TaskFailure};
 pub use system::{OpenFileLimit, host_name, raise_open_file_limit};

@@ -151,7 +151,7 @@ impl Dispatch {
         let answered = match context.api {
             ApiKey::Produce => h::produce::answer(&services.produce, publisher, context, body),
             ApiKey::Fetch => h::fetch::answer(&services.fetch, publisher, context, body),
-            ApiKey::ListOffsets => h::list_offsets::answer(replicas, context, body),
+            ApiKey::ListOffsets => h::list_offsets::answer(replicas, context, body).await,
             ApiKey::Metadata => h::metadata::answer(view, auto_topics, context, body).await,
             ApiKey::OffsetCommit => h::offset_commit::answer(groups, context, body),
             ApiKey::OffsetFetch => h::offset_fetch::answer(groups, context, body),

@@ -24,6 +24,7 @@ use pharos_config::{BrokerConfig, rows};
 use pharos_metadata::Controller;
 use pharos_metrics::Registry;
 use pharos_net::{Budget, SocketServer};
+use pharos_storage::fs::{Fs, RealFs};
 use pharos_storage::{LogManager, OpenReport};
 use tokio::task::JoinHandle;
 
@@ -49,10 +50,19 @@ const ADMIN_DRAIN_LIMIT: Duration = Duration::from_secs(1);
 pub struct NodeOptions {
     /// Its configuration.
     pub config: BrokerConfig,
+    /// Where its files are.
+    pub fs: Arc<dyn Fs>,
     /// Where work runs.
     pub spawners: Spawners,
     /// The commit that the program was built from.
     pub revision: String,
+}
+
+impl NodeOptions {
+    /// A node on the file system of this machine.
+    pub fn new(config: BrokerConfig, spawners: Spawners, revision: String) -> Self {
+        Self { config, fs: Arc::new(RealFs), spawners, revision }
+    }
 }
 
 /// A running node.
@@ -86,11 +96,11 @@ impl Node {
     }
 
     async fn start_rooms(options: NodeOptions) -> Result<Self, StartError> {
-        let NodeOptions { config, spawners, revision } = options;
+        let NodeOptions { config, fs, spawners, revision } = options;
         let clock = Clock::real();
         let registry = Registry::new(clock.clone());
         let pages = pages::pages(&config, &registry, revision.clone())?;
-        let ground = Ground::open(config, clock, registry).await?;
+        let ground = Ground::open(config, fs, clock, registry).await?;
         let Ground { config, registry, formatted, .. } = &ground;
         let found = ground.logs.logs();
         let facts =

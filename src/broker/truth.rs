@@ -229,7 +229,7 @@ fn shards_are_counted_by_stage_and_their_events_timed() {
 async fn idle_workers_are_a_share_of_time() {
     let registry = registry();
     let truth = truth!(&registry);
-    let meters = IdleMeters::new(&registry, &Spawners::on(&Handle::current(), 0));
+    let meters = IdleMeters::new(&registry, &Spawners::on(&Handle::current()));
     let count = |row, nanos| by(row, &[], "Count", nanos);
     let claims = truth.claims([
         count(&requests::KAFKA_REQUEST_HANDLER_POOL_BROKER_REQUEST_HANDLER_AVG_IDLE_PERCENT, 6e9),

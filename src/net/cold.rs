@@ -17,29 +17,24 @@ use crate::limits::SENDFILE_SLICE_BYTES;
 const READ_BYTES: usize = 64 * 1024;
 
 /// Looks whether a part is in memory, and has it read by the pool if not.
+#[derive(Default)]
 pub(crate) struct ColdReads {
-    pool: Option<DiskPool>,
     job: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The file and the end of the part that was read last.
     warmed: (usize, u64),
 }
 
 impl ColdReads {
-    /// Without a pool every part counts as warm.
-    pub(crate) fn new(pool: Option<DiskPool>) -> Self {
-        Self { pool, job: None, warmed: (0, 0) }
-    }
-
     /// Ready when sending the slice at `offset` will not wait for the disk, as far as that can be
     /// known: memory may be reclaimed at any moment, and then sendfile waits after all.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
+        disk: &Arc<DiskPool>,
         file: &Arc<File>,
         offset: u64,
         len: u64,
     ) -> Poll<()> {
-        let Some(pool) = &self.pool else { return Poll::Ready(()) };
         let (this, end) = (Arc::as_ptr(file).addr(), offset + len.min(SENDFILE_SLICE_BYTES));
         loop {
             if let Some(job) = &mut self.job {
@@ -51,10 +46,9 @@ impl ColdReads {
             if (warmed == this && offset < until) || is_in_memory(file, offset, end) {
                 return Poll::Ready(());
             }
-            let (pool, file) = (pool.clone(), file.clone());
+            let (disk, file) = (disk.clone(), file.clone());
             self.job = Some(Box::pin(async move {
-                // A full pool is no reason to keep the reader waiting for ever.
-                let _read_inline = pool.run(move || read_through(&file, offset, end)).await;
+                let _ = disk.run(move || read_through(&file, offset, end)).await;
             }));
         }
     }

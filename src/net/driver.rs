@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::budget::{Budget, Lease};
 use crate::close::CloseReason;
-use crate::cold::ColdReads;
 use crate::connection::{Connection, Order};
 use crate::deadline::{Alarm, Situation, review};
 use crate::handler::{Completed, Handler, Outcome, Request, Timestamps};
@@ -61,7 +60,7 @@ impl<T: Send + 'static> Driver<T> {
         let alarm = Alarm::new(now + limits.max_idle);
         Self {
             input: Input::new(limits.max_request_bytes, Lease::new(budget)),
-            output: Output::new(ColdReads::new(limits.cold_reads.clone())),
+            output: Output::new(),
             stream,
             connection,
             limits,

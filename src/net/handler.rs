@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pharos_base::DiskPool;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -103,6 +104,8 @@ pub enum ReplyChunk {
         offset: u64,
         /// Number of bytes. The file must hold them: a shorter one closes the connection.
         len: u64,
+        /// Who reads what is not in memory; `None` reads on the connection's own thread.
+        disk: Option<Arc<DiskPool>>,
     },
 }
 

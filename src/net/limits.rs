@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_base::DiskPool;
-
 use crate::connection::SecurityProtocol;
 
 /// Requests of one connection that may be in flight: read, but not answered yet.
@@ -48,9 +46,6 @@ pub struct Limits {
     /// Whether the process's budget is what queued.max.request.bytes asks for; if not, the beans
     /// of the memory pool say that it is unbounded, as in Kafka.
     pub budget_is_memory_pool: bool,
-    /// Reads what a reply needs of a file and is not in memory; `None` reads on the connection's
-    /// own thread.
-    pub cold_reads: Option<DiskPool>,
     /// connections.max.idle.ms.
     pub max_idle: Duration,
     /// socket.send.buffer.bytes; `None` leaves it to the system.
@@ -67,7 +62,6 @@ impl Default for Limits {
             max_request_bytes: 104_857_600,
             connection_bytes: 16 * 1024 * 1024,
             budget_is_memory_pool: false,
-            cold_reads: None,
             max_idle: Duration::from_millis(600_000),
             send_buffer_bytes: None,
             receive_buffer_bytes: None,

@@ -73,8 +73,8 @@ pub(crate) trait Events<T> {
 }
 
 impl<T> Output<T> {
-    pub(crate) fn new(cold_reads: ColdReads) -> Self {
-        let last_write = Instant::now();
+    pub(crate) fn new() -> Self {
+        let (last_write, cold_reads) = (Instant::now(), ColdReads::default());
         Self { slots: VecDeque::new(), waiting: 0, held_bytes: 0, last_write, cold_reads }
     }
 
@@ -193,10 +193,12 @@ impl<T> Output<T> {
         stream: &TcpStream,
     ) -> Poll<Result<u64, CloseReason>> {
         if let Some(Slot { stage: Stage::Ready(front), .. }) = self.slots.front()
-            && let Some((ReplyChunk::File { file, offset, len }, done)) = front.next_piece()
+            && let Some((ReplyChunk::File { file, offset, len, disk }, done)) = front.next_piece()
         {
             let (offset, rest) = (offset + done, len - done);
-            ready!(self.cold_reads.poll(cx, file, offset, rest));
+            if let Some(disk) = disk {
+                ready!(self.cold_reads.poll(cx, disk, file, offset, rest));
+            }
             return poll_send_file(cx, stream, file, offset, rest).map(|sent| match sent {
                 Ok(0) => Err(CloseReason::FileTooShort { missing: rest }),
                 Ok(sent) => Ok(sent as u64),

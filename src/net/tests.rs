@@ -286,15 +286,12 @@ async fn a_closed_connection_cancels_its_waits() {
 
 #[tokio::test]
 async fn files_arrive_whole() {
-    let pool = DiskPool::new(Handle::current(), 1, 10);
-    for cold_reads in [None, Some(pool)] {
-        let limits = Limits { cold_reads, ..Limits::default() };
-        let room = Room::open(limits, QuotaLimits::default(), usize::MAX).await;
-        check_files(&room).await;
+    for disk in [None, Some(Arc::new(DiskPool::new(1, 10)))] {
+        check_files(&Room::default().await, disk).await;
     }
 }
 
-async fn check_files(room: &Room) {
+async fn check_files(room: &Room, disk: Option<Arc<DiskPool>>) {
     let mut file = tempfile::tempfile().unwrap();
     let content: Vec<u8> =
         (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -303,7 +300,8 @@ async fn check_files(room: &Room) {
     file.sync_all().unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     let file = Arc::new(file);
-    let piece = |offset, len| ReplyChunk::File { file: file.clone(), offset, len };
+    let piece =
+        |offset, len| ReplyChunk::File { file: file.clone(), offset, len, disk: disk.clone() };
     *room.script.files.lock() = vec![
         ReplyChunk::Bytes(Bytes::from_static(b"head")),
         piece(3, 4_000_000),

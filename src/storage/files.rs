@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::fs::{Fs, FsFile, Open};
+use crate::fs::{Fs, FsFile, Open, may_wait, would_wait};
 
 /// The pool of open files of one node.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Slot {
 }
 
 /// A file of the cache. It does not know its path: whoever owns it does.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CachedFile(Arc<Slot>);
 
 impl FileCache {
@@ -76,13 +76,15 @@ impl CachedFile {
         path: impl FnOnce() -> std::path::PathBuf,
     ) -> io::Result<Arc<dyn FsFile>> {
         self.0.used.store(true, Ordering::Relaxed);
-        let mut handle = self.0.handle.lock();
-        if let Some(file) = handle.as_ref() {
+        if let Some(file) = self.0.handle.lock().as_ref() {
             return Ok(file.clone());
         }
-        let file = cache.fs.open(&path(), Open::Write)?;
-        *handle = Some(file.clone());
-        drop(handle);
+        if !may_wait() {
+            return Err(would_wait());
+        }
+        // Nobody else has to wait for this disk: two may open the file at a time, the first is kept.
+        let opened = cache.fs.open(&path(), Open::Write)?;
+        let file = self.0.handle.lock().get_or_insert(opened).clone();
         cache.admit(&self.0);
         Ok(file)
     }
@@ -105,7 +107,7 @@ impl CachedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::SimFs;
+    use crate::fs::{SimFs, without_waiting};
     use std::path::PathBuf;
 
     #[test]
@@ -123,5 +125,19 @@ mod tests {
                 assert!(cache.open_count() <= 3);
             }
         }
+    }
+
+    #[test]
+    fn no_file_is_opened_where_nothing_may_wait() {
+        let fs = SimFs::new();
+        fs.create_dir_all(Path::new("/d")).unwrap();
+        let cache = FileCache::new(Arc::new(fs), 2);
+        let file = CachedFile::create(&cache, Path::new("/d/0")).unwrap();
+        let get = || file.get(&cache, || PathBuf::from("/d/0")).is_ok();
+        assert_eq!(without_waiting(get), Some(true));
+        file.close();
+        assert_eq!(without_waiting(get), None);
+        assert!(get(), "waiting is allowed again");
+        assert_eq!(without_waiting(get), Some(true));
     }
 }

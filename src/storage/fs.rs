@@ -3,6 +3,7 @@
 //! Two implementations: [`RealFs`] and [`SimFs`], which keeps unsynced writes apart so that a test
 //! can lose them, and fails where a rule says so. All calls block.
 
+mod patience;
 mod real;
 mod sim;
 
@@ -13,6 +14,8 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use patience::without_waiting;
+pub(crate) use patience::{may_wait, would_wait};
 pub use real::RealFs;
 pub use sim::{Fault, Op, SimFs};
 
@@ -78,6 +81,11 @@ pub trait Fs: Send + Sync + fmt::Debug {
 pub trait FsFile: Send + Sync + fmt::Debug {
     /// Reads up to `buf.len()` bytes; 0 at or beyond the end.
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize>;
+    /// As [`Self::read_at`], but `WouldBlock` when that would wait for the disk. Where the file
+    /// system cannot tell, it waits.
+    fn read_at_once(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        self.read_at(buf, position)
+    }
     /// Writes all of `parts` one after the other from `position`. On an error an unknown part of
     /// them may have been written.
     fn write_at(&self, parts: &mut [IoSlice<'_>], position: u64) -> io::Result<()>;
@@ -95,14 +103,20 @@ pub trait FsFile: Send + Sync + fmt::Debug {
     fn raw(&self) -> Option<&Arc<File>>;
 }
 
-/// Reads until `buf` is full or the file ends; returns the bytes read.
+/// Reads until `buf` is full or the file ends; returns the bytes read. Does not wait for the disk
+/// inside of [`without_waiting`].
 pub fn read_full(file: &dyn FsFile, buf: &mut [u8], position: u64) -> io::Result<usize> {
     let mut done = 0;
+    let waits = may_wait();
     while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, position.saturating_add(done as u64)) {
+        let at = position.saturating_add(done as u64);
+        match if waits { file.read_at(rest, at) } else { file.read_at_once(rest, at) } {
             Ok(0) => break,
             Ok(read) => done += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !waits => {
+                return Err(would_wait());
+            }
             Err(error) => return Err(error),
         }
     }

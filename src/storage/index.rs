@@ -130,8 +130,8 @@ impl Entry for AbortedTxn {
     }
 }
 
-/// One index file.
-#[derive(Debug)]
+/// One index file. A copy stays what it was, so that a lookup holds no lock while it reads.
+#[derive(Clone, Debug)]
 pub(crate) struct Index<E> {
     file: Option<CachedFile>,
     /// Entries in the file; those in `pending` follow.

@@ -28,7 +28,7 @@ mod stamp;
 pub use checkpoint::{EpochEntry, OffsetMap};
 pub use clean::{Cleaner, CleanerOptions, CleanerStats};
 pub use config::{CleanupPolicy, LogConfig, StoredCompression, TimestampType};
-pub use disk::{DEFAULT_DISK_THREADS, DiskPool, LogDir};
+pub use disk::LogDir;
 pub use epochs::EpochEnd;
 pub use error::{ReadError, StorageError};
 pub use files::FileCache;

@@ -322,8 +322,10 @@ impl Log {
     fn guard<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         let result = self.unless_deleted(result);
         if let Err(error @ StorageError::Io { source, .. }) = &result {
-            // EMFILE and ENFILE.
-            if !matches!(source.raw_os_error(), Some(23 | 24)) {
+            // EMFILE and ENFILE; and a read that was not to wait for the disk.
+            let is_passing = matches!(source.raw_os_error(), Some(23 | 24))
+                || source.kind() == std::io::ErrorKind::WouldBlock;
+            if !is_passing {
                 self.home.fail(error);
             }
         }

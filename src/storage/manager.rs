@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use pharos_base::{Clock, TopicPartition};
+use pharos_base::{Clock, DISK_THREADS, TopicPartition};
 use pharos_metrics::Registry;
 use tokio::sync::Notify;
 
@@ -29,7 +29,7 @@ pub use load::OpenReport;
 
 use crate::clean::CleanerOptions;
 use crate::config::LogConfig;
-use crate::disk::{DEFAULT_DISK_THREADS, LogDir};
+use crate::disk::LogDir;
 use crate::files::FileCache;
 use crate::fs::{Fs, LockGuard, Space};
 use crate::log::Log;
@@ -133,7 +133,7 @@ impl ManagerOptions {
             fs,
             config_of: Arc::new(|_| LogConfig::default()),
             recovery_threads: 2,
-            disk_threads: DEFAULT_DISK_THREADS,
+            disk_threads: DISK_THREADS,
             max_open_files: 4096,
             producer_id_expiration_ms: 86_400_000,
             producer_id_expiration_check_interval_ms: 600_000,

@@ -37,6 +37,7 @@ mod life_cycle;
 mod native_series;
 mod rule_names;
 mod settings;
+mod slow_disk;
 #[allow(dead_code, reason = "each suite uses a part")]
 mod start_process;
 mod start_refusals;

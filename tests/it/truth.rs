@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pharos_base::Spawners;
@@ -13,6 +14,7 @@ use pharos_metrics::truth::{Claim, Standing, Table, by};
 use pharos_metrics::{BeanRow, Registry, Value, truth};
 use pharos_protocol::batch::{BatchBuilder, BatchOptions, NewRecord};
 use pharos_protocol::messages::*;
+use pharos_storage::fs::{Fs, RealFs};
 use tokio::runtime::Runtime;
 
 use crate::start_process::until;
@@ -35,6 +37,11 @@ pub struct Inside {
 
 impl Inside {
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_on(Arc::new(RealFs), 2, settings)
+    }
+
+    /// A node on `fs`, all of it on as many threads.
+    pub fn start_on(fs: Arc<dyn Fs>, threads: usize, settings: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let data = format!("log.dirs={}", home.path().join("data").display());
         let fixed = [
@@ -46,12 +53,12 @@ impl Inside {
         let sources = Sources::new(Mode::Up).overrides(fixed.iter().chain(settings).copied());
         let (config, _) = BrokerConfig::load(sources.unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(threads)
             .enable_all()
             .build()
             .unwrap();
-        let spawners = Spawners::on(runtime.handle(), 1);
-        let options = NodeOptions { config, spawners, revision: "test".to_owned() };
+        let spawners = Spawners::on(runtime.handle());
+        let options = NodeOptions { fs, ..NodeOptions::new(config, spawners, "test".to_owned()) };
         let node = runtime.block_on(Node::start(options)).unwrap();
         let port = node.listeners().iter().find(|listener| !listener.controller).unwrap().port;
         let wire = Wire::connect(port).unwrap();

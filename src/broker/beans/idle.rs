@@ -119,7 +119,7 @@ mod tests {
     async fn the_meters_count_nanoseconds_of_the_mean_worker() {
         let (clock, time) = Clock::simulated(0);
         let registry = Registry::new(clock);
-        let spawners = Spawners::on(&Handle::current(), 0);
+        let spawners = Spawners::on(&Handle::current());
         let mut meters = IdleMeters::new(&registry, &spawners);
         time.advance(Duration::from_secs(10));
         meters.sample();

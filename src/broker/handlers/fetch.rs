@@ -4,7 +4,8 @@
 //! - v12: flexible, diverging epochs; v13: topics by id; v16: endpoints of new leaders.
 //!
 //! Data leaves by the kernel: the answer names ranges of segment files. A fetch that finds less
-//! than it wants waits for its partitions and then reads once more.
+//! than it wants waits for its partitions and then reads once more. What is not in memory is looked
+//! for by the threads of its log directory, everything else here and now.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,10 @@ use pharos_protocol::messages::fetch_response::{
 use pharos_protocol::messages::{FetchRequestRef, FetchResponse};
 use pharos_protocol::{ErrorCode, Records};
 use pharos_replication::{
-    FetchOptions, Fetched, Isolation, Partition, Purgatory, Replicas, Wait, Waited,
+    FetchOptions, Fetched, Isolation, Partition, PartitionError, Purgatory, Replicas, Wait, Waited,
 };
 use pharos_storage::LogSlice;
+use pharos_storage::fs::without_waiting;
 
 use crate::context::{Answer, AnswerError, Body, RequestContext};
 use crate::delayed_metrics::DelayedMetrics;
@@ -71,21 +73,27 @@ pub fn answer(
             return named(Body::of(context, &response)).map(Answer::Ready);
         }
     };
-    let found = service.read(&fetch);
-    if FetchService::is_enough(&fetch, &found) {
+    let mut found = Found::default();
+    let cold = service.read(&fetch, &mut found);
+    if cold.is_none() && FetchService::is_enough(&fetch, &found) {
         let answer = service.answer(clock.now_ms(), fetch, found);
         return encode(publisher, context, answer).map(Answer::Ready);
     }
-    let (wait, limit) = service.watch(&fetch, &found);
     let (service, clock) = (service.clone(), clock.clone());
     let (context, publisher) = (context.clone(), publisher.clone());
-    Ok(Answer::Later(Box::pin(async move {
-        if wait.run(limit).await == Waited::TimedOut {
-            service.delayed.fetch_expired();
+    Ok(Answer::later(async move {
+        service.read_cold(&fetch, &mut found, cold).await;
+        if !FetchService::is_enough(&fetch, &found) {
+            let (wait, limit) = service.watch(&fetch, &found);
+            if wait.run(limit).await == Waited::TimedOut {
+                service.delayed.fetch_expired();
+            }
+            found = Found::default();
+            let cold = service.read(&fetch, &mut found);
+            service.read_cold(&fetch, &mut found, cold).await;
         }
-        let found = service.read(&fetch);
         encode(&publisher, &context, service.answer(clock.now_ms(), fetch, found))
-    })))
+    }))
 }
 
 fn encode(
@@ -95,7 +103,9 @@ fn encode(
 ) -> Result<Body, AnswerError> {
     let FetchAnswer { mut response, slices } = answer;
     leaders::tell_consumer(&publisher.load(), context, &mut response);
-    named(Body::with_files(context, &response, |token| slices.get(token as usize).and_then(piece)))
+    named(Body::with_files(context, &response, |token| {
+        slices.get(token as usize).and_then(|(partition, slice)| piece(partition, slice))
+    }))
 }
 
 fn named(body: Result<Body, AnswerError>) -> Result<Body, AnswerError> {
@@ -122,10 +132,52 @@ pub struct Found {
     must_answer: bool,
 }
 
+impl Found {
+    fn add(&mut self, result: OneResult) {
+        match &result {
+            OneResult::Error(_) => self.must_answer = true,
+            OneResult::Found(_, fetched) => {
+                self.must_answer |= fetched.diverging.is_some();
+                self.bytes += fetched.records.as_ref().map_or(0, |slice| slice.len());
+            }
+        }
+        self.results.push(result);
+    }
+}
+
 #[derive(Debug)]
 enum OneResult {
     Error(ErrorCode),
     Found(Arc<Partition>, Fetched),
+}
+
+/// A read that would wait for a disk.
+#[derive(Debug)]
+pub struct Cold {
+    partition: Arc<Partition>,
+    options: FetchOptions,
+}
+
+impl Cold {
+    /// Reads where waiting is allowed.
+    async fn read(self) -> OneResult {
+        let Self { partition, options } = self;
+        let disk = partition.log().home().pool().clone();
+        let job = move || {
+            let fetched = partition.fetch(options);
+            OneResult::of(partition, fetched)
+        };
+        disk.run(job).await.unwrap_or(OneResult::Error(ErrorCode::KafkaStorageError))
+    }
+}
+
+impl OneResult {
+    fn of(partition: Arc<Partition>, fetched: Result<Fetched, PartitionError>) -> Self {
+        match fetched {
+            Ok(fetched) => Self::Found(partition, fetched),
+            Err(error) => Self::Error(errors::of_partition(&error).code),
+        }
+    }
 }
 
 /// The answer and the file ranges that its records stand for, by their tokens.
@@ -133,8 +185,8 @@ enum OneResult {
 pub struct FetchAnswer {
     /// The answer.
     pub response: FetchResponse,
-    /// What token 0, 1, 2... stands for.
-    pub slices: Vec<LogSlice>,
+    /// What token 0, 1, 2... stands for, and whose it is.
+    pub slices: Vec<(Arc<Partition>, LogSlice)>,
 }
 
 impl FetchService {
@@ -204,40 +256,41 @@ impl FetchService {
         })
     }
 
-    /// Reads every partition once, in order, until the answer is full.
-    pub fn read(&self, fetch: &Fetch) -> Found {
-        let mut found = Found::default();
-        found.results.reserve(fetch.partitions.len());
-        for (key, wanted) in &fetch.partitions {
-            let left = fetch.max_bytes.saturating_sub(found.bytes);
-            let result = match self.find(fetch, key) {
-                Ok(partition) => {
-                    let max = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
-                    let options = FetchOptions {
-                        offset: Offset(wanted.fetch_offset),
-                        max_bytes: max,
-                        min_one: found.bytes == 0,
-                        isolation: fetch.isolation,
-                        current_leader_epoch: epoch(wanted.current_leader_epoch),
-                        last_fetched_epoch: epoch(wanted.last_fetched_epoch),
-                    };
-                    match partition.fetch(options) {
-                        Ok(fetched) => OneResult::Found(partition, fetched),
-                        Err(error) => OneResult::Error(errors::of_partition(&error).code),
-                    }
+    /// Reads the partitions that were not read yet, each once and in order, until the answer is
+    /// full. Ends at one that would wait for a disk, and returns that read.
+    pub fn read(&self, fetch: &Fetch, found: &mut Found) -> Option<Cold> {
+        found.results.reserve(fetch.partitions.len() - found.results.len());
+        while let Some((key, wanted)) = fetch.partitions.get(found.results.len()) {
+            let partition = match self.find(fetch, key) {
+                Ok(partition) => partition,
+                Err(code) => {
+                    found.add(OneResult::Error(code));
+                    continue;
                 }
-                Err(code) => OneResult::Error(code),
             };
-            match &result {
-                OneResult::Error(_) => found.must_answer = true,
-                OneResult::Found(_, fetched) => {
-                    found.must_answer |= fetched.diverging.is_some();
-                    found.bytes += fetched.records.as_ref().map_or(0, |slice| slice.len());
-                }
+            let left = fetch.max_bytes.saturating_sub(found.bytes);
+            let options = FetchOptions {
+                offset: Offset(wanted.fetch_offset),
+                max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+                min_one: found.bytes == 0,
+                isolation: fetch.isolation,
+                current_leader_epoch: epoch(wanted.current_leader_epoch),
+                last_fetched_epoch: epoch(wanted.last_fetched_epoch),
+            };
+            match without_waiting(|| partition.fetch(options)) {
+                Some(fetched) => found.add(OneResult::of(partition, fetched)),
+                None => return Some(Cold { partition, options }),
             }
-            found.results.push(result);
         }
-        found
+        None
+    }
+
+    /// Goes on from a read that would wait for a disk.
+    async fn read_cold(&self, fetch: &Fetch, found: &mut Found, mut cold: Option<Cold>) {
+        while let Some(read) = cold {
+            found.add(read.read().await);
+            cold = self.read(fetch, found);
+        }
     }
 
     /// Whether what was found is answered at once.
@@ -336,15 +389,20 @@ const COPY_UPTO_BYTES: usize = 16 * 1024;
 
 /// The piece of the answer that a slice makes. A tail that cannot be read ends the answer short,
 /// which closes the connection.
-fn piece(slice: &LogSlice) -> Option<ReplyChunk> {
-    let file = || {
-        let file = slice.raw_file()?.clone();
-        Some(ReplyChunk::File { file, offset: slice.position(), len: slice.len() as u64 })
-    };
-    if slice.len() <= COPY_UPTO_BYTES {
-        return slice.read_to_bytes().ok().map(ReplyChunk::Bytes).or_else(file);
+fn piece(partition: &Partition, slice: &LogSlice) -> Option<ReplyChunk> {
+    let copy = || slice.read_to_bytes().ok().map(ReplyChunk::Bytes);
+    let Some(file) = slice.raw_file() else { return copy() };
+    if slice.len() <= COPY_UPTO_BYTES
+        && let Some(Some(copied)) = without_waiting(copy)
+    {
+        return Some(copied);
     }
-    file().or_else(|| slice.read_to_bytes().ok().map(ReplyChunk::Bytes))
+    Some(ReplyChunk::File {
+        file: file.clone(),
+        offset: slice.position(),
+        len: slice.len() as u64,
+        disk: Some(partition.log().home().pool().clone()),
+    })
 }
 
 /// A client's epoch; any negative one is none.
@@ -367,7 +425,11 @@ fn tell(result: &OneResult) -> Told {
     }
 }
 
-fn partition_data(index: i32, result: OneResult, slices: &mut Vec<LogSlice>) -> PartitionData {
+fn partition_data(
+    index: i32,
+    result: OneResult,
+    slices: &mut Vec<(Arc<Partition>, LogSlice)>,
+) -> PartitionData {
     match result {
         OneResult::Error(error) => PartitionData {
             partition_index: index,
@@ -379,13 +441,13 @@ fn partition_data(index: i32, result: OneResult, slices: &mut Vec<LogSlice>) -> 
             records: Some(Records::Bytes(Bytes::new())),
             ..PartitionData::default()
         },
-        OneResult::Found(_, fetched) => {
+        OneResult::Found(partition, fetched) => {
             let records = match fetched.records {
                 None => Records::Bytes(Bytes::new()),
                 Some(slice) => {
                     let token = u32::try_from(slices.len()).unwrap_or(u32::MAX);
                     let len = u32::try_from(slice.len()).unwrap_or(u32::MAX);
-                    slices.push(slice);
+                    slices.push((partition, slice));
                     Records::External { token, len }
                 }
             };

@@ -49,18 +49,17 @@ const NOTHING: Located = Located { timestamp: -1, offset: -1, leader_epoch: -1 }
 ///
 /// # Errors
 /// When its body is malformed.
-pub fn answer(
+pub async fn answer(
     replicas: &Replicas,
     context: &RequestContext,
     body: &[u8],
 ) -> Result<Answer, AnswerError> {
     let request = ListOffsetsRequestRef::decode(body, context.version)?;
-    Answer::ready(context, &handle(replicas, context.version, &request))
+    Answer::ready(context, &handle(replicas, context.version, &request).await)
 }
 
-/// Looks every partition up. Times are looked up in index and log files, here and now: a request
-/// that names one waits for the disk on its connection's task.
-fn handle(
+/// Looks every partition up, one after the other.
+async fn handle(
     replicas: &Replicas,
     version: i16,
     request: &ListOffsetsRequestRef<'_>,
@@ -72,42 +71,42 @@ fn handle(
     };
     let twice = named_twice(request);
     let mut told = HashSet::new();
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| ListOffsetsTopicResponse {
-            name: topic.name.to_owned(),
-            partitions: topic
-                .partitions
-                .iter()
-                .filter_map(|asked| {
-                    let named = (topic.name, asked.partition_index);
-                    if twice.contains(&named) {
-                        let error = refused(asked.partition_index, ErrorCode::InvalidRequest);
-                        return told.insert(named).then_some(error);
-                    }
-                    let found = replicas
-                        .find(topic.name, PartitionId(asked.partition_index))
-                        .map_err(|missing| errors::of_missing(&missing).code)
-                        .and_then(|partition| {
-                            let epoch = LeaderEpoch(asked.current_leader_epoch);
-                            look_up(&partition, version, asked.timestamp, epoch, isolation)
-                        });
-                    let (error, located) = match found {
-                        Ok(located) => (ErrorCode::None, located),
-                        Err(error) => (error, NOTHING),
-                    };
-                    Some(ListOffsetsPartitionResponse {
-                        partition_index: asked.partition_index,
-                        error_code: error.code(),
-                        timestamp: located.timestamp,
-                        offset: located.offset,
-                        leader_epoch: if version >= 4 { located.leader_epoch } else { -1 },
-                    })
-                })
-                .collect(),
-        })
-        .collect();
+    let mut topics = Vec::new();
+    for topic in request.topics.iter() {
+        let mut partitions = Vec::new();
+        for asked in topic.partitions.iter() {
+            let named = (topic.name, asked.partition_index);
+            if twice.contains(&named) {
+                let error = refused(asked.partition_index, ErrorCode::InvalidRequest);
+                partitions.extend(told.insert(named).then_some(error));
+                continue;
+            }
+            let epoch = LeaderEpoch(asked.current_leader_epoch);
+            let timestamp = asked.timestamp;
+            let found = match replicas.find(topic.name, PartitionId(asked.partition_index)) {
+                Err(missing) => Err(errors::of_missing(&missing).code),
+                // Times are looked up in index and log files.
+                Ok(partition) if timestamp >= 0 || timestamp == LARGEST_TIMESTAMP => {
+                    let disk = partition.log().home().pool().clone();
+                    let job = move || look_up(&partition, version, timestamp, epoch, isolation);
+                    disk.run(job).await.unwrap_or(Err(ErrorCode::KafkaStorageError))
+                }
+                Ok(partition) => look_up(&partition, version, timestamp, epoch, isolation),
+            };
+            let (error, located) = match found {
+                Ok(located) => (ErrorCode::None, located),
+                Err(error) => (error, NOTHING),
+            };
+            partitions.push(ListOffsetsPartitionResponse {
+                partition_index: asked.partition_index,
+                error_code: error.code(),
+                timestamp: located.timestamp,
+                offset: located.offset,
+                leader_epoch: if version >= 4 { located.leader_epoch } else { -1 },
+            });
+        }
+        topics.push(ListOffsetsTopicResponse { name: topic.name.to_owned(), partitions });
+    }
     ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
 }
 

@@ -7,7 +7,7 @@ use pharos_base::{BrokerId, Clock};
 use pharos_config::{BrokerConfig, rows};
 use pharos_metadata::{FormatOptions, FormattedDirectories, open_directories, stored_image};
 use pharos_metrics::Registry;
-use pharos_storage::fs::{Fs, RealFs};
+use pharos_storage::fs::Fs;
 use pharos_storage::{LogManager, OpenReport};
 
 use super::StartError;
@@ -41,10 +41,10 @@ impl Ground {
     /// When a directory belongs elsewhere, or a log cannot be opened.
     pub async fn open(
         config: BrokerConfig,
+        fs: Arc<dyn Fs>,
         clock: Clock,
         registry: Registry,
     ) -> Result<Self, StartError> {
-        let fs: Arc<dyn Fs> = Arc::new(RealFs);
         let formatted = format(&config, &fs).await?;
         let (logs, recovery) = open_logs(&config, &fs, &clock, &registry).await?;
         let live = Arc::new(LiveConfig::new(config.clone()));

@@ -76,7 +76,7 @@ async fn every_reason_is_counted() {
     for (reason, len) in [("reply_too_large", 1 << 31), ("file_error", 1)] {
         closes(reason, any(), async |room| {
             let file = Arc::new(tempfile::tempfile().unwrap());
-            *room.script.files.lock() = vec![ReplyChunk::File { file, offset: 0, len }];
+            *room.script.files.lock() = vec![ReplyChunk::File { file, offset: 0, len, disk: None }];
             let mut client = room.connect().await;
             send(&mut client, b"f").await;
             // The size of a reply leaves before its file turns out to be short.

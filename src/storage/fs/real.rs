@@ -1,12 +1,13 @@
 //! The operating system's files, by std and rustix.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::FlockOperation;
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{Entry, Fs, FsFile, LockGuard, Open, Space};
 
@@ -86,6 +87,15 @@ impl Fs for RealFs {
 impl FsFile for RealFile {
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
         self.0.read_at(buf, position)
+    }
+
+    fn read_at_once(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        let mut slices = [IoSliceMut::new(buf)];
+        match rustix::io::preadv2(&*self.0, &mut slices, position, ReadWriteFlags::NOWAIT) {
+            // Not every file system can tell.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.0.read_at(buf, position),
+            read => Ok(read?),
+        }
     }
 
     fn write_at(&self, parts: &mut [IoSlice<'_>], mut position: u64) -> io::Result<()> {

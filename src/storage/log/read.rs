@@ -20,7 +20,6 @@ pub struct LogSlice {
     file: Option<Arc<dyn FsFile>>,
     position: u64,
     len: usize,
-    from_end: u64,
     newest: Option<i64>,
     segment: Option<Arc<Segment>>,
 }
@@ -28,7 +27,7 @@ pub struct LogSlice {
 impl LogSlice {
     /// Nothing.
     pub fn empty() -> Self {
-        Self { file: None, position: 0, len: 0, from_end: 0, newest: None, segment: None }
+        Self { file: None, position: 0, len: 0, newest: None, segment: None }
     }
 
     /// Bytes.
@@ -49,12 +48,6 @@ impl LogSlice {
     /// The file of the operating system, for sendfile; `None` when empty or simulated.
     pub fn raw_file(&self) -> Option<&Arc<File>> {
         self.file.as_ref()?.raw()
-    }
-
-    /// Bytes from the start of this slice to the end of the log: small for readers at the tail,
-    /// whose bytes are in the page cache.
-    pub fn bytes_from_end(&self) -> u64 {
-        self.from_end
     }
 
     /// The last offset in this slice; above it after a compaction at most. `None` when empty.
@@ -95,7 +88,8 @@ struct Want {
 impl Log {
     /// Whole batches from the one that holds `from`, up to `max_bytes`, of records below `upto` (the
     /// high watermark, the last stable offset or the log end). A first batch above `max_bytes` is
-    /// returned if `min_one` says so. Empty when there is nothing below `upto`.
+    /// returned if `min_one` says so. Empty when there is nothing below `upto`. Finding them may read
+    /// an index and headers of batches; [`crate::fs::without_waiting`] keeps that off the disk.
     ///
     /// # Errors
     /// [`ReadError::OutOfRange`] when `from` lies outside the log.
@@ -183,13 +177,10 @@ impl Log {
         } else {
             segment.last_end_before(&first, wanted)?
         };
-        let behind: u64 =
-            segments.get(index + 1..).unwrap_or_default().iter().map(|s| s.size()).sum();
         Ok(Some(LogSlice {
             file: Some(segment.file()?),
             position: first.position,
             len: usize::try_from(end.saturating_sub(first.position)).unwrap_or(0),
-            from_end: size.saturating_sub(first.position) + behind,
             newest,
             segment: Some(segment.clone()),
         }))

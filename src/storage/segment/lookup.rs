@@ -40,16 +40,19 @@ impl Segment {
 
     /// The first batch that ends at or after `target`, within the first `size` bytes.
     pub(crate) fn locate(&self, target: i64, size: u64) -> io::Result<Option<Found>> {
-        let start = {
+        // Appends need the lock: it is not held while a disk may be waited for.
+        let index = {
             let indexes = self.indexes.lock();
-            if let Some(recent) = recent_at(&indexes.recent, target) {
-                return self.found_at(recent.position, size);
-            }
-            let relative = self.relative(target);
-            let order = |entry: &OffsetEntry| entry.relative_offset.cmp(&relative);
-            let floor = self.with_place(|place| indexes.offset.floor(place, order))?;
-            floor.map_or(0, |entry| u64::from(entry.position))
+            recent_at(&indexes.recent, target).ok_or_else(|| indexes.offset.clone())
         };
+        let index = match index {
+            Ok(recent) => return self.found_at(recent.position, size),
+            Err(index) => index,
+        };
+        let relative = self.relative(target);
+        let order = |entry: &OffsetEntry| entry.relative_offset.cmp(&relative);
+        let floor = self.with_place(|place| index.floor(place, order))?;
+        let start = floor.map_or(0, |entry| u64::from(entry.position));
         let file = self.file()?;
         let mut scan = Scan::headers(file.as_ref(), self.trusted_start(start, target)?, size);
         while let Some(found) = scan.next()? {
@@ -104,17 +107,18 @@ impl Segment {
         limit: u64,
     ) -> io::Result<(u64, Option<i64>)> {
         let mut from = start.position;
-        {
+        let index = {
             let indexes = self.indexes.lock();
             if let Some(recent) = recent_ending(&indexes.recent, limit)
                 && recent.position >= start.position
             {
                 return Ok((recent.position + u64::from(recent.len), Some(recent.last_offset)));
             }
-            let order = |entry: &OffsetEntry| u64::from(entry.position).cmp(&limit);
-            if let Some(floor) = self.with_place(|place| indexes.offset.floor(place, order))? {
-                from = from.max(u64::from(floor.position));
-            }
+            indexes.offset.clone()
+        };
+        let order = |entry: &OffsetEntry| u64::from(entry.position).cmp(&limit);
+        if let Some(floor) = self.with_place(|place| index.floor(place, order))? {
+            from = from.max(u64::from(floor.position));
         }
         // A wrong entry would end the walk at once, or lead to one that ends elsewhere than a batch.
         if from != start.position {
@@ -144,11 +148,9 @@ impl Segment {
         timestamp: i64,
         from_offset: i64,
     ) -> io::Result<Option<Found>> {
-        let entry = {
-            let indexes = self.indexes.lock();
-            let order = |entry: &TimeEntry| entry.timestamp.cmp(&timestamp);
-            self.with_place(|place| indexes.time.floor(place, order))?
-        };
+        let index = self.indexes.lock().time.clone();
+        let order = |entry: &TimeEntry| entry.timestamp.cmp(&timestamp);
+        let entry = self.with_place(|place| index.floor(place, order))?;
         let size = self.size();
         let mut start = 0;
         if let Some(entry) = entry {
