@@ -3,6 +3,7 @@
 
 mod banner;
 mod roles;
+mod rules;
 
 use std::process::ExitCode;
 

@@ -12,16 +12,18 @@ use pharos_telemetry as telemetry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::banner;
+use crate::{banner, rules};
 
 /// Longest time that a stop may take before the process ends anyway.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Threads of the control plane.
 const CONTROL_THREADS: usize = 2;
 
-const USAGE: &str = "usage: pharos [up | server [server.properties]] [--override key=value]... \
-                     [--ready-file FILE]\n       pharos rules eval FILE --beans DUMP.tsv \
-                     [--exporter 0.x|1.x]\n       pharos TOOL ...";
+/// What may be asked for.
+pub const USAGE: &str = "usage: pharos [up | server [server.properties]] [--override key=value]... \
+     [--ready-file FILE]\n       pharos rules eval FILE --beans DUMP.tsv [--exporter 0.x|1.x]\n       \
+     pharos rules check FILE... [--beans DUMP.tsv] [--exporter 0.x|1.x] [--verbose]\n       \
+     pharos TOOL ...";
 
 /// Runs the role of `called` or of the first argument.
 ///
@@ -39,7 +41,7 @@ pub fn run(called: &str, arguments: Vec<String>) -> anyhow::Result<ExitCode> {
     match first {
         "up" => serve(Mode::Up, rest),
         "server" => serve(Mode::Server, rest),
-        "rules" => rules(rest),
+        "rules" => rules::run(rest),
         "help" => bail!("{USAGE}"),
         word if pharos_cli::is_tool(word) => Ok(tool(word, rest)),
         other => bail!("there is no command {other:?}\n{USAGE}"),
@@ -199,44 +201,4 @@ async fn until_stopped(node: Node) -> ExitCode {
         _ = term.recv() => ExitCode::from(1),
         _ = interrupt.recv() => ExitCode::from(1),
     }
-}
-
-/// `pharos rules eval FILE --beans DUMP.tsv [--exporter 0.x|1.x]`.
-fn rules(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let mut file = None;
-    let mut beans = None;
-    let mut generation = pharos_metrics::Generation::V1;
-    let Some(("eval", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
-    else {
-        bail!("{USAGE}");
-    };
-    let mut rest = rest.iter();
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "--beans" => beans = rest.next(),
-            "--exporter" => {
-                generation = match rest.next().map(String::as_str) {
-                    Some("0.x") => pharos_metrics::Generation::V0,
-                    Some("1.x") => pharos_metrics::Generation::V1,
-                    other => bail!("--exporter: expected 0.x or 1.x, got {other:?}"),
-                };
-            }
-            _ if file.is_none() => file = Some(argument),
-            other => bail!("unknown argument {other:?}\n{USAGE}"),
-        }
-    }
-    let (Some(file), Some(beans)) = (file, beans) else { bail!("{USAGE}") };
-    let read = |path: &String| {
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
-    };
-    let evaluated = pharos_metrics::rules::eval(
-        &read(file)?,
-        file,
-        &read(beans)?,
-        generation,
-        pharos_metrics::Format::Text,
-    )?;
-    banner::notes(evaluated.warnings.iter().chain(&evaluated.dropped));
-    banner::page(&evaluated.text);
-    Ok(ExitCode::SUCCESS)
 }

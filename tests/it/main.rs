@@ -36,6 +36,7 @@ mod hostile_topics;
 mod life_cycle;
 mod native_series;
 mod rule_names;
+mod rules_check;
 mod settings;
 mod slow_disk;
 #[allow(dead_code, reason = "each suite uses a part")]

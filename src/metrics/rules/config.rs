@@ -2,6 +2,7 @@
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use super::lines;
 use super::names::java_double;
 use super::pattern::Pattern;
 use super::select::NamePattern;
@@ -55,12 +56,28 @@ pub struct RuleSet {
     exclude_attributes: Vec<(ObjectName, Vec<String>)>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) prefilter: Prefilter,
+    pub(crate) written: Written,
     warnings: Vec<String>,
+}
+
+/// What the file says, where checks have to tell of it.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The line of each rule; empty when they cannot be told.
+    pub(crate) lines: Vec<usize>,
+    /// Keys that mean nothing, each with the number of its rule, or 0 for the top.
+    pub(crate) unknown_keys: Vec<(usize, String)>,
+    /// The object names of `includeObjectNames`.
+    pub(crate) include: Vec<String>,
+    /// The object names of `excludeObjectNameAttributes` and their attributes.
+    pub(crate) without: Vec<(String, Vec<String>)>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) pattern: Option<Pattern>,
+    /// The pattern as written.
+    pub(crate) pattern_text: String,
     pub(crate) name: Option<Template>,
     pub(crate) value: Option<Template>,
     pub(crate) factor: f64,
@@ -95,7 +112,8 @@ impl RuleSet {
             return Err(format!("expected a map of keys, found {}", yaml.kind()));
         }
         let mut warnings = Vec::new();
-        known_keys(&yaml, &TOP_KEYS, "", &mut warnings);
+        let mut written = Written::default();
+        known_keys(&yaml, &TOP_KEYS, 0, &mut written);
         remote(&yaml, &mut warnings)?;
         if let Some(delay) = yaml.get("startDelaySeconds")
             && !matches!(delay, Yaml::Int(_) | Yaml::Null)
@@ -108,7 +126,7 @@ impl RuleSet {
                 let numbered = list.iter().zip(1..);
                 numbered
                     .map(|(rule, n)| {
-                        Rule::build(rule, generation, n, &mut warnings)
+                        Rule::build(rule, generation, n, &mut written)
                             .map_err(|error| format!("rule {n}: {error}"))
                     })
                     .collect::<Result<_>>()?
@@ -116,6 +134,13 @@ impl RuleSet {
             Some(Yaml::List(_)) => return Err(format!("rules: more than {MAX_RULES}")),
             Some(other) => return Err(expected("rules", "a list", other)),
         };
+        written.lines = lines::of_rules(text, rules.len());
+        written.include = names_of(&yaml, "includeObjectNames", "whitelistObjectNames");
+        let unknown = written.unknown_keys.iter().map(|(n, key)| {
+            let place = if *n == 0 { String::new() } else { format!("rule {n}: ") };
+            format!("{place}the key {key:?} is unknown and ignored")
+        });
+        warnings.extend(unknown);
         Ok(Self {
             generation,
             lowercase_name: flag(&yaml, "lowercaseOutputName")?,
@@ -123,9 +148,10 @@ impl RuleSet {
             include: patterns(&yaml, "includeObjectNames", "whitelistObjectNames")?,
             exclude: patterns(&yaml, "excludeObjectNames", "blacklistObjectNames")?
                 .unwrap_or_default(),
-            exclude_attributes: attributes(&yaml)?,
+            exclude_attributes: attributes(&yaml, &mut written)?,
             prefilter: Prefilter::new(&rules)?,
             rules,
+            written,
             warnings,
         })
     }
@@ -158,6 +184,7 @@ impl Rule {
     fn everything() -> Self {
         Self {
             pattern: None,
+            pattern_text: String::new(),
             name: None,
             value: None,
             factor: 1.0,
@@ -169,23 +196,20 @@ impl Rule {
         }
     }
 
-    fn build(
-        yaml: &Yaml,
-        generation: Generation,
-        n: usize,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self> {
+    fn build(yaml: &Yaml, generation: Generation, n: usize, written: &mut Written) -> Result<Self> {
         if !matches!(yaml, Yaml::Map(_)) {
             return Err(format!("expected a map of keys, found {}", yaml.kind()));
         }
-        known_keys(yaml, &RULE_KEYS, &format!("rule {n}: "), warnings);
+        known_keys(yaml, &RULE_KEYS, n, written);
         let scalar = |key: &str| match yaml.get(key) {
             None => Ok(None),
             Some(node) => node.scalar().map(Some).ok_or_else(|| expected(key, "a text", node)),
         };
+        let mut pattern_text = String::new();
         let pattern = match scalar("pattern")? {
             None => None,
             Some(text) => {
+                pattern_text.clone_from(&text);
                 let pattern = Pattern::new(&text);
                 Some(pattern.map_err(|error| format!("pattern {text:?} {error}"))?)
             }
@@ -220,6 +244,7 @@ impl Rule {
             cache: flag(yaml, "cache")?,
             snake_case: flag(yaml, "attrNameSnakeCase")?,
             pattern,
+            pattern_text,
         })
     }
 }
@@ -294,7 +319,16 @@ fn patterns(yaml: &Yaml, key: &str, old_key: &str) -> Result<Option<Vec<NamePatt
     list.iter().map(read).collect::<Result<_>>().map(Some)
 }
 
-fn attributes(yaml: &Yaml) -> Result<Vec<(ObjectName, Vec<String>)>> {
+/// The object names of a list that has been checked.
+fn names_of(yaml: &Yaml, key: &str, old_key: &str) -> Vec<String> {
+    let list = match yaml.get(key).or_else(|| yaml.get(old_key)) {
+        Some(Yaml::List(list)) => list.as_slice(),
+        _ => &[],
+    };
+    list.iter().filter_map(Yaml::scalar).collect()
+}
+
+fn attributes(yaml: &Yaml, written: &mut Written) -> Result<Vec<(ObjectName, Vec<String>)>> {
     const KEY: &str = "excludeObjectNameAttributes";
     let map = match yaml.get(KEY) {
         None => return Ok(Vec::new()),
@@ -308,12 +342,14 @@ fn attributes(yaml: &Yaml) -> Result<Vec<(ObjectName, Vec<String>)>> {
         };
         // A pattern is legal here, and equals no bean.
         NamePattern::parse(name).map_err(|reason| format!("{KEY}: {name:?} {reason}"))?;
-        let Ok(name) = ObjectName::parse(name) else { continue };
         let text = |node: &Yaml| match node {
             Yaml::Text(text) => Ok(text.clone()),
             other => Err(expected(KEY, "names of attributes", other)),
         };
-        all.push((name, list.iter().map(text).collect::<Result<_>>()?));
+        let list: Vec<String> = list.iter().map(text).collect::<Result<_>>()?;
+        written.without.push((name.clone(), list.clone()));
+        let Ok(name) = ObjectName::parse(name) else { continue };
+        all.push((name, list));
     }
     Ok(all)
 }
@@ -372,11 +408,11 @@ const RULE_KEYS: [&str; 9] = [
     "attrNameSnakeCase",
 ];
 
-fn known_keys(yaml: &Yaml, known: &[&str], place: &str, warnings: &mut Vec<String>) {
+fn known_keys(yaml: &Yaml, known: &[&str], rule: usize, written: &mut Written) {
     for (key, _) in yaml.entries() {
         let key = key.scalar().unwrap_or_default();
         if !known.contains(&key.as_str()) {
-            warnings.push(format!("{place}the key {key:?} is unknown and ignored"));
+            written.unknown_keys.push((rule, key));
         }
     }
 }

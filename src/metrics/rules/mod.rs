@@ -2,21 +2,24 @@
 //!
 //! A rule runs when a bean appears, not when it is scraped, unless its pattern looks at a value.
 
+mod check;
 mod config;
 pub(crate) mod dump;
 pub(crate) mod evaluate;
-mod lint;
+mod lines;
 pub(crate) mod names;
 mod pattern;
 mod select;
+mod survey;
 mod template;
 mod yaml;
 
+pub use check::{Checked, Class, Finding, check};
 pub use config::{Generation, RuleError, RuleSet};
 pub(crate) use config::{Kind, utf16};
 pub use dump::DumpError;
-pub use lint::check;
 pub(crate) use pattern::Stop;
+pub use survey::Lineage;
 
 use std::sync::Arc;
 

@@ -97,6 +97,15 @@ impl Groups<'_> {
             Some(at) => self.groups.get(at).copied().flatten().unwrap_or_default(),
         }
     }
+
+    /// Where the groups that took part begin and end in the text.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (usize, usize)> {
+        let text = self.text.as_ptr().addr();
+        self.groups.iter().flatten().map(move |group| {
+            let from = group.as_ptr().addr().saturating_sub(text);
+            (from, from + group.len())
+        })
+    }
 }
 
 /// Finds the runs of plain characters that every match contains.
