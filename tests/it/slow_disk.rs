@@ -56,6 +56,15 @@ impl Gate {
     }
 }
 
+/// Keeps the gate closed; a test that fails opens it, so that the node can stop.
+struct Closed<'a>(&'a Gate);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.0.close(false);
+    }
+}
+
 /// The disk, of which the first bytes of the log `t-0` can stand still.
 #[derive(Debug)]
 struct SlowFs(Arc<Gate>);
@@ -157,6 +166,7 @@ fn what_a_disk_holds_up_delays_no_produce_and_no_fetch_of_the_tail() {
         assert_eq!(inside.wire.produce("t", 0, &one).unwrap(), (0, offset, None));
     }
     gate.close(true);
+    let closed = Closed(&gate);
     let mut cold = Wire::connect(inside.port).unwrap();
     cold.send(&fetch("t", 0, 0, 1 << 20), 12).unwrap();
     gate.until_waiting(1);
@@ -170,7 +180,7 @@ fn what_a_disk_holds_up_delays_no_produce_and_no_fetch_of_the_tail() {
     assert_eq!(records_of(&tail), one.len());
     assert_eq!(gate.waiting(), 2);
 
-    gate.close(false);
+    drop(closed);
     let whole: FetchResponse = cold.receive(12).unwrap();
     assert_eq!(records_of(&whole), one.len() * usize::try_from(BATCHES).unwrap());
     let found: ListOffsetsResponse = dated.receive(7).unwrap();
