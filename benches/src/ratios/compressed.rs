@@ -15,6 +15,7 @@ use super::{PARTITIONS, fresh, produce};
 use crate::Plan;
 use crate::load::{self, Topic};
 use crate::machine::{self, Place};
+use crate::probes;
 use crate::report::{Better, Report, Row};
 use crate::stats::{abba, ratios};
 
@@ -48,6 +49,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let found = abba(
             plan.repeats,
             || {
+                probes::find_pages(&plan.directory, wire_bytes)?;
                 let (wall, bytes) = produce::send(address, &frame, wire_bytes)?;
                 Ok([bytes * share / 1e6 / wall])
             },

@@ -28,6 +28,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         load::create_topic(broker.address, &topic)?;
         let frame = frame()?;
         send(broker.address, &frame, 32 << 20)?;
+        probes::find_pages(&plan.directory, plan.bytes)?;
         let cpu = machine::process_cpu(broker.pid());
         let (wall, bytes) = send(broker.address, &frame, plan.bytes)?;
         let cpu = machine::process_cpu(broker.pid()) - cpu;
@@ -38,6 +39,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     };
     let probe = || {
         let bytes = plan.bytes;
+        probes::find_pages(&plan.directory, bytes)?;
         let all = [
             probes::receive(bytes)?,
             probes::checksum(bytes)?,
