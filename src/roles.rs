@@ -22,7 +22,10 @@ const CONTROL_THREADS: usize = 2;
 /// What may be asked for.
 pub const USAGE: &str = "usage: pharos [up | server [server.properties]] [--override key=value]... \
      [--ready-file FILE]\n       pharos rules eval FILE --beans DUMP.tsv [--exporter 0.x|1.x]\n       \
-     pharos rules check FILE... [--beans DUMP.tsv] [--exporter 0.x|1.x] [--verbose]\n       \
+     pharos rules check FILE... [--beans DUMP.tsv] [--exporter 0.x|1.x] [--verbose]\n           \
+     [--dashboards DIR] [--alerts FILE...]\n       \
+     pharos explain SERIES [--rules FILE...] [--exporter 0.x|1.x] [--dashboards DIR]\n           \
+     [--alerts FILE...]\n       \
      pharos TOOL ...";
 
 /// Runs the role of `called` or of the first argument.
@@ -41,6 +44,7 @@ pub fn run(called: &str, arguments: Vec<String>) -> anyhow::Result<ExitCode> {
     match first {
         "up" => serve(Mode::Up, rest),
         "server" => serve(Mode::Server, rest),
+        "explain" => rules::explain(rest),
         "rules" => rules::run(rest),
         "help" => bail!("{USAGE}"),
         word if pharos_cli::is_tool(word) => Ok(tool(word, rest)),
@@ -173,17 +177,23 @@ fn write_ready_file(file: &Path, node: &Node) -> anyhow::Result<()> {
 }
 
 /// Serves until a signal or a failure; a second signal, or the limit, ends the process at once.
+/// SIGHUP lets rule files be read anew.
 async fn until_stopped(node: Node) -> ExitCode {
-    let (Ok(mut term), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut term), Ok(mut interrupt), Ok(mut hangup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    ) else {
         tracing::error!("signals cannot be received");
         return ExitCode::from(1);
     };
-    let failure = tokio::select! {
-        _ = term.recv() => None,
-        _ = interrupt.recv() => None,
-        failure = node.failure() => Some(failure),
+    let failure = loop {
+        tokio::select! {
+            _ = term.recv() => break None,
+            _ = interrupt.recv() => break None,
+            failure = node.failure() => break Some(failure),
+            _ = hangup.recv() => node.reload_rules().await,
+        }
     };
     if let Some(failure) = failure {
         tracing::error!("the node ends: {failure}");

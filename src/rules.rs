@@ -1,8 +1,12 @@
-//! `pharos rules`: what a rule file makes of a bean dump, and what is wrong with it.
+//! `pharos rules`: what a rule file makes of a bean dump, and what is wrong with it, with the boards
+//! and alerts that read its series. `pharos explain`: where a series comes from, and who reads it.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use pharos_explain::{Known, Queries};
 use pharos_metrics::rules::{Checked, check, eval};
 use pharos_metrics::{Format, Generation};
 
@@ -23,36 +27,104 @@ pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// `pharos explain SERIES`. Without files of its own it knows the rules, boards and alerts that are
+/// compiled in.
+///
+/// # Errors
+/// When nothing makes the series, or a file cannot be read.
+pub fn explain(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let asked = Asked::parse(arguments)?;
+    let [series] = asked.words.as_slice() else { bail!("{USAGE}") };
+    let mut known = match asked.rules.is_empty() {
+        true => Known::built_in(asked.generation)?,
+        false => Known::native(),
+    };
+    for file in &asked.rules {
+        known.add_rules(&read(file)?, file, asked.generation)?;
+    }
+    let queries = match asked.boards.is_empty() && asked.alerts.is_empty() {
+        true => Queries::shipped()?,
+        false => asked.queries()?,
+    };
+    let found = pharos_explain::explain(&known, &queries, series)?;
+    let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
+    banner::page(&texts.join("\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
 /// What was asked for.
 #[derive(Debug)]
 struct Asked {
-    files: Vec<String>,
-    beans: Option<String>,
+    /// What stands by itself.
+    words: Vec<String>,
+    /// `--rules`.
+    rules: Vec<String>,
+    /// `--dashboards`.
+    boards: Vec<String>,
+    /// `--alerts`.
+    alerts: Vec<String>,
     generation: Generation,
+    beans: Option<String>,
     verbose: bool,
 }
 
 impl Asked {
+    /// Reads arguments; a list goes on until the next name of an argument.
     fn parse(arguments: &[String]) -> anyhow::Result<Self> {
-        let (files, beans) = (Vec::new(), None);
-        let mut asked = Self { files, beans, generation: Generation::V1, verbose: false };
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            let mut value = || rest.next().with_context(|| format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--beans" => asked.beans = Some(read(value()?)?),
-                "--exporter" => asked.generation = generation(value()?)?,
-                "--verbose" => asked.verbose = true,
-                other if other.starts_with('-') => bail!("unknown argument {other:?}\n{USAGE}"),
-                file => asked.files.push(file.to_owned()),
+        let mut asked = Self {
+            words: Vec::new(),
+            rules: Vec::new(),
+            boards: Vec::new(),
+            alerts: Vec::new(),
+            generation: Generation::V1,
+            beans: None,
+            verbose: false,
+        };
+        let mut name = "";
+        for argument in arguments {
+            if let "--rules" | "--dashboards" | "--alerts" | "--beans" | "--exporter" =
+                argument.as_str()
+            {
+                name = argument;
+                continue;
+            }
+            match (name, argument.as_str()) {
+                (_, "--verbose") => asked.verbose = true,
+                (_, other) if other.starts_with("--") => {
+                    bail!("unknown argument {other:?}\n{USAGE}")
+                }
+                ("--rules", file) => asked.rules.push(file.to_owned()),
+                ("--dashboards", path) => asked.boards.push(path.to_owned()),
+                ("--alerts", file) => asked.alerts.push(file.to_owned()),
+                ("--beans", file) => {
+                    asked.beans = Some(read(file)?);
+                    name = "";
+                }
+                ("--exporter", text) => {
+                    asked.generation = generation(text)?;
+                    name = "";
+                }
+                (_, word) => asked.words.push(word.to_owned()),
             }
         }
         Ok(asked)
     }
 
+    /// The boards and rules that were named.
+    fn queries(&self) -> anyhow::Result<Queries> {
+        let mut queries = Queries::default();
+        for path in &self.boards {
+            queries.add_boards(Path::new(path))?;
+        }
+        for path in &self.alerts {
+            queries.add_rule_files(Path::new(path))?;
+        }
+        Ok(queries)
+    }
+
     /// The page that the file makes of the dump.
     fn eval(&self) -> anyhow::Result<ExitCode> {
-        let ([file], Some(beans), false) = (self.files.as_slice(), &self.beans, self.verbose)
+        let ([file], Some(beans), false) = (self.words.as_slice(), &self.beans, self.verbose)
         else {
             bail!("{USAGE}")
         };
@@ -64,22 +136,28 @@ impl Asked {
 
     /// One line for each thing that is wrong; the exit code tells whether there is any.
     fn check(&self) -> anyhow::Result<ExitCode> {
-        if self.files.is_empty() {
+        if self.words.is_empty() {
             bail!("{USAGE}");
         }
         let mut wrong = 0;
-        for file in &self.files {
+        let mut known = Known::native();
+        for file in &self.words {
             let text = read(file)?;
             match check(&text, file, self.generation, self.beans.as_deref()) {
                 Ok(checked) => {
                     wrong += checked.findings.len();
                     banner::page(&report(file, &checked, self.verbose));
+                    known.add_rules(&text, file, self.generation)?;
                 }
                 Err(error) => {
                     wrong += 1;
                     banner::page(&format!("{}\n", refused(file, &error.to_string())));
                 }
             }
+        }
+        for finding in pharos_explain::check(&known, &self.queries()?) {
+            wrong += 1;
+            banner::page(&format!("{finding}\n"));
         }
         Ok(ExitCode::from(u8::from(wrong > 0)))
     }
@@ -105,10 +183,8 @@ fn report(file: &str, checked: &Checked, verbose: bool) -> String {
     }
     let (rules, idle) =
         (checked.matches.len(), checked.matches.iter().filter(|beans| beans.is_empty()).count());
-    let beans: std::collections::BTreeSet<_> =
-        checked.lineage.iter().map(|it| it.template.as_str()).collect();
-    let names: std::collections::BTreeSet<_> =
-        checked.lineage.iter().map(|it| it.name.as_str()).collect();
+    let beans: BTreeSet<_> = checked.lineage.iter().map(|it| it.template.as_str()).collect();
+    let names: BTreeSet<_> = checked.lineage.iter().map(|it| it.name.as_str()).collect();
     lines.push(format!(
         "{file}: {} wrong; {rules} rules, {idle} of them without a bean, make {} names of {} beans",
         checked.findings.len(),

@@ -27,6 +27,7 @@ mod live_config;
 mod node;
 mod partition_results;
 mod producer_ids;
+mod reload;
 mod request_metrics;
 mod request_series;
 mod services;

@@ -38,6 +38,7 @@ use self::rooms::Rooms;
 use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState};
 use crate::dispatch::Dispatch;
 use crate::lifecycle::Lifecycle;
+use crate::reload::{self, Reload};
 use crate::{directories, events_page, settings};
 
 /// Longest time that connections get to take their last answers when the node stops.
@@ -81,6 +82,7 @@ pub struct Node {
     registry: Registry,
     running: Condition,
     metadata_dir: PathBuf,
+    reload: Arc<Reload>,
 }
 
 impl Node {
@@ -140,12 +142,19 @@ impl Node {
             server.serve(listener, dispatch.clone(), &spawners.data);
         }
         let pages = Arc::new(pages);
+        let (sources, generation) = (pages::sources(config), pages::generation(config));
+        let events = rooms.insight.events();
+        let reload = Arc::new(Reload::new(pages.clone(), sources, generation, events.clone()));
+        let may_reload = config.get(&rows::ADMIN_LIFECYCLE_ENABLE);
         for (_, server) in &mut admin {
             let admin = Admin {
                 pages: pages.clone(),
                 registry: registry.clone(),
                 readiness: readiness.clone(),
-                sections: vec![events_page::section(rooms.insight.events().clone())],
+                sections: vec![
+                    events_page::section(events.clone()),
+                    reload::section(reload.clone(), may_reload),
+                ],
             };
             server.serve(admin, &spawners.control);
         }
@@ -164,6 +173,7 @@ impl Node {
             _at_rest: AtRest::new(registry),
             running,
             metadata_dir: config.metadata_log_dir(),
+            reload,
             registry: ground.registry,
             logs: ground.logs,
             recovery: ground.recovery,
@@ -193,6 +203,14 @@ impl Node {
     /// The beans and families of this node.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Reads the rule files anew; what is refused is logged and leaves the old rules in place.
+    pub async fn reload_rules(&self) {
+        let reload = self.reload.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || reload.run()).await {
+            tracing::error!(%error, "the rules were not read anew");
+        }
     }
 
     /// Waits for what ends the process: the metadata quorum stopped for good, or the directories

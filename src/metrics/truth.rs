@@ -26,7 +26,7 @@ use crate::registry::{Registry, fill};
 use crate::row::{BeanRow, Origin, Shape};
 use crate::value::Value;
 
-pub use table::{Proof, Standing, Table, feeds, kind_of};
+pub use table::{Proof, Standing, TABLE, Table, feeds, kind_of, tests_of_families};
 
 /// Longest wait for other threads to do what was claimed: a guard against hanging.
 const HANG_GUARD: Duration = Duration::from_secs(30);

@@ -35,6 +35,7 @@ mod hostile_http;
 mod hostile_topics;
 mod life_cycle;
 mod native_series;
+mod reload;
 mod rule_names;
 mod rules_check;
 mod settings;

@@ -260,17 +260,32 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// The body that the admin listener answers at `path`.
-    pub fn page(&self, path: &str) -> String {
+    /// What the admin listener answers: status and body.
+    pub fn answer(&self, method: &str, path: &str) -> (u16, String) {
         let address = self.ready["admin"].as_str().unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(HANG_GUARD)).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(" 200 "), "{path}: {head}");
-        body.to_owned()
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    /// The body that the admin listener answers at `path`.
+    pub fn page(&self, path: &str) -> String {
+        let (status, body) = self.answer("GET", path);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::HUP).unwrap();
     }
 
     /// The sum of all series of `/metrics` whose text before the value starts with `prefix` and

@@ -11,7 +11,7 @@ const FILE_LINES: usize = 800;
 const FLOORS: &[&[&str]] = &[
     &["base", "config"],
     &["protocol", "metrics", "telemetry", "security"],
-    &["storage", "net", "admin", "client"],
+    &["storage", "net", "admin", "client", "explain"],
     &["metadata", "replication"],
     &["coordinator", "insight"],
     &["broker", "connect", "registry", "sql", "console", "cli"],

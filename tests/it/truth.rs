@@ -9,8 +9,8 @@ use bytes::Bytes;
 use pharos_base::Spawners;
 use pharos_broker::{Node, NodeOptions};
 use pharos_config::{BrokerConfig, Mode, Sources};
-use pharos_metrics::catalog::{broker_topics as rows, node, rows_of_beans};
-use pharos_metrics::truth::{Claim, Standing, Table, by};
+use pharos_metrics::catalog::{broker_topics as rows, node, rows_of_beans, rows_of_families};
+use pharos_metrics::truth::{Claim, Standing, Table, by, tests_of_families};
 use pharos_metrics::{BeanRow, Registry, Value, truth};
 use pharos_protocol::batch::{BatchBuilder, BatchOptions, NewRecord};
 use pharos_protocol::messages::*;
@@ -264,6 +264,29 @@ fn every_proof_is_a_test_that_claims_truths() {
         .collect();
     let missing: Vec<_> = named.difference(&tests).collect();
     assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
+#[test]
+fn tests_of_families_read_them() {
+    let rows: Vec<_> = rows_of_families().collect();
+    let sources = tidy::all_sources();
+    let mut wrong = Vec::new();
+    for (family, test) in tests_of_families() {
+        let (module, name) = test.rsplit_once("::").unwrap();
+        let outer = module.strip_suffix("::tests").unwrap_or(module);
+        let constant = family.to_uppercase();
+        let reads = sources.iter().any(|(path, text)| {
+            let here = module_of(path);
+            let Some((_, after)) = text.split_once(&format!("fn {name}(")) else { return false };
+            let end = after.find("#[test]").unwrap_or(after.len());
+            let body = &after[..end];
+            (here == module || here == outer) && (body.contains(&constant) || body.contains(family))
+        });
+        if !reads || !rows.iter().any(|row| row.name == family) {
+            wrong.push(format!("{family} {test}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

@@ -4,6 +4,24 @@ use pharos_config::{BrokerConfig, rows};
 use pharos_metrics::{Generation, Pages, PagesOptions, Registry, RuleSet};
 
 use super::StartError;
+use crate::reload::{RuleSource, read};
+
+/// Whose names the rules make.
+pub fn generation(config: &BrokerConfig) -> Generation {
+    match config.get(&rows::METRICS_RULES_EXPORTER) {
+        "0.x" => Generation::V0,
+        _ => Generation::V1,
+    }
+}
+
+/// The rule files that `metrics.rules` names.
+pub fn sources(config: &BrokerConfig) -> Vec<RuleSource> {
+    let source = |entry: &String| {
+        let (page, file) = entry.split_once('=').unwrap_or(("custom", entry.as_str()));
+        RuleSource { page: page.to_owned(), file: file.to_owned() }
+    };
+    config.get(&rows::METRICS_RULES).iter().map(source).collect()
+}
 
 /// The pages that `metrics.rules` asks for, over `registry`.
 ///
@@ -14,22 +32,17 @@ pub fn pages(
     registry: &Registry,
     revision: String,
 ) -> Result<Pages, StartError> {
-    let generation = match config.get(&rows::METRICS_RULES_EXPORTER) {
-        "0.x" => Generation::V0,
-        _ => Generation::V1,
-    };
+    let generation = generation(config);
+    let refused = |error: pharos_metrics::RuleError| StartError::Rules(error.to_string());
     let mut rule_sets = Vec::new();
-    for entry in config.get(&rows::METRICS_RULES) {
-        let (name, file) = match entry.split_once('=') {
-            Some((name, file)) => (name.to_owned(), file),
-            None => ("custom".to_owned(), entry.as_str()),
-        };
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| StartError::Rules(format!("cannot read {file}: {error}")))?;
-        let rules = RuleSet::parse(&text, file, generation)
-            .map_err(|error| StartError::Rules(error.to_string()))?;
-        rule_sets.push((name, rules));
+    for RuleSource { page, file } in sources(config) {
+        let rules = RuleSet::parse(&read(&file).map_err(refused)?, &file, generation);
+        let rules = rules.map_err(refused)?;
+        for warning in rules.warnings() {
+            tracing::warn!("{file}: {warning}");
+        }
+        rule_sets.push((page, rules));
     }
     let options = PagesOptions { rule_sets, generation, revision };
-    Pages::new(registry, options).map_err(|error| StartError::Rules(error.to_string()))
+    Pages::new(registry, options).map_err(refused)
 }

@@ -4,6 +4,8 @@ use crate::row::broker_rows;
 use crate::value::{List, Text};
 
 broker_rows! {
+    /// Whether whoever reaches the admin listener may let rule files be read anew, by POST /-/reload.
+    ADMIN_LIFECYCLE_ENABLE: bool = key("admin.lifecycle.enable").default("false");
     /// Addresses of the admin listener, as HTTP://host:port; empty means none.
     ADMIN_LISTENERS: List = key("admin.listeners").default("HTTP://:9404").high();
     /// How log lines are written: `text` for people, `json` for machines.

@@ -67,6 +67,8 @@ pub(crate) struct Written {
     pub(crate) lines: Vec<usize>,
     /// Keys that mean nothing, each with the number of its rule, or 0 for the top.
     pub(crate) unknown_keys: Vec<(usize, String)>,
+    /// The lines of those at the top.
+    pub(crate) top_lines: Vec<(String, usize)>,
     /// The object names of `includeObjectNames`.
     pub(crate) include: Vec<String>,
     /// The object names of `excludeObjectNameAttributes` and their attributes.
@@ -102,8 +104,14 @@ impl RuleSet {
         file: &str,
         generation: Generation,
     ) -> std::result::Result<Self, RuleError> {
-        Self::build(text, generation)
-            .map_err(|message| RuleError { file: file.to_owned(), message })
+        Self::build(text, generation).map_err(|message| {
+            let key = message.split_once(':').map_or("", |(key, _)| key);
+            let message = match lines::of_key(text, key) {
+                Some(line) => format!("line {line}: {message}"),
+                None => message,
+            };
+            RuleError { file: file.to_owned(), message }
+        })
     }
 
     fn build(text: &str, generation: Generation) -> Result<Self> {
@@ -115,6 +123,7 @@ impl RuleSet {
         let mut written = Written::default();
         known_keys(&yaml, &TOP_KEYS, 0, &mut written);
         remote(&yaml, &mut warnings)?;
+        without_meaning(&yaml, &mut warnings)?;
         if let Some(delay) = yaml.get("startDelaySeconds")
             && !matches!(delay, Yaml::Int(_) | Yaml::Null)
         {
@@ -124,10 +133,15 @@ impl RuleSet {
             None => vec![Rule::everything()],
             Some(Yaml::List(list)) if list.len() <= MAX_RULES => {
                 let numbered = list.iter().zip(1..);
+                let lines = lines::of_rules(text, list.len());
+                let place = |n: usize| match lines.get(n - 1) {
+                    Some(line) => format!("line {line}: rule {n}"),
+                    None => format!("rule {n}"),
+                };
                 numbered
                     .map(|(rule, n)| {
                         Rule::build(rule, generation, n, &mut written)
-                            .map_err(|error| format!("rule {n}: {error}"))
+                            .map_err(|error| format!("{}: {error}", place(n)))
                     })
                     .collect::<Result<_>>()?
             }
@@ -135,6 +149,9 @@ impl RuleSet {
             Some(other) => return Err(expected("rules", "a list", other)),
         };
         written.lines = lines::of_rules(text, rules.len());
+        let top = written.unknown_keys.iter().filter(|(rule, _)| *rule == 0);
+        let lines = top.filter_map(|(_, key)| Some((key.clone(), lines::of_key(text, key)?)));
+        written.top_lines = lines.collect();
         written.include = names_of(&yaml, "includeObjectNames", "whitelistObjectNames");
         let unknown = written.unknown_keys.iter().map(|(n, key)| {
             let place = if *n == 0 { String::new() } else { format!("rule {n}: ") };
@@ -365,6 +382,45 @@ fn remote(yaml: &Yaml, warnings: &mut Vec<String>) -> Result<()> {
         }
         _ => Err("hostPort and jmxUrl exclude each other".into()),
     }
+}
+
+/// Keys that mean nothing here, each with the reason.
+const WITHOUT_MEANING: [(&str, &str); 13] = [
+    ("startDelaySeconds", "beans are there before their page is"),
+    ("username", "no connection is made to read beans"),
+    ("password", "no connection is made to read beans"),
+    ("ssl", "no connection is made to read beans"),
+    ("scrapeTimeoutSeconds", "the scraper tells how long it waits"),
+    ("excludeJvmMetrics", "there are no beans of a JVM"),
+    ("autoExcludeObjectNameAttributes", "what makes no sample is left out anyway"),
+    ("inferCounterTypeFromName", "it is younger than the exporters whose names are made"),
+    ("includeObjectNameAttributes", "it is younger than the exporters whose names are made"),
+    ("metricCustomizers", "it is younger than the exporters whose names are made"),
+    ("openTelemetry", "pages are fetched, not pushed"),
+    ("hostname", "admin.listeners says where pages are served"),
+    ("port", "admin.listeners says where pages are served"),
+];
+
+/// Says which keys mean nothing. What would protect pages is refused: it must not be thought to.
+fn without_meaning(yaml: &Yaml, warnings: &mut Vec<String>) -> Result<()> {
+    for (key, why) in WITHOUT_MEANING {
+        if yaml.get(key).is_some() {
+            warnings.push(format!("{key} is ignored: {why}"));
+        }
+    }
+    let Some(server) = yaml.get("httpServer") else { return Ok(()) };
+    for (key, _) in server.entries() {
+        let key = key.scalar().unwrap_or_default();
+        if matches!(key.as_str(), "ssl" | "authentication") {
+            return Err(format!(
+                "httpServer: {key} is refused: who may read pages is a matter of admin.listeners"
+            ));
+        }
+        warnings.push(format!(
+            "httpServer.{key} is ignored: admin.listeners says where and how pages are served"
+        ));
+    }
+    Ok(())
 }
 
 const TOP_KEYS: [&str; 26] = [

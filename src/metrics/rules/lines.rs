@@ -27,6 +27,12 @@ pub(crate) fn of_rules(text: &str, rules: usize) -> Vec<usize> {
     if lines.len() == rules { lines } else { Vec::new() }
 }
 
+/// The line of a key at the top, counted from 1.
+pub(crate) fn of_key(text: &str, key: &str) -> Option<usize> {
+    let begins = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
+    if key.is_empty() { None } else { text.lines().position(begins).map(|at| at + 1) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

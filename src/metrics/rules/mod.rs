@@ -20,6 +20,7 @@ pub(crate) use config::{Kind, utf16};
 pub use dump::DumpError;
 pub(crate) use pattern::Stop;
 pub use survey::Lineage;
+pub use yaml::MAX_FILE;
 
 use std::sync::Arc;
 

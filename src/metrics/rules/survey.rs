@@ -234,17 +234,15 @@ impl RuleSet {
         traces
     }
 
-    /// What it makes of the beans of the catalogue and of a dump, in order of names.
-    ///
-    /// # Errors
-    /// When the dump is refused.
-    pub fn lineage(&self, dump: Option<&str>) -> Result<Vec<Lineage>, dump::DumpError> {
-        let mut examples = examples();
-        if let Some(dump) = dump {
-            examples.extend(examples_of_dump(dump)?);
-        }
-        let traces = self.survey(&examples);
-        Ok(lineage(&examples, &traces, self.generation))
+    /// What it makes of the beans of the catalogue, in order of names.
+    pub fn lineage(&self) -> Vec<Lineage> {
+        let examples = examples();
+        lineage(&examples, &self.survey(&examples), self.generation)
+    }
+
+    /// The line of a rule, counted from 1, where it can be told.
+    pub fn line_of(&self, rule: usize) -> Option<usize> {
+        self.written.lines.get(rule.checked_sub(1)?).copied()
     }
 }
 

@@ -8,8 +8,8 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::value::push_double;
 
-/// Largest rule file.
-pub(crate) const MAX_FILE: usize = 4 * 1024 * 1024;
+/// Largest rule file, in bytes.
+pub const MAX_FILE: usize = 4 * 1024 * 1024;
 
 /// Most brackets left open at a time, or dashes that begin a line: the parser takes long over
 /// many before it refuses them. Brackets of patterns count too, hence not fewer.

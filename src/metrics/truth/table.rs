@@ -9,6 +9,8 @@ use crate::row::{AttributeRow, BeanRow, Origin, Shape};
 
 /// Where it lies, from the top of the checkout.
 const FILE: &str = "src/metrics/catalog/truth.tsv";
+/// The table as it was when the program was built.
+pub const TABLE: &str = include_str!("../catalog/truth.tsv");
 const HEAD: &str = "# Bean or kind of instrument, attribute or figure, the test that moves it by a \
 known amount and reads it back.\n# `still VALUE`: nothing here can move it; `absent`: no bean of \
 that template is shown. Both say why.\n";
@@ -60,6 +62,14 @@ pub enum Proof<'a> {
         /// What stands for the instrument of this bean.
         feed: Standing<'a>,
     },
+}
+
+/// Native families and the tests that read them back.
+const FAMILIES: &str = include_str!("../catalog/families.tsv");
+
+/// The families that have a test of their own, each with its test.
+pub fn tests_of_families() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FAMILIES.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'))
 }
 
 impl<'a> Table<'a> {

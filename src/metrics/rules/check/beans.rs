@@ -7,16 +7,22 @@ use crate::object_name::ObjectName;
 use crate::rules::evaluate::{Outcome, Reason};
 use crate::rules::select::NamePattern;
 
-pub(super) fn keys_and_selections(seen: &Survey<'_>) -> Vec<Finding> {
+/// Keys that mean nothing.
+pub(super) fn keys(seen: &Survey<'_>) -> Vec<Finding> {
     let written = &seen.rules.written;
-    let mut findings: Vec<_> = written
-        .unknown_keys
-        .iter()
-        .map(|(rule, key)| {
-            let why = format!("the key {key:?} is unknown and ignored");
-            seen.finding(Class::UnknownKey, *rule, why)
-        })
-        .collect();
+    let unknown = |(rule, key): &(usize, String)| {
+        let why = format!("the key {key:?} is unknown and ignored");
+        let found = seen.finding(Class::UnknownKey, *rule, why);
+        let top = written.top_lines.iter().find(|(have, _)| *rule == 0 && have == key);
+        Finding { line: found.line.or(top.map(|(_, line)| *line)), ..found }
+    };
+    written.unknown_keys.iter().map(unknown).collect()
+}
+
+/// Selections that select nothing.
+pub(super) fn selections(seen: &Survey<'_>) -> Vec<Finding> {
+    let written = &seen.rules.written;
+    let mut findings = Vec::new();
     let selected = |text: &str| {
         let Ok(pattern) = NamePattern::parse(text) else { return true };
         seen.examples.iter().any(|example| pattern.matches(&example.name))

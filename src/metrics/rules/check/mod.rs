@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::config::{Generation, RuleSet};
+use super::config::{Generation, RuleError, RuleSet};
 use super::survey::{self, Example, Trace};
 use super::{EvalError, Lineage};
 
@@ -176,7 +176,8 @@ pub fn check(
     }
     let traces = rules.survey(&examples);
     let seen = Survey { file, rules: &rules, examples: &examples, traces: &traces };
-    let mut findings = beans::keys_and_selections(&seen);
+    let mut findings = beans::keys(&seen);
+    findings.extend(beans::selections(&seen));
     findings.extend(patterns::idle(&seen));
     findings.extend(patterns::costly(&seen));
     findings.extend(patterns::cut_captures(&seen));
@@ -192,6 +193,32 @@ pub fn check(
         lineage: survey::lineage(&examples, &traces, generation),
         notes: rules.warnings().iter().filter(unknown).cloned().collect(),
     })
+}
+
+impl RuleSet {
+    /// [`RuleSet::parse`] for a file that is to replace one which works: a key that would be
+    /// ignored and a pattern that would be given up are refused too.
+    ///
+    /// # Errors
+    /// As [`RuleSet::parse`], and for doubts.
+    pub fn parse_strictly(
+        text: &str,
+        file: &str,
+        generation: Generation,
+    ) -> Result<Self, RuleError> {
+        let rules = Self::parse(text, file, generation)?;
+        let seen = Survey { file, rules: &rules, examples: &[], traces: &[] };
+        let keys = beans::keys(&seen);
+        let doubt = keys.into_iter().next().or_else(|| patterns::costly(&seen).into_iter().next());
+        match doubt {
+            None => Ok(rules),
+            Some(Finding { line, rule, why, .. }) => {
+                let line = line.map_or_else(String::new, |line| format!("line {line}: "));
+                let rule = if rule > 0 { format!("rule {rule}: ") } else { String::new() };
+                Err(RuleError { file: file.to_owned(), message: format!("{line}{rule}{why}") })
+            }
+        }
+    }
 }
 
 /// The names that the two generations write differently.

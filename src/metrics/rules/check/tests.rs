@@ -210,3 +210,38 @@ fn matches_names_and_lineage_are_told() {
     let [one] = checked.lineage.as_slice() else { panic!("{:?}", checked.lineage) };
     assert_eq!((one.template.as_str(), one.rule, one.name.as_str()), (bean, 1, "leaders"));
 }
+
+#[test]
+fn what_replaces_a_set_that_works_leaves_no_doubt() {
+    let costly = "client-id=(?:(?:.+)+)+!><>|kafka.server<type=None";
+    for (text, why) in [
+        (file(&[(VALUE, "nmae: a")]), "line 3: rule 1: the key \"nmae\" is unknown"),
+        (file(&[(VALUE, "name: a"), (costly, "name: b")]), "line 5: rule 2: the pattern takes"),
+        ("rules: []\nnone: 1\n".to_owned(), "line 2: the key \"none\" is unknown"),
+        ("rules: [".to_owned(), "is not YAML: "),
+        (file(&[("(a", "name: a")]), "line 3: rule 1: pattern \"(a\""),
+        ("lowercaseOutputName: 5\n".to_owned(), "line 1: lowercaseOutputName: expected"),
+        ("x".repeat(10 * 1024 * 1024), "is larger than"),
+        ("httpServer: {ssl: {}}".to_owned(), "line 1: httpServer: ssl is refused"),
+        ("httpServer:\n  authentication:\n    basic: {}\n".to_owned(), "line 1: httpServer: auth"),
+    ] {
+        let error = RuleSet::parse_strictly(&text, "f.yml", Generation::V1).unwrap_err();
+        let told = error.to_string();
+        assert!(told.starts_with(&format!("f.yml: {why}")), "{told}");
+        assert_eq!(told.lines().count(), 1);
+    }
+    for (file, text) in crate::rules::BUILT_IN {
+        RuleSet::parse_strictly(text, file, Generation::V1).unwrap();
+    }
+}
+
+#[test]
+fn what_means_nothing_here_is_told() {
+    let text = "startDelaySeconds: 3\nhttpServer: {threads: {maximum: 5}}\nssl: true\nrules: []\n";
+    let rules = RuleSet::parse(text, "f.yml", Generation::V1).unwrap();
+    let told = rules.warnings();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("startDelaySeconds is ignored: "), "{told:?}");
+    assert!(told[1].starts_with("ssl is ignored: "), "{told:?}");
+    assert!(told[2].starts_with("httpServer.threads is ignored: "), "{told:?}");
+}

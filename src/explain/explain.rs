@@ -1,0 +1,242 @@
+//! What a series is: where it comes from, what it means, which test proves it, and who reads it.
+
+use std::fmt;
+
+use pharos_metrics::Owner;
+use pharos_metrics::truth::{Proof, Standing, TABLE, Table, tests_of_families};
+use promql_parser::parser::{Expr, VectorSelector};
+
+use crate::facts::Records;
+use crate::findings::records;
+use crate::known::{Known, Series, Source};
+use crate::labels::is_of_target;
+use crate::query::{self, fits};
+use crate::readers::{Asker, Queries};
+
+/// The label that tells series of 1.x apart whose rules do not.
+const APART: &str = "_objectname";
+
+/// One thing that a series may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// The name of its samples.
+    pub name: String,
+    /// Its labels, with the value of those that are always the same.
+    pub labels: Vec<(String, Option<String>)>,
+    /// Where it comes from.
+    pub source: Source,
+    /// What it tells.
+    pub meaning: String,
+    /// What it counts.
+    pub unit: &'static str,
+    /// Which node shows it.
+    pub owner: &'static str,
+    /// The test that moves it by a known amount, or why none does.
+    pub truth: Option<String>,
+    /// Who reads it.
+    pub readers: Vec<Reader>,
+}
+
+/// A panel, alert or recording rule that reads a series.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reader {
+    /// The file.
+    pub file: String,
+    /// The panel, alert or recording rule.
+    pub what: String,
+    /// The recording rule that stands between.
+    pub through: Option<String>,
+}
+
+/// Nothing that is known makes such a series.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// It cannot be read.
+    #[error("{0:?} is no series: {1}")]
+    NoSeries(String, String),
+    /// Nothing makes it.
+    #[error("no rule and no native family makes {0}")]
+    NotMade(String),
+}
+
+/// Explains a name, or a name with labels.
+///
+/// # Errors
+/// When nothing that is known makes it.
+pub fn explain(known: &Known, queries: &Queries, asked: &str) -> Result<Vec<Explained>, Unknown> {
+    let no_series =
+        |why: &str| Unknown::NoSeries(asked.chars().take(200).collect(), why.to_owned());
+    let expr = query::parse(asked).map_err(|why| no_series(&why))?;
+    let Expr::VectorSelector(asked_for) = &expr else {
+        return Err(no_series("a name, with or without labels, is wanted"));
+    };
+    let mut found: Vec<&Series> =
+        known.series().iter().filter(|series| is_asked(asked_for, series)).collect();
+    // Of labels that are given, those with as many and no more are meant.
+    let given =
+        query::matchers(asked_for).filter(|it| !is_of_target(&it.name) && it.name != APART).count();
+    if given > 0 && found.iter().any(|series| series.labels.len() == given) {
+        found.retain(|series| series.labels.len() == given);
+    }
+    if found.is_empty() {
+        return Err(Unknown::NotMade(asked.chars().take(200).collect()));
+    }
+    // The table is compiled in, and its tests read it.
+    let table = Table::parse(TABLE).ok();
+    let records = records(queries);
+    let of =
+        |series: &Series| explained(series, table.as_ref(), readers(series, queries, &records));
+    Ok(found.into_iter().map(of).collect())
+}
+
+fn is_asked(asked: &VectorSelector, series: &Series) -> bool {
+    query::names(asked, &series.name)
+        && query::matchers(asked).filter(|it| it.name != APART).all(|matcher| {
+            match series.labels.iter().find(|(name, _)| *name == matcher.name) {
+                Some((_, Some(value))) => fits(matcher, value),
+                Some((_, None)) => true,
+                None => fits(matcher, "") || is_of_target(&matcher.name),
+            }
+        })
+}
+
+fn explained(series: &Series, table: Option<&Table<'_>>, readers: Vec<Reader>) -> Explained {
+    let (meaning, unit, owner, truth) = match &series.source {
+        Source::Rule { row, attribute, .. } => {
+            let info = row.attributes().into_iter().find(|info| info.name == attribute);
+            let own = info.map(|info| info.meaning).filter(|meaning| *meaning != row.meaning);
+            let meaning =
+                own.map_or(row.meaning.to_owned(), |own| format!("{own} {}", row.meaning));
+            let proof = table.and_then(|table| table.proof(row, attribute));
+            (meaning, row.unit, "the node that has the bean", proof.map(told))
+        }
+        Source::Native(row) => {
+            let owner = match row.owner {
+                Owner::Node => "each node",
+                Owner::Leader => "the partition's leader",
+                Owner::Coordinator => "the group's coordinator",
+                Owner::ActiveController => "the active controller",
+            };
+            let test = tests_of_families().find(|(family, _)| *family == row.name);
+            let truth = test.map_or("no test of its own", |(_, test)| test);
+            (row.meaning.to_owned(), row.unit, owner, Some(truth.to_owned()))
+        }
+        Source::Own(meaning) => ((*meaning).to_owned(), "", "each node", None),
+    };
+    let (name, labels, source) =
+        (series.name.clone(), series.labels.clone(), series.source.clone());
+    Explained { name, labels, source, meaning, unit, owner, truth, readers }
+}
+
+fn told(proof: Proof<'_>) -> String {
+    let standing = |standing: Standing<'_>| match standing {
+        Standing::Test(test) => test.to_owned(),
+        Standing::Still { value, why } => format!("nothing moves it, it reads {value}: {why}"),
+        Standing::Absent { why } => format!("no such bean is shown: {why}"),
+    };
+    match proof {
+        Proof::Own(own) => standing(own),
+        Proof::Figure { figure, feed } => {
+            format!("{}, and for the figure {figure}", standing(feed))
+        }
+    }
+}
+
+/// Who reads a series, by itself or through recording rules.
+fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Reader> {
+    let mut found = Vec::new();
+    for query in &queries.all {
+        let Ok(expr) = &query.expr else { continue };
+        let selectors = query::selectors(expr);
+        let through = match selectors.iter().any(|it| reads(it, series)) {
+            true => None,
+            false => {
+                let record = records.iter().find(|(name, exprs)| {
+                    selectors.iter().any(|selector| query::names(selector, name))
+                        && exprs.iter().any(|(expr, _)| reads_through(expr, series, records, 0))
+                });
+                let Some((name, _)) = record else { continue };
+                Some((*name).to_owned())
+            }
+        };
+        let what = match &query.asker {
+            Asker::Board { what } => what.clone(),
+            asker => asker.told(),
+        };
+        found.push(Reader { file: query.file.clone(), what, through });
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Deepest chain of recording rules.
+const MAX_CHAIN: usize = 10;
+
+fn reads_through(expr: &Expr, series: &Series, records: &Records<'_>, depth: usize) -> bool {
+    let selectors = query::selectors(expr);
+    if selectors.iter().any(|selector| reads(selector, series)) {
+        return true;
+    }
+    depth < MAX_CHAIN
+        && records.iter().any(|(name, exprs)| {
+            selectors.iter().any(|selector| query::names(selector, name))
+                && exprs.iter().any(|(expr, _)| reads_through(expr, series, records, depth + 1))
+        })
+}
+
+fn reads(selector: &VectorSelector, series: &Series) -> bool {
+    query::names(selector, &series.name)
+        && query::matchers(selector).all(|matcher| {
+            match series.labels.iter().find(|(name, _)| *name == matcher.name) {
+                Some((_, Some(value))) => fits(matcher, value),
+                Some((_, None)) => query::fits_some(matcher),
+                None => fits(matcher, "") || is_of_target(&matcher.name),
+            }
+        })
+}
+
+impl fmt::Display for Explained {
+    /// A line for each fact, greppable by its first word.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Vec<_> = self
+            .labels
+            .iter()
+            .map(|(name, value)| match value {
+                Some(value) => format!("{name}={value:?}"),
+                None => name.clone(),
+            })
+            .collect();
+        match labels.is_empty() {
+            true => writeln!(f, "{}", self.name)?,
+            false => writeln!(f, "{}{{{}}}", self.name, labels.join(", "))?,
+        }
+        match &self.source {
+            Source::Rule { file, rule: (rule, line), row, attribute } => {
+                writeln!(f, "  bean       {}", row.template)?;
+                writeln!(f, "  attribute  {attribute}")?;
+                let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+                writeln!(f, "  rule       {file}, rule {rule}{line}")?;
+                writeln!(f, "  kafka      {}", row.source)?;
+            }
+            Source::Native(row) => writeln!(f, "  native     {}", row.name)?,
+            Source::Own(_) => writeln!(f, "  page       about itself, as jmx_exporter does")?,
+        }
+        writeln!(f, "  meaning    {}", self.meaning)?;
+        if !self.unit.is_empty() {
+            writeln!(f, "  unit       {}", self.unit)?;
+        }
+        writeln!(f, "  owner      {}", self.owner)?;
+        if let Some(truth) = &self.truth {
+            writeln!(f, "  truth      {truth}")?;
+        }
+        for reader in &self.readers {
+            write!(f, "  read by    {}: {}", reader.file, reader.what)?;
+            match &reader.through {
+                Some(record) => writeln!(f, " through {record}")?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! Three cases of every class, sound boards and alerts, and what is told of a series.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use pharos_metrics::Generation;
+
+use super::*;
+
+fn known() -> Known {
+    Known::built_in(Generation::V1).unwrap()
+}
+
+fn alert(expr: &str, summary: &str) -> (String, String) {
+    let text = format!(
+        "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: '{expr}'\n    \
+         annotations: {{summary: '{summary}'}}\n"
+    );
+    ("rules".to_owned(), text)
+}
+
+fn record(expr: &str) -> (String, String) {
+    ("rules".to_owned(), format!("groups:\n- rules:\n  - record: a:b:c\n    expr: '{expr}'\n"))
+}
+
+fn panel(expr: &str) -> (String, String) {
+    let target = serde_json::json!({ "refId": "A", "expr": expr });
+    let board = serde_json::json!({ "panels": [{ "title": "P", "targets": [target] }] });
+    ("board".to_owned(), board.to_string())
+}
+
+fn queries(files: &[(String, String)]) -> Queries {
+    let mut queries = Queries::default();
+    for (kind, text) in files {
+        match kind.as_str() {
+            "board" => queries.add_board("b.json", text).unwrap(),
+            _ => queries.add_rules("r.yml", text).unwrap(),
+        }
+    }
+    queries
+}
+
+const BYTES: &str = "kafka_server_brokertopicmetrics_bytesin_total";
+
+#[test]
+fn every_class_is_found_and_nothing_else() {
+    let rate = format!("rate({BYTES}[5m]) > 5");
+    let cases: &[(Class, [(String, String); 3])] = &[
+        (Class::UnreadableQuery, [panel("sum("), alert("rate(x) > ", "s"), record("a b")]),
+        (
+            Class::PanelWithoutData,
+            [
+                panel("kafka_server_brokertopicmetrics_bytesinn_total"),
+                panel(&format!("rate({BYTES}{{topc=\"$topic\"}}[$__rate_interval])")),
+                panel("kafka_broker_nothing or vector(0)"),
+            ],
+        ),
+        (
+            Class::AlertWithoutData,
+            [
+                alert("kafka_server_replicamanager_leadercount_value > 0", "s"),
+                alert("kafka_network_requestmetrics_totaltimems{quantile=\"0.97\"} > 5", "s"),
+                alert("pharos_request_duration_seconds_bucket{le=\"0.3\"} / 2 > 1", "s"),
+            ],
+        ),
+        (
+            Class::RecordWithoutData,
+            [
+                record("sum without (instance) (kafka_nothing)"),
+                record("kafka_brokers and kafka_nothing"),
+                record("kafka_brokers{topic=\"x\"}"),
+            ],
+        ),
+        (
+            Class::AlertNeverFires,
+            [
+                alert("count(kafka_brokers) == 0", "s"),
+                alert(&format!("rate({BYTES}[5m]) < 0"), "s"),
+                alert("sum(pharos_log_dir_online) < 1 and up > 1", "s"),
+            ],
+        ),
+        (
+            Class::AlertNeverResolves,
+            [
+                alert("kafka_controller_kafkacontroller_offlinepartitionscount", "s"),
+                alert(&format!("sum({BYTES}) > 0"), "s"),
+                alert("pharos_log_dir_online >= 0", "s"),
+            ],
+        ),
+        (
+            Class::EmptyAnnotation,
+            [
+                alert(&format!("sum by (topic) ({rate})"), "{{ $labels.instance }} is late"),
+                alert(&rate, "{{ $labels.partition }} of {{ $labels.topic }}"),
+                alert(
+                    "sum by (topic) (kafka_consumergroup_lag) > on (topic) kafka_topic_partitions",
+                    "{{ with .Labels.client }}{{ . }}{{ end }}",
+                ),
+            ],
+        ),
+    ];
+    let known = known();
+    let mut wrong = Vec::new();
+    for class in Class::ALL {
+        assert!(cases.iter().any(|(have, _)| *have == class), "{} has no cases", class.name());
+    }
+    for (class, files) in cases {
+        for file in files {
+            let found = check(&known, &queries(std::slice::from_ref(file)));
+            if found.is_empty() || found.iter().any(|finding| finding.class != *class) {
+                wrong.push(format!("{}: {} {found:#?}", class.name(), file.1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_sound_is_left_alone() {
+    let files = [
+        alert("absent(kafka_brokers{cluster=\"a\"})", "{{ $labels.cluster }}"),
+        alert("vector(1)", "always"),
+        alert("count(up == 0) > 0", "s"),
+        alert("max by (topic) (kafka_consumergroup_lag) > 5", "{{ $labels.topic }}"),
+        alert("kafka_brokers > 1 unless node_load1 > 3", "{{ $labels.whatever }}"),
+        alert("a:b:c > 0", "{{ $labels.topic }}"),
+        record(&format!("sum by (topic) (rate({BYTES}{{topic!=\"\"}}[5m]))")),
+        panel(&format!("sum(rate({BYTES}{{topic=\"\", job=~\"$job\"}}[$__rate_interval]))")),
+        panel(
+            "histogram_quantile(0.9, rate(pharos_request_duration_seconds_bucket{le!=\"5.0\"}[5m]))",
+        ),
+        panel("{__name__=~\"kafka_broker.*\"}"),
+    ];
+    let mut queries = queries(&files);
+    let labelled = "groups:\n- rules:\n  - record: d:e\n    expr: up\n    labels: {family: x}\n  \
+                    - alert: B\n    expr: sum by (family) (d:e) > 3\n    annotations: {s: '{{ $labels.family }}'}\n";
+    queries.add_rules("labelled.yml", labelled).unwrap();
+    let found = check(&known(), &queries);
+    // The one label that no broker has.
+    let [one] = found.as_slice() else { panic!("{found:#?}") };
+    assert!(one.class == Class::EmptyAnnotation && one.why.contains("whatever"), "{found:#?}");
+}
+
+#[test]
+fn the_boards_and_alerts_that_are_shipped_have_nothing_wrong() {
+    let queries = Queries::shipped().unwrap();
+    let found = check(&known(), &queries);
+    let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+#[test]
+fn all_boards_and_rules_are_compiled_in() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    for (folder, shipped) in
+        [("grafana/dashboards", shipped::BOARDS), ("prometheus/rules", shipped::RULES)]
+    {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap());
+        let files = entries.filter(|entry| entry.path().is_file());
+        let names = files.map(|entry| format!("{folder}/{}", entry.file_name().to_str().unwrap()));
+        let here: BTreeSet<_> = shipped.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names.collect::<BTreeSet<_>>(), here);
+    }
+}
+
+#[test]
+fn a_series_is_explained_from_bean_to_alert() {
+    let (known, queries) = (known(), Queries::shipped().unwrap());
+    let found = explain(&known, &queries, &format!("{BYTES}{{topic=\"orders\"}}")).unwrap();
+    let [one] = found.as_slice() else { panic!("{found:#?}") };
+    let Source::Rule { file, row, attribute, rule } = &one.source else { panic!("{one:#?}") };
+    assert_eq!(file, "default.yml");
+    assert!(rule.0 > 1 && rule.1.is_some());
+    assert_eq!(
+        row.template,
+        "kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec,topic={topic}"
+    );
+    assert_eq!(attribute, "Count");
+    assert!(one.truth.as_ref().unwrap().contains("::"), "{one:#?}");
+    assert!(one.readers.iter().any(|it| it.file.starts_with("grafana/dashboards/")), "{one:#?}");
+    let through = one.readers.iter().filter(|it| it.file == "prometheus/rules/records.yml");
+    assert!(through.count() > 0, "{one:#?}");
+
+    // Without a label the total is meant as well.
+    assert_eq!(explain(&known, &queries, BYTES).unwrap().len(), 2);
+    let native = explain(&known, &queries, "kafka_consumergroup_lag_seconds_max").unwrap();
+    let [one] = native.as_slice() else { panic!("{native:#?}") };
+    assert_eq!(one.owner, "the group's coordinator");
+    assert!(one.readers.iter().any(|it| it.what.starts_with("alert ")), "{one:#?}");
+    for none in ["kafka_nothing", "kafka_brokers{topic=\"x\"}", "sum(kafka_brokers)", "{"] {
+        assert!(explain(&known, &queries, none).is_err(), "{none}");
+    }
+}
+
+#[test]
+fn what_is_told_can_be_searched() {
+    let found = explain(&known(), &Queries::default(), "jmx_scrape_error").unwrap();
+    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert!(told[0].starts_with("jmx_scrape_error\n  page "), "{told:?}");
+    let finding = check(&known(), &queries(&[alert("count(kafka_brokers) == 0", "s")])).remove(0);
+    assert!(finding.to_string().starts_with("r.yml:4: alert-never-fires: alert A: "), "{finding}");
+}
