@@ -177,6 +177,11 @@ impl ProducerEntry {
             self.epoch = header.producer_epoch;
             self.batches.clear();
         }
+        // A log that lost its state took the producer in again where it remembered less: what came
+        // before is no longer what a repeated batch may be compared with.
+        if self.last_sequence().wrapping_add(1) & i32::MAX != header.base_sequence {
+            self.batches.clear();
+        }
         if self.batches.len() >= REMEMBERED_BATCHES {
             self.batches.pop_front();
         }

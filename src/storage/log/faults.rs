@@ -479,3 +479,38 @@ fn a_scan_after_a_clean_stop_finds_no_loss() {
     world.reopen(true);
     world.check();
 }
+
+#[test]
+fn a_sequence_that_went_back_is_not_taken_for_a_batch_of_before() {
+    let mut world = World::new();
+    let acts = [
+        Act::Append(1),
+        Act::Roll,
+        Act::Append(1),
+        Act::Roll,
+        Act::Append(4),
+        Act::Append(4),
+        Act::CloseAndOpen,
+        Act::Append(1),
+        Act::Roll,
+        Act::Append(1),
+        Act::Append(1),
+        Act::Append(1),
+        Act::Append(1),
+        Act::DeleteRecords(187),
+        Act::LosePower(13_355_668_571_738_823_849),
+        Act::Flush,
+        Act::Append(1),
+        Act::Append(3),
+        Act::DeleteRecords(192),
+        Act::Append(2),
+        Act::LosePower(1_829_409_189_937_040_508),
+        Act::Append(4),
+        Act::Append(1),
+        Act::Truncate(32),
+        Act::Append(4),
+    ];
+    for act in &acts {
+        world.act(act);
+    }
+}
