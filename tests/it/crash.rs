@@ -26,7 +26,7 @@ const MAX_OPERATIONS: u64 = 600;
 /// Signs that are let pass before a start is killed, at most.
 const MAX_SKIPPED: u32 = 60;
 /// Most kills that are spent on one moment.
-const MAX_TRIES: usize = 20;
+const MAX_TRIES: usize = 60;
 
 /// Operations that were acknowledged, over all workers.
 #[derive(Debug, Default)]
