@@ -88,7 +88,7 @@ class Values:
     """The values of the workload: equal, excused by a reason, or different."""
 
     def __init__(self, ours):
-        differs = table("workload-differs.tsv")
+        differs, absent = table("workload-differs.tsv"), table("absent.tsv")
         self.equal, self.excused, self.different, self.types = 0, [], [], []
         self.chance = 0
         for name, attribute, kind, value in table("workload-expected.tsv"):
@@ -98,7 +98,7 @@ class Values:
             if have[0] != kind:
                 self.types.append((name, attribute, kind, have[0]))
             why = reason(differs, name, attribute)
-            if by_chance(why):
+            if by_chance(why) or by_chance(reason(absent, name)):
                 self.chance += 1
             elif equal(have[1], value):
                 self.equal += 1
