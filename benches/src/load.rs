@@ -79,10 +79,15 @@ impl Client {
 
     /// As [`Client::acked`], and an error when there is one.
     pub(crate) fn must_be_acked(&mut self) -> anyhow::Result<()> {
-        match self.acked()? {
-            0 => Ok(()),
-            code => bail!("produce was answered with error {code}"),
-        }
+        must_be_ack(self.receive()?)
+    }
+}
+
+/// An error unless an answer to a produce request is without one.
+pub(crate) fn must_be_ack(answer: &[u8]) -> anyhow::Result<()> {
+    match produce_error(answer)? {
+        0 => Ok(()),
+        code => bail!("produce was answered with error {code}"),
     }
 }
 
@@ -100,12 +105,13 @@ fn produce_error(answer: &[u8]) -> anyhow::Result<i16> {
     Ok(0)
 }
 
-/// Sends `frame` again and again until `end`, each time when the one before was acked; seconds of
-/// every ack. Many of these share one thread.
-pub(crate) async fn produce_until(
+/// Sends `frame` again and again until `end`, each time when the one before was answered as `check`
+/// wants it; seconds of every answer. Many of these share one thread.
+pub(crate) async fn ask_until(
     address: SocketAddr,
     frame: Bytes,
     end: Instant,
+    check: fn(&[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<f64>> {
     let mut stream = tokio::net::TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -118,8 +124,7 @@ pub(crate) async fn produce_until(
         answer.resize(size, 0);
         stream.read_exact(&mut answer).await?;
         took.push(begin.elapsed().as_secs_f64());
-        let code = produce_error(&answer)?;
-        ensure!(code == 0, "produce was answered with error {code}");
+        check(&answer)?;
     }
     Ok(took)
 }

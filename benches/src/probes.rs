@@ -16,7 +16,7 @@ use crate::machine::{Cost, Place, Stopwatch, at, stay};
 /// One read or write of a large transfer: what a broker's connection takes at once.
 const PIECE: usize = 256 << 10;
 /// A producer's batch.
-const BATCH: usize = 16 << 10;
+pub(crate) const BATCH: usize = 16 << 10;
 /// Files that writes go to in turn, as partitions do.
 const FILES: usize = 16;
 
@@ -84,20 +84,21 @@ pub(crate) fn checksum_scan(file: &File, bytes: u64) -> anyhow::Result<Cost> {
 /// memory that it does not use back to its host: the first writer after that pays several times as
 /// much for every page, whoever it is.
 pub(crate) fn find_pages(directory: &Path, bytes: u64) -> anyhow::Result<()> {
-    drop(cached_file(directory, bytes)?);
+    // As a log is written, or the kernel takes other pages for it; half as many more, since some stay.
+    write(directory, bytes + bytes / 2, BATCH)?;
     Ok(())
 }
 
 /// Appends `bytes` in batches to some files in turn, without a sync.
-pub(crate) fn write(directory: &Path, bytes: u64) -> anyhow::Result<Cost> {
+pub(crate) fn write(directory: &Path, bytes: u64, batch: usize) -> anyhow::Result<Cost> {
     let directory = tempfile::tempdir_in(directory)?;
     let open = |index: usize| File::create(directory.path().join(index.to_string()));
     let files = (0..FILES).map(open).collect::<Result<Vec<_>, _>>()?;
     at(Place::Server, || {
-        let batch = vec![7; BATCH];
+        let piece = vec![7; batch];
         let watch = Stopwatch::start();
-        for (index, file) in files.iter().cycle().take(pieces(bytes, BATCH)).enumerate() {
-            file.write_all_at(&batch, (index / FILES * BATCH) as u64)?;
+        for (index, file) in files.iter().cycle().take(pieces(bytes, batch)).enumerate() {
+            file.write_all_at(&piece, (index / FILES * batch) as u64)?;
         }
         Ok(watch.stop())
     })?

@@ -43,7 +43,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let all = [
             probes::receive(bytes)?,
             probes::checksum(bytes)?,
-            probes::write(&plan.directory, bytes)?,
+            probes::write(&plan.directory, bytes, probes::BATCH)?,
         ];
         let sum = |of: fn(&Cost) -> f64| all.iter().map(of).sum::<f64>();
         #[expect(clippy::cast_precision_loss, reason = "below 2^53")]

@@ -1,15 +1,13 @@
 //! R5: requests with one record over 64 connections, against a server that only echoes 64 bytes.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use pharos_protocol::compression::Codec;
 
 use super::{PARTITIONS, fresh};
 use crate::Plan;
-use crate::broker::free_port;
-use crate::echo::ECHO_BYTES;
+use crate::echo::{ECHO_BYTES, EchoServer};
 use crate::load::{self, Client, Topic};
 use crate::machine::{self, Place};
 use crate::report::{Better, Report, Row};
@@ -20,28 +18,14 @@ const CONNECTIONS: i32 = 64;
 /// How long each side is asked.
 const TAKES: Duration = Duration::from_secs(3);
 
-/// Ends the process with the measurement.
-struct EchoServer(Child);
-
-impl Drop for EchoServer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let broker = fresh(plan, "requests")?;
     load::create_topic(
         broker.address,
         &Topic { name: "one", partitions: PARTITIONS, configs: &[] },
     )?;
-    let echo = free_port()?;
-    let program = std::env::current_exe()?;
-    let start = || {
-        Command::new(program).arg("echo-server").env("PHAROS_BENCH_ECHO", echo.to_string()).spawn()
-    };
-    let _server = EchoServer(machine::at(Place::Server, start)??);
+    let echo = EchoServer::start(Place::Server)?;
+    drop(echo.connect()?);
     let batch = load::batch(1, ECHO_BYTES, Codec::None)?;
     let frames = (0..CONNECTIONS)
         .map(|index| load::produce("one", &[index % PARTITIONS], &batch, 1))
@@ -51,7 +35,11 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let found = abba(
         plan.repeats,
         || machine::at(Place::Load, || rounds(address, &frames, Client::must_be_acked))?,
-        || machine::at(Place::Load, || rounds(echo, &echoes, |it| it.receive_raw(ECHO_BYTES)))?,
+        || {
+            machine::at(Place::Load, || {
+                rounds(echo.address, &echoes, |it| it.receive_raw(ECHO_BYTES))
+            })?
+        },
     )?;
     broker.kill()?;
     report.sample("R5 requests/s: broker, broker, echo, echo", serde_json::json!(found));
@@ -77,7 +65,7 @@ fn rounds(
 ) -> anyhow::Result<[f64; 1]> {
     let mut clients = Vec::new();
     for _ in frames {
-        clients.push(connect(address)?);
+        clients.push(Client::connect(address)?);
     }
     let (mut requests, begin) = (0_u32, Instant::now());
     while begin.elapsed() < TAKES {
@@ -90,15 +78,4 @@ fn rounds(
         }
     }
     Ok([f64::from(requests) / begin.elapsed().as_secs_f64()])
-}
-
-/// A connection; the echo server may have just been started.
-fn connect(address: SocketAddr) -> anyhow::Result<Client> {
-    let begin = Instant::now();
-    loop {
-        match Client::connect(address) {
-            Err(_) if begin.elapsed() < TAKES => std::thread::sleep(Duration::from_millis(5)),
-            done => return done,
-        }
-    }
 }
