@@ -5,6 +5,7 @@ rebalances, records that expire unread ...) is a phase of its own; a panel names
 import contextlib
 import json
 import math
+import pathlib
 import re
 import shutil
 import subprocess
@@ -110,6 +111,7 @@ class Load:
         self.tools = Tools(node.bootstrap, ours(directory, ".sh"))
         self.directory = directory
         self.processes = []
+        self.outputs = []
         self.threads = []
         self.failures = []
         self.stop = threading.Event()
@@ -136,8 +138,15 @@ class Load:
             thread.join(timeout=30)
 
     def run(self, tool, *arguments):
-        self.processes.append(subprocess.Popen(
-            self.tools.command(tool, *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        with open(self.directory / f"{tool}-{len(self.processes)}", "wb") as output:
+            command = self.tools.command(tool, *arguments)
+            self.processes.append(subprocess.Popen(command, stdout=output, stderr=output))
+            self.outputs.append(output.name)
+
+    def troubles(self):
+        """What ended that should not."""
+        ended = [name for process, name in zip(self.processes, self.outputs) if process.poll() is not None]
+        return self.failures + [f"{name}: {pathlib.Path(name).read_text()[-500:]}" for name in ended]
 
     def repeat(self, steps):
         """Goes through a generator, five steps a second, until the end of the load."""
@@ -290,7 +299,7 @@ def ask_until_answered(waiting, prometheus, load):
     deadline = time.monotonic() + LIMIT_SECONDS
     while waiting:
         waiting = [question for question in waiting if not question.answered(prometheus)]
-        assert load.failures == []
+        assert load.troubles() == []
         if time.monotonic() > deadline:
             return waiting
     return []

@@ -37,8 +37,12 @@ impl Position {
         self.partition.role().leads
     }
 
-    pub(super) fn commit(&self, offset: Offset) {
+    /// Moves to `offset`. Returns as [`Self::expired`]: what was deleted before this commit was
+    /// lost, although the group has passed it now.
+    pub(super) fn commit(&self, offset: Offset) -> u64 {
+        let unread = self.expired();
         self.committed.store(offset.0, Ordering::Release);
+        unread
     }
 
     fn committed(&self) -> Offset {
@@ -62,14 +66,17 @@ impl Position {
         since.map_or(0.0, |ms| seconds(self.clock.now_ms().saturating_sub(ms).max(0)))
     }
 
-    /// Finds the oldest record that waits, reading the log if need be. Returns how many records
-    /// retention has deleted unread since the last call.
-    pub(super) fn resolve(&self) -> u64 {
+    /// Finds the oldest record that waits, reading the log if need be.
+    pub(super) fn resolve(&self) {
         let known = *self.oldest.lock();
         let found = known.search(self.partition.log(), self.next());
         if found != known {
             *self.oldest.lock() = found;
         }
+    }
+
+    /// How many records were deleted unread since the last call.
+    pub(super) fn expired(&self) -> u64 {
         let start = self.partition.log().log_start_offset().0;
         let counted_to = self.counted_to.fetch_max(start, Ordering::AcqRel);
         let unread = start.saturating_sub(counted_to.max(self.committed().0));

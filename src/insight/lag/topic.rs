@@ -136,7 +136,7 @@ impl TopicSeries {
         series.offset.set(committed.offset.0 as f64);
         match &series.followed {
             Some(followed) if followed.position.is_led() => {
-                followed.position.commit(committed.offset);
+                count(&self.expired, followed.position.commit(committed.offset));
                 let lag = followed.position.lag();
                 series.commits.note(committed.committed_ms, committed.offset.0, lag);
                 return false;
@@ -196,6 +196,13 @@ pub(super) struct Watched {
     expired: Counter,
 }
 
+/// Counts records that were deleted unread.
+fn count(expired: &Counter, unread: u64) {
+    if unread > 0 {
+        expired.increment(unread);
+    }
+}
+
 /// The lag of all.
 fn sum(positions: &Positions) -> i64 {
     positions.read().iter().map(|at| at.lag()).sum()
@@ -207,10 +214,8 @@ impl Watched {
         self.drain.sample(now_ms, sum(&self.positions));
         let positions = self.positions.read().clone();
         for position in positions {
-            let unread = position.resolve();
-            if unread > 0 {
-                self.expired.increment(unread);
-            }
+            position.resolve();
+            count(&self.expired, position.expired());
         }
     }
 }
