@@ -22,6 +22,18 @@ pub(crate) struct Start<'a> {
     pub(crate) place: Place,
 }
 
+/// What Prometheus 3 asks for.
+const SCRAPE_ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+    text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+
+/// Seconds of a scrape for who asks and for the broker, and the samples that it brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scrape {
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
+    pub(crate) series: usize,
+}
+
 /// A running broker; killed when dropped.
 pub(crate) struct Broker {
     child: Child,
@@ -100,6 +112,29 @@ impl Broker {
             .and_then(|attribute| attribute.get("value"))
             .and_then(serde_json::Value::as_f64);
         value.with_context(|| format!("there is no {attribute} of {name}"))
+    }
+
+    /// A page as Prometheus asks for it: OpenMetrics, compressed.
+    pub(crate) fn scrape(&self, path: &str) -> anyhow::Result<Scrape> {
+        let cpu = machine::process_cpu(self.pid());
+        let begin = Instant::now();
+        let mut stream = TcpStream::connect(self.admin)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.0\r\nHost: bench\r\nAccept: {SCRAPE_ACCEPT}\r\n\
+             Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n"
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let wall = begin.elapsed().as_secs_f64();
+        let cpu = machine::process_cpu(self.pid()) - cpu;
+        let head = answer.windows(4).position(|it| it == b"\r\n\r\n").context("no head")? + 4;
+        let body = answer.split_off(head);
+        anyhow::ensure!(answer.starts_with(b"HTTP/1.0 200"), "{path} was refused");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(body.as_slice()).read_to_string(&mut text)?;
+        anyhow::ensure!(text.ends_with("# EOF\n"), "{path} was cut");
+        Ok(Scrape { wall, cpu, series: text.lines().filter(|it| !it.starts_with('#')).count() })
     }
 
     /// Kills the process as `kill -9` does.

@@ -24,6 +24,7 @@ const PRODUCE_VERSION: i16 = 12;
 const FETCH_VERSION: i16 = 12;
 const API_VERSIONS_VERSION: i16 = 3;
 const CREATE_TOPICS_VERSION: i16 = 7;
+const TOPIC_ALREADY_EXISTS: i16 = 36;
 /// Longest time that a new topic may take until it can be written.
 const TOPIC_PATIENCE: Duration = Duration::from_secs(60);
 /// Largest answer that is read.
@@ -144,19 +145,25 @@ pub(crate) struct Topic<'a> {
 
 /// Makes a topic and waits until its last partition can be written.
 pub(crate) fn create_topic(address: SocketAddr, topic: &Topic<'_>) -> anyhow::Result<()> {
+    create_topics(address, std::slice::from_ref(topic))
+}
+
+/// Makes topics in one request and waits until the last partition of the last can be written.
+pub(crate) fn create_topics(address: SocketAddr, topics: &[Topic<'_>]) -> anyhow::Result<()> {
     let mut client = Client::connect(address)?;
     let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
         name: (*name).to_owned(),
         value: Some((*value).to_owned()),
     };
+    let creatable = |topic: &Topic<'_>| CreatableTopic {
+        name: topic.name.to_owned(),
+        num_partitions: topic.partitions,
+        replication_factor: 1,
+        configs: topic.configs.iter().map(config).collect(),
+        ..Default::default()
+    };
     let body = CreateTopicsRequest {
-        topics: vec![CreatableTopic {
-            name: topic.name.to_owned(),
-            num_partitions: topic.partitions,
-            replication_factor: 1,
-            configs: topic.configs.iter().map(config).collect(),
-            ..Default::default()
-        }],
+        topics: topics.iter().map(creatable).collect(),
         timeout_ms: 30_000,
         ..Default::default()
     };
@@ -168,14 +175,15 @@ pub(crate) fn create_topic(address: SocketAddr, topic: &Topic<'_>) -> anyhow::Re
         let (_, answer) =
             frame::split_response(answer, ApiKey::CreateTopics, CREATE_TOPICS_VERSION)?;
         let answer = CreateTopicsResponseRef::decode(answer, CREATE_TOPICS_VERSION)?;
-        let code = answer.topics.iter().next().map_or(-1, |topic| topic.error_code);
-        if code == 0 || code == 36 {
+        let mut codes = answer.topics.iter().map(|topic| topic.error_code);
+        let Some(code) = codes.find(|code| ![0, TOPIC_ALREADY_EXISTS].contains(code)) else {
             break;
-        }
+        };
         ensure!(begin.elapsed() < TOPIC_PATIENCE, "create topic was answered with error {code}");
         std::thread::sleep(Duration::from_millis(5));
     }
-    first_ack(&mut client, topic.name, topic.partitions - 1).map(drop)
+    let last = topics.last().context("no topic")?;
+    first_ack(&mut client, last.name, last.partitions - 1).map(drop)
 }
 
 /// Writes one record until it is acked; how often it took.

@@ -7,6 +7,7 @@ pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod produce;
 pub(crate) mod requests;
+pub(crate) mod scrape;
 pub(crate) mod start;
 
 use crate::Plan;

@@ -16,7 +16,7 @@ mod truth;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -116,6 +116,8 @@ struct Dir {
     _lock: Mutex<Option<LockGuard>>,
     /// One writer of checkpoints at a time.
     checkpoints: Mutex<()>,
+    /// Logs in it.
+    logs: AtomicIsize,
 }
 
 /// Files or a directory to remove when their time has come.

@@ -60,7 +60,10 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn percentiles(act: impl FnMut() -> anyhow::Result<()> + Send) -> anyhow::Result<[f64; 2]> {
+/// p50 and p99 seconds of `act` at the steady rate.
+pub(super) fn percentiles(
+    act: impl FnMut() -> anyhow::Result<()> + Send,
+) -> anyhow::Result<[f64; 2]> {
     let took = machine::at(Place::Load, || probes::at_rate(REQUESTS, PER_SECOND, act))??;
     Ok([percentile(&took, 0.5), percentile(&took, 0.99)])
 }

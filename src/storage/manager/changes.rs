@@ -1,14 +1,14 @@
 //! Making logs and taking them away. One change at a time; each is one rename or one new directory,
 //! so that a kill leaves it done or not begun.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pharos_base::{Offset, TopicId, TopicPartition};
 use uuid::Uuid;
 
-use super::{Doomed, LogManager};
+use super::{Dir, Doomed, LogManager};
 use crate::config::LogConfig;
 use crate::disk::LogDir;
 use crate::error::{Context, StorageError};
@@ -75,7 +75,18 @@ impl LogManager {
     pub(super) fn add(&self, log: &Arc<Log>) {
         let beans = LogBeans::new(&self.options.registry, log);
         self.log_beans.lock().insert(log.partition().clone(), beans);
-        self.logs.write().insert(log.partition().clone(), log.clone());
+        let replaced = self.logs.write().insert(log.partition().clone(), log.clone());
+        if let Some(replaced) = replaced {
+            self.count(&replaced, -1);
+        }
+        self.count(log, 1);
+    }
+
+    /// Counts a log more or less in its directory.
+    fn count(&self, log: &Log, by: isize) {
+        if let Some(dir) = self.dirs.iter().find(|dir| Arc::ptr_eq(&dir.home, log.home())) {
+            dir.logs.fetch_add(by, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn log_options(
@@ -103,19 +114,15 @@ impl LogManager {
     }
 
     fn choose(&self, dir: Option<&Path>) -> Result<Arc<LogDir>, StorageError> {
-        let mut counts: HashMap<PathBuf, usize> = HashMap::new();
-        for log in self.logs.read().values() {
-            *counts.entry(log.home().path().to_path_buf()).or_default() += 1;
-        }
-        let online = self.dirs.iter().map(|dir| &dir.home).filter(|home| !home.is_offline());
-        let allowed = online.filter(|home| match dir {
+        let online = self.dirs.iter().filter(|dir| !dir.home.is_offline());
+        let allowed = online.filter(|Dir { home, .. }| match dir {
             Some(dir) => home.path() == dir,
             None => !self.is_cordoned(home),
         });
-        let fewest = allowed.min_by_key(|home| counts.get(home.path()).copied().unwrap_or(0));
+        let fewest = allowed.min_by_key(|dir| dir.logs.load(Ordering::Relaxed));
         let first = || self.dirs.first().map_or_else(PathBuf::new, |d| d.home.path().to_path_buf());
         fewest
-            .cloned()
+            .map(|dir| dir.home.clone())
             .ok_or_else(|| StorageError::Offline { dir: dir.map_or_else(first, Path::to_path_buf) })
     }
 
@@ -161,6 +168,7 @@ impl LogManager {
         ending: &str,
     ) -> Result<Option<(Arc<Log>, PathBuf)>, StorageError> {
         let Some(log) = self.logs.write().remove(partition) else { return Ok(None) };
+        self.count(&log, -1);
         self.log_beans.lock().remove(partition);
         log.shut();
         let home = log.home();

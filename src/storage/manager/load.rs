@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
@@ -103,7 +103,12 @@ impl LogManager {
                 report.offline_dirs += 1;
                 last_error = Some(error);
             }
-            manager.dirs.push(Dir { home, _lock: Mutex::new(lock), checkpoints: Mutex::default() });
+            manager.dirs.push(Dir {
+                home,
+                _lock: Mutex::new(lock),
+                checkpoints: Mutex::default(),
+                logs: AtomicIsize::new(0),
+            });
         }
         if let (Some(error), true) = (last_error, report.offline_dirs == dirs.len()) {
             return Err(error);
