@@ -157,7 +157,8 @@ fn limits_by_address(config: &BrokerConfig) -> HashMap<IpAddr, u32> {
     limits
 }
 
-/// The limits of single listeners. As in Kafka, clients cannot take the last connections from the
+/// The limits of single listeners. As in Kafka, one without a value of its own has the broker's for
+/// itself, and clients cannot take the last connections from the
 /// listener that brokers use, where they have one of their own.
 fn listener_quotas(config: &BrokerConfig) -> HashMap<Arc<str>, ListenerQuota> {
     let count = |value: i32| u32::try_from(value).unwrap_or(0);
@@ -165,7 +166,10 @@ fn listener_quotas(config: &BrokerConfig) -> HashMap<Arc<str>, ListenerQuota> {
     let several = endpoints.listeners.iter().filter(|listener| !listener.controller).count() > 1;
     let quotas = endpoints.listeners.iter().map(|listener| {
         let name = listener.address.name.as_str();
-        let limit = |key| config.of_listener(name, key).filter(|limit| *limit < i32::MAX);
+        let limit = |key| {
+            let limit = config.of_listener(name, key).unwrap_or_else(|| config.get(key));
+            Some(limit).filter(|limit| *limit < i32::MAX)
+        };
         let quota = ListenerQuota {
             max_connections: limit(&rows::MAX_CONNECTIONS).map_or(u32::MAX, count),
             creation_rate: limit(&rows::MAX_CONNECTION_CREATION_RATE).map(count),
@@ -284,5 +288,9 @@ mod tests {
         // A listener without others has nobody to be protected from.
         let config = BrokerConfig::defaults(&[]).unwrap();
         assert_eq!(limits(&config, "PLAINTEXT"), (u32::MAX, None, false));
+        // What all together may have, one may have.
+        let given = ["max.connections=7", "max.connection.creation.rate=8"];
+        let config = BrokerConfig::defaults(&given).unwrap();
+        assert_eq!(limits(&config, "PLAINTEXT"), (7, Some(8), false));
     }
 }

@@ -34,11 +34,22 @@ pub(crate) fn broker_value(name: &str, text: &str, broker: &BrokerConfig) -> Res
     if let (true, Value::Integer(count)) = (THREAD_COUNTS.contains(&name), &value) {
         thread_count(row, *count, broker)?;
     }
+    if CONNECTION_LIMITS.contains(&row.name) && value == Value::Integer(0) {
+        return Err(Refusal::InvalidRequest(format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: Invalid {} 0 for \
+             configuration Invalid dynamic configuration",
+            row.name
+        )));
+    }
     Ok(())
 }
 
 /// Keys that Kafka changes at run time and we do not.
 const FIXED_AT_START: &[&str] = &["listeners", "listener.security.protocol.map"];
+
+/// Keys that may be 0 at the start only, of all listeners or of one
+/// (`ListenerConnectionQuota.validateReconfiguration`): nobody could undo it.
+const CONNECTION_LIMITS: &[&str] = &["max.connections", "max.connection.creation.rate"];
 
 /// Keys that may at most double or halve at a time (`DynamicThreadPool`).
 const THREAD_COUNTS: &[&str] = &[

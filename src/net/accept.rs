@@ -83,7 +83,7 @@ impl<H: Handler> Acceptor<H> {
                     self.metrics.block(blocked);
                     self.start(stream, peer);
                     if evict {
-                        self.shared.evict_one();
+                        self.shared.close_excess();
                     }
                     return;
                 }

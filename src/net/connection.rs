@@ -64,8 +64,8 @@ pub struct Connection {
     order: AtomicU8,
     waker: AtomicWaker,
     opened: Instant,
-    /// Milliseconds between opening and the last request.
-    last_request_ms: AtomicU64,
+    /// Nanoseconds between opening and the last request: who was quiet for longest is told exactly.
+    last_request_ns: AtomicU64,
 }
 
 struct ClientSoftware {
@@ -100,7 +100,7 @@ impl Connection {
             order: AtomicU8::new(RUN),
             waker: AtomicWaker::new(),
             opened: Instant::now(),
-            last_request_ms: AtomicU64::new(0),
+            last_request_ns: AtomicU64::new(0),
         })
     }
 
@@ -153,12 +153,12 @@ impl Connection {
 
     /// When the last request came, or the connection was opened.
     pub fn last_activity(&self) -> Instant {
-        self.opened + Duration::from_millis(self.last_request_ms.load(Ordering::Relaxed))
+        self.opened + Duration::from_nanos(self.last_request_ns.load(Ordering::Relaxed))
     }
 
     pub(crate) fn touch(&self, now: Instant) {
-        let ms = now.saturating_duration_since(self.opened).as_millis();
-        self.last_request_ms.store(u64::try_from(ms).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let ns = now.saturating_duration_since(self.opened).as_nanos();
+        self.last_request_ns.store(u64::try_from(ns).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Closes the connection from outside; its waits are cancelled.
@@ -181,6 +181,11 @@ impl Connection {
         };
         self.order.fetch_max(code, Ordering::AcqRel);
         self.waker.wake();
+    }
+
+    /// Whether it was told to close.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.order.load(Ordering::Acquire) != RUN
     }
 
     /// The order in force; `waker` is woken when it changes.

@@ -38,7 +38,7 @@ pub struct ListenerQuota {
     /// New connections per second.
     pub creation_rate: Option<u32>,
     /// Whether this is the inter-broker listener beside others: its connections are let in above
-    /// max.connections, and another listener gives one up.
+    /// max.connections, and another listener gives one up; and the rate of all is not theirs.
     pub protected: bool,
 }
 
@@ -64,7 +64,7 @@ impl Default for ListenerQuota {
 /// What to do with a connection that has been accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// It is counted now. `evict`: another listener has to give up one connection for it.
+    /// It is counted now. `evict`: another listener has to give up a connection for it.
     Open { evict: bool },
     /// Ask again when a connection has closed; nothing is accepted meanwhile.
     WaitForClose,
@@ -102,7 +102,7 @@ impl ConnectionQuotas {
         quotas
     }
 
-    /// New limits hold for new connections; open ones stay.
+    /// New limits hold for new connections; open ones stay, but for [`Self::excess`].
     pub fn set_limits(&mut self, limits: QuotaLimits) {
         self.door = limits.creation_rate.map(RateDoor::new);
         let rated = limits.listeners.iter();
@@ -116,6 +116,11 @@ impl ConnectionQuotas {
     /// Open connections.
     pub fn total(&self) -> u32 {
         self.total
+    }
+
+    /// Connections above max.connections: other listeners than the protected one give them up.
+    pub(crate) fn excess(&self) -> usize {
+        self.total.saturating_sub(self.limits.max_connections) as usize
     }
 
     /// Open connections of `address`.
@@ -178,7 +183,9 @@ impl ConnectionQuotas {
             self.address_doors.get(&address).copied().unwrap_or_else(|| RateDoor::new(rate))
         });
         let mut of_listener = self.listener_doors.get(listener).copied();
-        let mut of_all = self.door;
+        // What brokers say to each other does not wait for clients.
+        let protected = self.is_protected(listener);
+        let mut of_all = self.door.filter(|_| !protected);
         if let Some(Err(ahead)) = of_address.as_mut().map(|door| door.pass(now)) {
             return Err(Decision::Refuse { throttle: Some(ahead) });
         }
@@ -192,7 +199,9 @@ impl ConnectionQuotas {
         if let Some(door) = of_listener {
             self.listener_doors.insert(listener.clone(), door);
         }
-        self.door = of_all;
+        if of_all.is_some() {
+            self.door = of_all;
+        }
         Ok(())
     }
 
@@ -244,8 +253,9 @@ mod tests {
         assert_eq!(quotas.open(now, &b, one), OPEN);
         let four = "10.0.0.4".parse().unwrap();
         assert_eq!(quotas.open(now, &a, four), Decision::WaitForClose, "four in all");
+        assert_eq!((quotas.total(), quotas.excess()), (4, 0));
         assert_eq!(quotas.open(now, &b, four), Decision::Open { evict: true });
-        assert_eq!(quotas.total(), 5);
+        assert_eq!((quotas.total(), quotas.excess()), (5, 1));
     }
 
     #[test]
@@ -258,16 +268,39 @@ mod tests {
             ..Default::default()
         });
         let listener = name("A");
-        assert_eq!(quotas.open(now, &listener, address), OPEN);
-        assert_eq!(quotas.open(now, &listener, address), OPEN);
+        for _ in 0..20 {
+            assert_eq!(quotas.open(now, &listener, address), OPEN);
+        }
         for _ in 0..10 {
             let wait = Decision::Wait(Duration::from_millis(500));
             assert_eq!(quotas.open(now, &listener, address), wait, "asking costs nothing");
         }
         quotas.door = None;
-        assert_eq!(quotas.open(now, &listener, address), OPEN);
-        assert_eq!(quotas.open(now, &listener, address), OPEN);
+        for _ in 0..20 {
+            assert_eq!(quotas.open(now, &listener, address), OPEN);
+        }
         let throttle = Some(Duration::from_millis(250));
         assert_eq!(quotas.open(now, &listener, address), Decision::Refuse { throttle });
+    }
+
+    #[test]
+    fn the_rate_of_all_is_not_that_of_the_protected_listener() {
+        let now = Instant::now();
+        let address = "::1".parse().unwrap();
+        let protected =
+            ListenerQuota { creation_rate: Some(3), protected: true, ..Default::default() };
+        let mut quotas = ConnectionQuotas::new(QuotaLimits {
+            creation_rate: Some(1),
+            listeners: HashMap::from([(name("B"), protected)]),
+            ..Default::default()
+        });
+        for _ in 0..30 {
+            assert_eq!(quotas.open(now, &name("B"), address), OPEN);
+        }
+        assert!(matches!(quotas.open(now, &name("B"), address), Decision::Wait(_)), "its own");
+        for _ in 0..10 {
+            assert_eq!(quotas.open(now, &name("A"), address), OPEN, "nobody came here yet");
+        }
+        assert!(matches!(quotas.open(now, &name("A"), address), Decision::Wait(_)));
     }
 }

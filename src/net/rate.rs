@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lets `per_second` through; after a quiet second, as many at once (generic cell rate algorithm).
+/// Lets `per_second` through; after a quiet time, ten seconds' worth at once (generic cell rate
+/// algorithm).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RateDoor {
     interval: Duration,
@@ -12,8 +13,9 @@ pub(crate) struct RateDoor {
     paid_until: Option<Instant>,
 }
 
-/// How far ahead of an even pace callers may run.
-const BURST: Duration = Duration::from_secs(1);
+/// How far ahead of an even pace callers may run. Kafka takes the mean over ten samples of a second
+/// and the one that has begun (`ConnectionQuotas.rateQuotaMetricConfig`).
+const BURST: Duration = Duration::from_secs(10);
 
 impl RateDoor {
     /// A door for `per_second`, at least 1.
@@ -25,7 +27,7 @@ impl RateDoor {
     pub(crate) fn pass(&mut self, now: Instant) -> Result<(), Duration> {
         let start = self.paid_until.map_or(now, |paid| paid.max(now));
         let paid_until = start + self.interval;
-        let latest = now + BURST.max(self.interval);
+        let latest = now + BURST;
         if paid_until > latest {
             return Err(paid_until - latest);
         }
@@ -44,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_at_once_then_an_even_pace() {
+    fn ten_seconds_at_once_then_an_even_pace() {
         let start = Instant::now();
         let mut door = RateDoor::new(10);
-        for _ in 0..10 {
+        for _ in 0..100 {
             assert_eq!(door.pass(start), Ok(()));
         }
         assert_eq!(door.pass(start), Err(Duration::from_millis(100)));
@@ -55,6 +57,6 @@ mod tests {
         assert_eq!(door.pass(later), Ok(()));
         assert!(door.pass(later).is_err());
         assert!(!door.is_rested(later));
-        assert!(door.is_rested(later + Duration::from_secs(1)));
+        assert!(door.is_rested(later + Duration::from_secs(10)));
     }
 }

@@ -102,9 +102,11 @@ impl SocketServer {
         }
     }
 
-    /// Changes the connection limits; open connections stay.
+    /// Changes the connection limits. Open connections stay, but for those above max.connections, as
+    /// in Kafka (`Processor.closeExcessConnections`).
     pub fn set_quotas(&self, limits: QuotaLimits) {
         self.shared.quotas.lock().set_limits(limits);
+        self.shared.close_excess();
         self.shared.closed.notify_waiters();
     }
 
@@ -161,13 +163,22 @@ impl Shared {
         self.closed.notify_waiters();
     }
 
-    /// Closes the connection that was quiet for longest among those that may be pushed out.
-    pub(crate) fn evict_one(&self) {
+    /// Closes as many connections as there are above max.connections, those that were quiet for
+    /// longest among those that may be pushed out.
+    pub(crate) fn close_excess(&self) {
         let connections = self.connections.lock();
         let quotas = self.quotas.lock();
-        let candidates =
-            connections.values().filter(|connection| !quotas.is_protected(connection.listener()));
-        if let Some(connection) = candidates.min_by_key(|connection| connection.last_activity()) {
+        let leaving = connections.values().filter(|connection| connection.is_leaving()).count();
+        let excess = quotas.excess().saturating_sub(leaving);
+        if excess == 0 {
+            return;
+        }
+        let mut candidates: Vec<_> = connections
+            .values()
+            .filter(|one| !one.is_leaving() && !quotas.is_protected(one.listener()))
+            .collect();
+        candidates.sort_by_key(|connection| connection.last_activity());
+        for connection in candidates.into_iter().take(excess) {
             connection.order(Order::Evict);
         }
     }

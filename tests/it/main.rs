@@ -1,13 +1,13 @@
 //! The one integration binary: what is true of the whole checkout and of the running binary.
 
-// Helpers of a test binary stand outside `#[test]` functions; a panic, and what was printed before
-// it, is how they report.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout
+    clippy::print_stdout,
+    reason = "helpers stand outside of `#[test]` functions; a panic, and what was printed before it, \
+              is how they report"
 )]
 
 mod cli_play;
@@ -25,6 +25,7 @@ mod crash_model;
 mod crash_topics;
 mod crash_writers;
 mod facts;
+mod gated_disk;
 mod hostile_batches;
 mod hostile_connections;
 mod hostile_fetch;
@@ -34,7 +35,9 @@ mod hostile_groups;
 mod hostile_http;
 mod hostile_topics;
 mod life_cycle;
+mod listener_limits;
 mod native_series;
+mod recovery_threads;
 mod reload;
 mod rule_names;
 mod rules_check;

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pharos_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::start_wire::Wire;
 
@@ -109,6 +111,24 @@ impl Guard {
         self.0.id()
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap()
+    }
+
+    /// SIGSTOP; returns once every thread has left the kernel and stands still. A system call that
+    /// was under way is through by then, but its caller does not know yet.
+    pub fn stop(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+        let wait = || waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED);
+        let status = retry_on_intr(wait).unwrap();
+        assert!(status.is_some_and(|status| status.stopped()), "the process ended by itself");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
     /// SIGKILL; what the kernel does for it may take a moment to end.
     pub fn strike(&mut self) {
         self.0.kill().unwrap();
@@ -154,8 +174,14 @@ impl Starting {
     }
 
     /// The process.
-    pub fn process(&mut self) -> &mut Guard {
-        &mut self.child
+    pub fn process(&self) -> &Guard {
+        &self.child
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.strike();
+        self.child.bury();
     }
 
     /// Whether it has said that it serves.
@@ -173,8 +199,7 @@ impl Starting {
         while calls_of(&self.child.0) < calls && !self.is_ready() {
             std::thread::yield_now();
         }
-        self.child.strike();
-        self.child.bury();
+        self.kill();
     }
 }
 
@@ -198,13 +223,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// The port of the only client listener.
+    /// The port of the listener that every broker has here.
     pub fn port(&self) -> u16 {
-        let listeners = self.ready["listeners"].as_object().unwrap();
-        let clients = listeners.iter().filter(|(name, _)| *name != "CONTROLLER");
-        let addresses: Vec<_> = clients.map(|(_, address)| address.as_str().unwrap()).collect();
-        let [address] = addresses.as_slice() else { panic!("listeners: {listeners:?}") };
-        address.rsplit_once(':').unwrap().1.parse().unwrap()
+        self.port_of("PLAINTEXT")
+    }
+
+    /// The port of a listener.
+    pub fn port_of(&self, listener: &str) -> u16 {
+        self.listener(listener).rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
     /// The address of a listener as it is handed out.
@@ -283,9 +309,7 @@ impl Server {
 
     /// SIGHUP.
     pub fn hang_up(&self) {
-        let id = i32::try_from(self.child.id()).unwrap();
-        let id = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::HUP).unwrap();
+        kill_process(self.child.pid(), Signal::HUP).unwrap();
     }
 
     /// The sum of all series of `/metrics` whose text before the value starts with `prefix` and

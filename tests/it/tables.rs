@@ -4,7 +4,7 @@
 
 use std::fs;
 
-#[allow(dead_code)]
+#[expect(dead_code, reason = "the generator of the codec uses the rest of it")]
 #[path = "../../src/protocol/codegen/model.rs"]
 mod model;
 #[path = "../../src/protocol/codegen/parse.rs"]

@@ -174,6 +174,24 @@ fn the_code_speaks_of_itself_alone() {
 }
 
 #[test]
+fn what_a_lint_is_told_to_let_pass_has_a_reason() {
+    let mut broken = Vec::new();
+    for (path, text) in all_sources() {
+        if path.ends_with("tests/it/tidy.rs") {
+            continue;
+        }
+        let opened = ["[allow(", "[expect("].into_iter().flat_map(|word| text.match_indices(word));
+        for (at, _) in opened {
+            let attribute = text[at..].split_once(")]").map_or("", |(attribute, _)| attribute);
+            if !attribute.contains("reason = ") {
+                broken.push(format!("{}:{}", path.display(), text[..at].lines().count()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
 fn nothing_waits_by_sleeping() {
     let mut broken = Vec::new();
     for (path, text) in all_sources() {

@@ -32,7 +32,7 @@ pub struct Inside {
     pub registry: Registry,
     pub wire: Wire,
     pub port: u16,
-    _home: tempfile::TempDir,
+    _home: Arc<tempfile::TempDir>,
 }
 
 impl Inside {
@@ -42,7 +42,16 @@ impl Inside {
 
     /// A node on `fs`, all of it on as many threads.
     pub fn start_on(fs: Arc<dyn Fs>, threads: usize, settings: &[&str]) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), fs, threads, settings)
+    }
+
+    /// As [`Self::start_on`], with the data of a node that was there before.
+    pub fn start_in(
+        home: Arc<tempfile::TempDir>,
+        fs: Arc<dyn Fs>,
+        threads: usize,
+        settings: &[&str],
+    ) -> Self {
         let data = format!("log.dirs={}", home.path().join("data").display());
         let fixed = [
             "listeners=PLAINTEXT://127.0.0.1:0",
