@@ -11,10 +11,9 @@ use std::sync::{Condvar, Mutex};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::crash_aim::Moment;
+use crate::crash_aim::{Moment, Target};
 use crate::crash_check::{check, is_group_commit};
 use crate::crash_model::Model;
-use crate::crash_topics::PARTITIONS;
 use crate::start_process::{Guard, HANG_GUARD, Launch, Server};
 
 /// Kills of the short and of the full run, at least: moments that were missed are aimed at again.
@@ -23,29 +22,50 @@ const POINTS: (usize, usize) = (12, 50);
 const KILLS_PER_LIFE: usize = 12;
 /// Operations that are acknowledged before a kill, at most.
 const MAX_OPERATIONS: u64 = 600;
-/// Signs that are let pass before a start is killed, at most.
-const MAX_SKIPPED: u32 = 60;
 /// Most kills that are spent on one moment.
-const MAX_TRIES: usize = 60;
+const MAX_TRIES: usize = 10;
 
 /// Operations that were acknowledged, over all workers.
 #[derive(Debug, Default)]
 pub struct Progress {
-    count: Mutex<u64>,
+    told: Mutex<Told>,
     grown: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    operations: u64,
+    /// Records of producers, by their ids.
+    records: BTreeMap<i64, u64>,
 }
 
 impl Progress {
     /// Counts one.
     pub fn acknowledged(&self) {
-        *self.count.lock().unwrap() += 1;
+        self.told.lock().unwrap().operations += 1;
         self.grown.notify_all();
     }
 
+    /// Counts one by which a producer knows of so many records.
+    pub fn acknowledged_to(&self, producer_id: i64, records: u64) {
+        self.told.lock().unwrap().records.insert(producer_id, records);
+        self.acknowledged();
+    }
+
+    /// Of how many producers there are more records than they know of. Those that were told nothing
+    /// yet do not count.
+    pub fn waiting(&self, written: &BTreeMap<i64, u64>) -> usize {
+        let told = self.told.lock().unwrap();
+        let waits =
+            |(id, end): &(&i64, &u64)| told.records.get(id).is_some_and(|known| known < *end);
+        written.iter().filter(waits).count()
+    }
+
     fn wait_for(&self, wanted: u64) {
-        let count = self.count.lock().unwrap();
-        let waited = self.grown.wait_timeout_while(count, HANG_GUARD, |count| *count < wanted);
-        let (count, timeout) = waited.unwrap();
+        let told = self.told.lock().unwrap();
+        let too_few = |told: &mut Told| told.operations < wanted;
+        let (told, timeout) = self.grown.wait_timeout_while(told, HANG_GUARD, too_few).unwrap();
+        let count = told.operations;
         assert!(!timeout.timed_out(), "only {count} of {wanted} operations were acknowledged");
     }
 }
@@ -153,9 +173,9 @@ impl Life {
         let operations = self.random.random_range(1..MAX_OPERATIONS);
         let mut met = self.work_and_die(operations, aim.filter(|moment| !moment.is_of_start()));
         if let Some(moment) = aim.filter(|moment| moment.is_of_start()) {
-            let skipped = self.random.random_range(0..MAX_SKIPPED);
+            let skipped = self.random.random_range(0..moment.signs());
             let watch = moment.watch(&self.data);
-            met = moment.strike_start(self.launch.spawn(), watch, skipped);
+            met = moment.strike_start(self.launch.spawn(), &watch, skipped);
         }
         for _ in 0..self.random.random_range(0..3) {
             let calls = self.random.random_range(0..calls);
@@ -173,14 +193,15 @@ impl Life {
     }
 
     fn work_and_die(&mut self, operations: u64, aim: Option<Moment>) -> bool {
-        let skipped = self.random.random_range(0..PARTITIONS.unsigned_abs());
+        let skipped = aim.map_or(0, |moment| self.random.random_range(0..moment.signs()));
         let progress = Progress::default();
         let (model, server, data) = (&mut self.model, &mut self.server, &self.data);
         std::thread::scope(|scope| {
             model.work(scope, server, &progress, aim == Some(Moment::Append));
             let mortal = Mortal(server.process());
             progress.wait_for(operations);
-            aim.is_some_and(|moment| moment.strike(mortal.0, data, skipped))
+            let target = Target { data, progress: &progress };
+            aim.is_some_and(|moment| moment.strike(mortal.0, &target, skipped))
         })
     }
 }

@@ -1,5 +1,9 @@
-//! Moments at which a broker is killed. Each row says how the moment is seen from outside while it
-//! lasts, and what then lies on the disk that no other moment leaves: only that counts as met.
+//! Moments at which a broker is killed. Each row says what announces the moment, and what it leaves
+//! that no other moment does: only that counts as met.
+//!
+//! A moment may last no longer than a look at it. So at each sign the broker is stopped, and then
+//! looked at while it stands still: it is killed as it stands if the moment is there, and goes on if
+//! it is not.
 
 use std::ffi::CStr;
 use std::fs;
@@ -13,12 +17,24 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::crash::Progress;
 use crate::crash_disk as disk;
+use crate::crash_topics::PARTITIONS;
 use crate::crash_writers::{COMPACTED, IDEMPOTENT, LARGE, SYNCED, Sequence};
 use crate::start_process::{Guard, HANG_GUARD, Starting};
 
 /// How often it is looked whether a process that starts is up.
 const GLANCE: Duration = Duration::from_millis(5);
+/// Signs of one moment at which the process is stopped, at most; then the moment was missed.
+const MAX_STOPS: usize = 300;
+
+/// What there is to aim at besides the process.
+pub struct Target<'a> {
+    /// The broker's log directory.
+    pub data: &'a Path,
+    /// What its clients were told.
+    pub progress: &'a Progress,
+}
 
 /// What the broker is doing when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,37 +84,54 @@ impl Moment {
         matches!(self, Self::IndexRebuild | Self::Recovery)
     }
 
-    /// Waits for the moment in a broker that works, and kills it: whether that met the moment. Of
-    /// moments with many signs, some are `skipped`.
-    /// `GroupCommit` is met only if the records of several producers were waiting.
-    pub fn strike(self, process: &mut Guard, data: &Path, skipped: u32) -> bool {
+    /// How many signs of it there are at least, mostly: fewer are let pass before one counts.
+    pub fn signs(self) -> u32 {
         match self {
-            Self::Append => strike_in_write(process, &data.join(format!("{LARGE}-0"))),
-            Self::Flush => strike_in_sync(process, |path| {
-                path.contains(".log") && !path.contains(SYNCED) && !path.contains(METADATA)
-            }),
-            Self::GroupCommit => {
-                strike_in_sync(process, |path| path.contains(SYNCED) && path.contains(".log"))
-            }
-            _ => {
-                let watch = Watch::on(data, self.names());
-                let one_of_many = matches!(self, Self::TopicCreate | Self::TopicDelete);
-                watch.wait(if one_of_many { skipped } else { 0 }, || false);
-                process.strike();
-                process.bury();
-                self.is_on_disk(data)
-            }
+            Self::TopicCreate | Self::TopicDelete => PARTITIONS.unsigned_abs(),
+            Self::IndexRebuild => 8,
+            Self::Recovery => 30,
+            _ => 1,
         }
     }
 
-    /// Waits for the `skipped`-th sign of the moment in a process that starts, and kills it: whether
-    /// that met the moment. `watch` was made before the process.
-    pub fn strike_start(self, mut start: Starting, watch: Watch, skipped: u32) -> bool {
-        let seen = watch.wait(skipped, || start.is_ready());
-        start.process().strike();
-        start.process().bury();
-        let recovered = start.log().contains("recovered logs after an unclean stop");
-        seen && !recovered && (self == Self::Recovery || self.is_on_disk(&watch.data))
+    /// Waits for the moment after `skipped` signs of it in a broker that works, and kills it: whether
+    /// that met the moment.
+    pub fn strike(self, process: &mut Guard, target: &Target, mut skipped: u32) -> bool {
+        let data = target.data;
+        if self == Self::Append {
+            return strike_in_write(process, &data.join(format!("{LARGE}-0")));
+        }
+        let met = match self {
+            Self::Flush => {
+                let wanted = |path: &str| !path.contains(SYNCED) && !path.contains(METADATA);
+                hunt_sync(process, wanted, || true)
+            }
+            Self::GroupCommit => {
+                let log = data.join(format!("{SYNCED}-0"));
+                let several = || target.progress.waiting(&disk::written(&log)) > 1;
+                hunt_sync(process, |path| path.contains(SYNCED), several)
+            }
+            _ => {
+                let watch = self.watch(data);
+                hunt(process, || watch.wait(&mut skipped, || false), || self.is_on_disk(data))
+            }
+        };
+        process.strike();
+        process.bury();
+        met
+    }
+
+    /// Waits for the moment after `skipped` signs of it in a process that starts, and kills it:
+    /// whether that met the moment. `watch` was made before the process.
+    pub fn strike_start(self, mut start: Starting, watch: &Watch, mut skipped: u32) -> bool {
+        let recovers = || !start.log().contains("recovered logs after an unclean stop");
+        let met = hunt(
+            start.process(),
+            || watch.wait(&mut skipped, || start.is_ready()),
+            || recovers() && (self == Self::Recovery || self.is_on_disk(&watch.data)),
+        );
+        start.kill();
+        met
     }
 
     /// Makes a watch for the signs of the moment.
@@ -193,7 +226,7 @@ impl Watch {
     }
 
     /// Waits until the sign after `skipped` others is seen, or `ended` says that none will come.
-    fn wait(&self, mut skipped: u32, ended: impl Fn() -> bool) -> bool {
+    fn wait(&self, skipped: &mut u32, ended: impl Fn() -> bool) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             #[allow(deprecated, reason = "its successor is unsafe; this descriptor outlives it")]
@@ -203,7 +236,7 @@ impl Watch {
                 if let Ok(readable) = tokio::time::timeout(GLANCE, news.readable()).await {
                     readable.unwrap().clear_ready();
                 }
-                if self.is_seen(&mut skipped) {
+                if self.is_seen(skipped) {
                     return true;
                 }
                 if ended() {
@@ -249,41 +282,53 @@ fn strike_in_write(process: &mut Guard, dir: &Path) -> bool {
     disk::is_torn(dir, batch)
 }
 
-/// Kills the process while one of its threads syncs a file whose path is `wanted`; whether the
-/// thread was still at it after the blow.
-fn strike_in_sync(process: &mut Guard, wanted: impl Fn(&str) -> bool) -> bool {
-    let home = PathBuf::from(format!("/proc/{}", process.id()));
-    let began = Instant::now();
-    let call = loop {
-        if let Some(found) = syncing(&home, &wanted) {
-            break found;
+/// Stops the process at each sign that comes until the moment is there: whether it is. The process
+/// then stands still in it.
+fn hunt(process: &Guard, mut sign: impl FnMut() -> bool, is_there: impl Fn() -> bool) -> bool {
+    for stop in 0..MAX_STOPS {
+        if !sign() {
+            return false;
         }
-        assert!(began.elapsed() < HANG_GUARD, "no sync was met");
-    };
-    process.strike();
-    let still = fs::read_to_string(&call.0).is_ok_and(|text| text == call.1);
-    process.bury();
-    still
+        process.stop();
+        if is_there() {
+            println!("  stopped {} times", stop + 1);
+            return true;
+        }
+        process.resume();
+    }
+    false
 }
 
-/// The thread that syncs a wanted file: the file that tells its system call, and what that said.
-fn syncing(process: &Path, wanted: impl Fn(&str) -> bool) -> Option<(PathBuf, String)> {
-    for thread in fs::read_dir(process.join("task")).ok()? {
-        let path = thread.ok()?.path().join("syscall");
+/// Hunts for a thread that syncs a segment whose path is `wanted`, when `also` holds. Its call has
+/// not come back to it when the process stands still.
+fn hunt_sync(process: &Guard, wanted: impl Fn(&str) -> bool, also: impl Fn() -> bool) -> bool {
+    let home = PathBuf::from(format!("/proc/{}", process.id()));
+    let syncs = || is_syncing(&home, |path| path.ends_with(".log") && wanted(path));
+    let began = Instant::now();
+    let sign = || {
+        while !syncs() {
+            assert!(began.elapsed() < HANG_GUARD, "no sync was met");
+        }
+        true
+    };
+    hunt(process, sign, || syncs() && also())
+}
+
+/// Whether a thread of a process syncs a wanted file.
+fn is_syncing(process: &Path, wanted: impl Fn(&str) -> bool) -> bool {
+    let Ok(threads) = fs::read_dir(process.join("task")) else { return false };
+    threads.flatten().any(|thread| {
         // A thread that ended meanwhile has none.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let text = fs::read_to_string(thread.path().join("syscall")).unwrap_or_default();
         let mut words = text.split_ascii_whitespace();
         if words.next() != Some(FDATASYNC) {
-            continue;
+            return false;
         }
         let file = words.next().and_then(|word| word.strip_prefix("0x"));
-        let file = file.and_then(|digits| u32::from_str_radix(digits, 16).ok())?;
+        let file = file.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap();
         let target = fs::read_link(process.join(format!("fd/{file}")));
-        if target.is_ok_and(|target| target.to_str().is_some_and(&wanted)) {
-            return Some((path, text));
-        }
-    }
-    None
+        target.is_ok_and(|target| target.to_str().is_some_and(&wanted))
+    })
 }
 
 /// Number of the system call.

@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pharos_protocol::batch::batches;
+
 use crate::crash_topics::PARTITIONS;
+
+/// Bytes behind the last batch that the index of a sealed segment tells of, at most: the interval of
+/// `log.index.interval.bytes` and two batches.
+const UNINDEXED_BYTES: u64 = 1500;
 
 /// The directories in a directory.
 pub fn dirs(of: &Path) -> Vec<PathBuf> {
@@ -49,13 +55,42 @@ pub fn is_rolling(partition: &Path) -> bool {
     snapshots.max().is_some_and(|newest| newest > *active || (newest == *active && *len == 0))
 }
 
-/// Whether a sealed segment has no time index, which it got when it was sealed.
+/// Whether a sealed segment lacks a part of its indexes, all of which it got when it was sealed.
 pub fn is_rebuilding(partition: &Path) -> bool {
     let files = files(partition);
     let segments = segments(&files);
     let sealed = segments.iter().rev().skip(1);
-    let index = |name: &str| files.get(&format!("{name}.timeindex")).copied().unwrap_or(0);
-    sealed.into_iter().any(|(name, len)| *len > 0 && index(name) == 0)
+    let has_times =
+        |name: &str| files.get(&format!("{name}.timeindex")).is_some_and(|len| *len > 0);
+    let is_indexed = |name: &str, len: u64| indexed_to(partition, name) + UNINDEXED_BYTES >= len;
+    let is_whole = |name: &str, len: u64| has_times(name) && is_indexed(name, len);
+    sealed.into_iter().any(|(name, len)| *len > 0 && !is_whole(name, *len))
+}
+
+/// The place of the last batch that an index tells of.
+fn indexed_to(partition: &Path, name: &str) -> u64 {
+    // Entries of a relative offset and a position.
+    let bytes = fs::read(partition.join(format!("{name}.index"))).unwrap_or_default();
+    let position = bytes.chunks_exact(8).next_back().map(|entry| entry[4..].try_into().unwrap());
+    position.map_or(0, |position| u32::from_be_bytes(position).into())
+}
+
+/// How many records of each producer are in a partition, by producer id; of those that appended
+/// lately. The broker stands still.
+pub fn written(partition: &Path) -> BTreeMap<i64, u64> {
+    let names: Vec<_> =
+        files(partition).into_keys().filter(|name| name.ends_with(".log")).collect();
+    let mut written = BTreeMap::new();
+    for name in &names[names.len().saturating_sub(2)..] {
+        let bytes = fs::read(partition.join(name)).unwrap();
+        // Behind the last whole batch there may be a part of one.
+        for batch in batches(&bytes).map_while(Result::ok) {
+            let header = batch.header();
+            let end = header.base_sequence + header.last_offset_delta + 1;
+            written.insert(header.producer_id, u64::try_from(end).unwrap());
+        }
+    }
+    written
 }
 
 /// Partitions of topics that come and go: by topic id, the whole ones and the deleted ones.

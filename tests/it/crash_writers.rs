@@ -122,7 +122,7 @@ impl Sequence {
             assert!(taken, "{code:?} for {count} records from {first} on: {}", self.tag);
             self.pending.pop_front();
             self.acknowledged = first + count;
-            progress.acknowledged();
+            progress.acknowledged_to(self.producer.0, self.acknowledged);
         }
         Ok(())
     }
