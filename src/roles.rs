@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use pharos_base::{Clock, Spawners, raise_open_file_limit};
-use pharos_broker::{Node, NodeOptions};
+use pharos_admin::Section;
+use pharos_broker::{Node, NodeOptions, NodeParts};
 use pharos_config::{BrokerConfig, Mode, Sources, Warning, rows};
+use pharos_console::ConsoleOptions;
 use pharos_telemetry as telemetry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -116,7 +118,10 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
     }
     let spawners = Spawners { data: data.handle().clone(), control: control.handle().clone() };
     let revision = option_env!("PHAROS_REVISION").unwrap_or("unknown").to_owned();
-    let options = NodeOptions::new(config.clone(), spawners, revision);
+    let options = NodeOptions {
+        add_pages: console,
+        ..NodeOptions::new(config.clone(), spawners, revision)
+    };
     let node = control.block_on(Node::start(options))?;
     if let Some(file) = &arguments.ready_file {
         write_ready_file(file, &node)?;
@@ -127,6 +132,23 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
     data.shutdown_timeout(Duration::from_secs(1));
     control.shutdown_timeout(Duration::from_secs(1));
     Ok(code)
+}
+
+/// The live page, which takes the place of the list of pages.
+fn console(parts: NodeParts<'_>) -> Vec<Section> {
+    let every_ms = parts.config.get(&rows::ADMIN_CONSOLE_INTERVAL_MS);
+    let section = pharos_console::section(ConsoleOptions {
+        registry: parts.registry,
+        pages: parts.pages,
+        readiness: parts.readiness,
+        node_id: parts.node_id.0,
+        cluster_id: parts.cluster_id,
+        instance: parts.admin,
+        every: Duration::from_millis(u64::try_from(every_ms).unwrap_or(15_000)),
+        generation: parts.generation,
+        runtime: parts.control,
+    });
+    vec![section]
 }
 
 fn runtime(name: &str, threads: usize) -> anyhow::Result<Runtime> {

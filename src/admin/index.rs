@@ -9,6 +9,7 @@ use axum::response::Html;
 use crate::pages::PageSource;
 
 /// Routes that a room adds, and how the list at `/` names them.
+#[derive(Clone)]
 pub struct Section {
     /// Where the list links to, for example `/console`.
     pub path: &'static str,

@@ -40,4 +40,4 @@ mod view;
 
 pub use apis::{SERVED, ServedApi};
 pub use lifecycle::LifecycleError;
-pub use node::{Node, NodeOptions, ServedListener, StartError};
+pub use node::{AddPages, Node, NodeOptions, NodeParts, ServedListener, StartError};

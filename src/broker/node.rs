@@ -10,6 +10,7 @@ mod follow;
 mod ground;
 mod listeners;
 mod pages;
+mod parts;
 mod quorum;
 mod rooms;
 
@@ -30,10 +31,11 @@ use tokio::task::JoinHandle;
 
 pub use self::error::StartError;
 pub use self::listeners::ServedListener;
+pub use self::parts::{AddPages, NodeParts};
 
 use self::background::Conditions;
 use self::ground::Ground;
-use self::listeners::{bind, bind_admin, endpoints};
+use self::listeners::{admin_address, bind, bind_admin, endpoints};
 use self::rooms::Rooms;
 use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState};
 use crate::dispatch::Dispatch;
@@ -57,12 +59,14 @@ pub struct NodeOptions {
     pub spawners: Spawners,
     /// The commit that the program was built from.
     pub revision: String,
+    /// Adds pages to the admin listener.
+    pub add_pages: AddPages,
 }
 
 impl NodeOptions {
     /// A node on the file system of this machine.
     pub fn new(config: BrokerConfig, spawners: Spawners, revision: String) -> Self {
-        Self { config, fs: Arc::new(RealFs), spawners, revision }
+        Self { config, fs: Arc::new(RealFs), spawners, revision, add_pages: |_| Vec::new() }
     }
 }
 
@@ -98,7 +102,7 @@ impl Node {
     }
 
     async fn start_rooms(options: NodeOptions) -> Result<Self, StartError> {
-        let NodeOptions { config, fs, spawners, revision } = options;
+        let NodeOptions { config, fs, spawners, revision, add_pages } = options;
         let clock = Clock::real();
         let registry = Registry::new(clock.clone());
         let pages = pages::pages(&config, &registry, revision.clone())?;
@@ -146,15 +150,29 @@ impl Node {
         let events = rooms.insight.events();
         let reload = Arc::new(Reload::new(pages.clone(), sources, generation, events.clone()));
         let may_reload = config.get(&rows::ADMIN_LIFECYCLE_ENABLE);
+        let mut sections = vec![
+            events_page::section(events.clone()),
+            reload::section(reload.clone(), may_reload),
+        ];
+        if !admin.is_empty() {
+            sections.extend(add_pages(NodeParts {
+                config,
+                registry: registry.clone(),
+                pages: pages.clone(),
+                readiness: readiness.clone(),
+                node_id: ground.node_id(),
+                cluster_id: formatted.cluster_id.clone(),
+                admin: admin_address(&admin),
+                generation,
+                control: spawners.control.clone(),
+            }));
+        }
         for (_, server) in &mut admin {
             let admin = Admin {
                 pages: pages.clone(),
                 registry: registry.clone(),
                 readiness: readiness.clone(),
-                sections: vec![
-                    events_page::section(events.clone()),
-                    reload::section(reload.clone(), may_reload),
-                ],
+                sections: sections.clone(),
             };
             server.serve(admin, &spawners.control);
         }

@@ -19,3 +19,4 @@ pub use explain::{Explained, Reader, Unknown, explain};
 pub use findings::{Class, Finding, check};
 pub use known::{Known, Series, Source};
 pub use readers::{Queries, ReadError};
+pub use shipped::RULES;

@@ -23,7 +23,7 @@ pub(crate) const BOARDS: &[(&str, &str)] = texts!("grafana/dashboards":
 );
 
 /// Files and texts of Prometheus' rules.
-pub(crate) const RULES: &[(&str, &str)] = texts!("prometheus/rules":
+pub const RULES: &[(&str, &str)] = texts!("prometheus/rules":
     "absence.yml"
     "brokers.yml"
     "controller.yml"

@@ -194,6 +194,12 @@ impl Family {
         found
     }
 
+    /// Calls `each` for every series with its label values and its number (the sum of a histogram's
+    /// values), in order of label values, `(other)` last.
+    pub fn numbers(&self, mut each: impl FnMut(&[Box<str>], f64)) {
+        self.each(|labels, cell| each(labels, cell.number()));
+    }
+
     /// Label sets folded so far.
     pub(crate) fn folded(&self) -> usize {
         self.0.series.read().folded.len()

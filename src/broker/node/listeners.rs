@@ -80,6 +80,13 @@ pub async fn bind(
     Ok((bound, served))
 }
 
+/// Host and port of the first admin listener, by the host's own name where it listens everywhere.
+pub fn admin_address(servers: &[(String, AdminServer)]) -> String {
+    let first = servers.first();
+    let (host, port) = first.map_or(("", 0), |(host, server)| (host.as_str(), server.port()));
+    if host.is_empty() { format!("{}:{port}", host_name()) } else { format!("{host}:{port}") }
+}
+
 /// Binds the admin listeners; each comes with its configured host.
 ///
 /// # Errors

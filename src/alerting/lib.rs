@@ -1,0 +1,21 @@
+//! The alert rules, asked of this node's own figures: what is wrong now, since when, and how it is
+//! told, without a Prometheus.
+//!
+//! The rules are those that Prometheus is given, to the letter, and the tests that promtool runs on
+//! them run here, too. It is pure: whoever has pages and a clock calls [`Watch::step`]. It refuses to
+//! notify anyone, and what it cannot know it names ([`Blind`]) instead of calling it well.
+
+mod eval;
+mod history;
+mod labels;
+mod page;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod template;
+mod watch;
+
+pub use history::{MAX_KEEP_MS, MAX_SERIES_OF_A_NAME};
+pub use labels::Labels;
+pub use rules::{RuleError, Rules};
+pub use watch::{Alert, Blind, Line, State, Target, Watch};

@@ -1,0 +1,30 @@
+//! Named limits of the console.
+
+use std::time::Duration;
+
+/// Time between the start of a node and the first look at the rules: starting comes first.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest time between two looks, unless the configuration says more.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A look is followed by a pause this many times as long: half a percent of a core at most, until
+/// the longest pause is reached.
+pub(crate) const PAUSE_PER_LOOK: u32 = 200;
+
+/// Answers that cost work, made at the same time; further ones wait.
+pub(crate) const MAX_WORKING: usize = 2;
+/// Alerts in an answer; more are counted.
+pub(crate) const MAX_ALERTS: usize = 500;
+/// Rows of a list in an answer; more are counted.
+pub(crate) const MAX_ROWS: usize = 10_000;
+/// Partitions of one group or topic in an answer, the worst first; more are counted.
+pub(crate) const MAX_PARTITIONS: usize = 1_000;
+/// Series of one chart, the largest first.
+pub(crate) const MAX_LINES: usize = 12;
+/// Kinds of series that one name is explained as.
+pub(crate) const MAX_EXPLAINED: usize = 40;
+/// Browsers that are told of changes at the same time; others ask from time to time.
+pub(crate) const MAX_STREAMS: usize = 32;
+/// Longest name that is asked for, in bytes.
+pub(crate) const MAX_NAME: usize = 4096;
+/// How far back charts go, in ms.
+pub(crate) const CHART_MS: i64 = 60 * 60 * 1000;

@@ -1,0 +1,107 @@
+//! `/api/now`: what is wrong, ranked, by the rules that Prometheus is given.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use pharos_admin::NotReady;
+use pharos_alerting::{Alert, Blind};
+use pharos_metrics::catalog::native as rows;
+use serde_json::{Map, Value, json};
+
+use crate::answer::{self, number};
+use crate::limits::MAX_ALERTS;
+use crate::pulse::Pulse;
+use crate::runbooks;
+use crate::shared::Shared;
+
+/// What is wrong at one moment.
+pub(crate) struct Now {
+    pub(crate) alerts: Vec<Alert>,
+    pub(crate) blind: Vec<Blind>,
+    pub(crate) not_ready: Vec<NotReady>,
+    pub(crate) rule_count: usize,
+    pub(crate) series_count: usize,
+    pub(crate) pulse: Pulse,
+}
+
+impl Now {
+    pub(crate) fn of(shared: &Shared) -> Self {
+        let pulse = *shared.pulse.borrow();
+        let watch = shared.watch.read();
+        Self {
+            alerts: watch.alerts(),
+            blind: watch.blind(),
+            rule_count: watch.rule_count(),
+            series_count: watch.series_count(),
+            not_ready: shared.readiness.missing(),
+            pulse,
+        }
+    }
+}
+
+/// `/api/now`.
+pub(crate) async fn answer(State(shared): State<Arc<Shared>>) -> Response {
+    shared.work(|shared| answer::json(&to_json(shared, &Now::of(shared)))).await
+}
+
+pub(crate) fn to_json(shared: &Shared, now: &Now) -> Value {
+    let reasons = now.not_ready.iter();
+    let reasons: Vec<_> =
+        reasons.map(|it| json!({ "condition": it.condition, "reason": it.reason })).collect();
+    let blind: Vec<_> =
+        now.blind.iter().map(|it| json!({ "name": it.name, "why": it.why })).collect();
+    json!({
+        "time_ms": shared.registry.clock().now_ms(),
+        "node": {
+            "id": shared.node_id,
+            "cluster_id": shared.cluster_id,
+            "version": env!("CARGO_PKG_VERSION"),
+            "started_ms": started_ms(shared),
+        },
+        "look": {
+            "at_ms": now.pulse.at_ms,
+            "took_ms": now.pulse.took.as_secs_f64() * 1000.0,
+            "pause_ms": now.pulse.pause.as_millis() as u64,
+            "rules": now.rule_count,
+            "series": now.series_count,
+        },
+        "not_ready": reasons,
+        "alerts": now.alerts.iter().take(MAX_ALERTS).map(alert).collect::<Vec<_>>(),
+        "alerts_left_out": now.alerts.len().saturating_sub(MAX_ALERTS),
+        "blind": blind,
+    })
+}
+
+fn started_ms(shared: &Shared) -> Value {
+    let start = shared.registry.family(&rows::PROCESS_START_TIME_SECONDS).read(&[]);
+    start.map_or(Value::Null, |seconds| number(seconds * 1000.0))
+}
+
+fn alert(it: &Alert) -> Value {
+    let labels = it.labels.iter().filter(|(name, _)| !["alertname", "severity"].contains(name));
+    let labels: Map<_, _> =
+        labels.map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
+    let said = |name: &str| it.annotations.get(name).cloned().unwrap_or_default();
+    json!({
+        "name": it.name,
+        "state": state(it),
+        "severity": it.labels.get("severity"),
+        "since_ms": it.since_ms,
+        "for_ms": it.for_ms,
+        "summary": said("summary"),
+        "description": said("description"),
+        "runbook": runbooks::is_there(&it.name).then(|| format!("/runbooks/{}", it.name)),
+        "labels": labels,
+        "value": number(it.value),
+        "expr": it.expr,
+    })
+}
+
+/// The word of a state.
+pub(crate) fn state(alert: &Alert) -> &'static str {
+    match alert.state {
+        pharos_alerting::State::Firing => "firing",
+        pharos_alerting::State::Pending => "pending",
+    }
+}

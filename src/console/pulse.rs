@@ -1,0 +1,62 @@
+//! Looks at the rules from time to time, and tells who waits that it did.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use pharos_metrics::Format;
+
+use crate::limits::{FIRST_PAUSE, LONGEST_PAUSE, PAUSE_PER_LOOK};
+use crate::shared::Shared;
+
+/// The last look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pulse {
+    /// When it was, in ms since 1970; 0 before the first.
+    pub(crate) at_ms: i64,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// How long until the next.
+    pub(crate) pause: Duration,
+}
+
+/// The jobs of the shipped prometheus.yml and the pages that they scrape.
+const JOBS: [(&str, &str); 2] = [("pharos", "default"), ("pharos-native", "native")];
+
+/// Looks until nobody holds the console any more.
+pub(crate) async fn keep_looking(shared: Weak<Shared>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(held) = shared.upgrade() else { return };
+        let look = tokio::task::spawn_blocking(move || look(&held)).await;
+        pause = look.unwrap_or_else(|error| {
+            tracing::error!(%error, "looking at the alert rules failed");
+            LONGEST_PAUSE
+        });
+    }
+}
+
+/// Reads the pages and asks the rules. Gives the pause until the next look.
+pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
+    if shared.pulse.borrow().at_ms == 0
+        && let Err(error) = shared.read_rules()
+    {
+        tracing::error!(%error, "the console has no rules");
+        return LONGEST_PAUSE;
+    }
+    let began = Instant::now();
+    let pages = JOBS.map(|(job, page)| {
+        let text = shared.pages.render(page, Format::Text).unwrap_or_default();
+        (job, text)
+    });
+    let pages: Vec<_> = pages
+        .iter()
+        .filter_map(|(job, text)| Some((*job, std::str::from_utf8(text).ok()?)))
+        .collect();
+    let at_ms = shared.registry.clock().now_ms();
+    shared.watch.write().step(at_ms, &pages);
+    let took = began.elapsed();
+    let pause = (took * PAUSE_PER_LOOK).min(LONGEST_PAUSE).max(shared.every);
+    shared.pulse.send_replace(Pulse { at_ms, took, pause });
+    pause
+}

@@ -1,0 +1,249 @@
+//! The console over a registry that tests move by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use pharos_admin::Readiness;
+use pharos_base::{Clock, ClockHand};
+use pharos_metrics::catalog::native as rows;
+use pharos_metrics::{Gauge, Generation, Pages, PagesOptions, Registered, Registry};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tower::ServiceExt;
+
+use crate::files::FILES;
+use crate::pulse::look;
+use crate::shared::{ConsoleOptions, Shared, open, routes};
+
+/// A name that would be a script, if anyone took it for more than a name.
+const HOSTILE: &str = "<script>alert(1)</script>\"'&\n{{$labels.x}}";
+
+struct Seen {
+    registry: Registry,
+    shared: Arc<Shared>,
+    hand: ClockHand,
+}
+
+fn seen() -> Seen {
+    let (clock, hand) = Clock::simulated(1_000_000);
+    let registry = Registry::new(clock);
+    let generation = Generation::V1;
+    let options = PagesOptions { rule_sets: Vec::new(), generation, revision: "test".to_owned() };
+    let pages = Arc::new(Pages::new(&registry, options).unwrap());
+    let shared = open(ConsoleOptions {
+        registry: registry.clone(),
+        pages,
+        readiness: Readiness::default(),
+        node_id: 7,
+        cluster_id: "c".to_owned(),
+        instance: "here:9404".to_owned(),
+        every: Duration::from_millis(100),
+        generation,
+        runtime: Handle::current(),
+    });
+    Seen { registry, shared, hand }
+}
+
+impl Seen {
+    async fn ask(&self, path: &str) -> Response {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        routes(self.shared.clone()).oneshot(request).await.unwrap()
+    }
+
+    async fn text(&self, path: &str) -> String {
+        let body = to_bytes(self.ask(path).await.into_body(), 1 << 24).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.text(path).await).unwrap()
+    }
+
+    /// Lets the rules be asked a second later, and gives `/api/now`.
+    async fn looked(&self) -> Value {
+        self.hand.advance(Duration::from_secs(1));
+        look(&self.shared);
+        self.json("/api/now").await
+    }
+
+    fn gauge(&self, row: &'static pharos_metrics::FamilyRow, labels: &[&str], value: f64) -> Registered<Gauge> {
+        let gauge = self.registry.family(row).gauge(labels);
+        gauge.set(value);
+        gauge
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_and_names_stay_names() {
+    let seen = seen();
+    let now = seen.looked().await;
+    assert_eq!(now["node"]["id"], 7);
+    assert!(now["look"]["rules"].as_u64().unwrap() > 50, "{now}");
+    assert!(!now["alerts"].to_string().contains("LogDirOffline"));
+    let _dir = seen.gauge(&rows::PHAROS_LOG_DIR_ONLINE, &[HOSTILE], 0.0);
+    let now = seen.looked().await;
+    let alerts = now["alerts"].as_array().unwrap();
+    let alert = alerts.iter().find(|it| it["name"] == "LogDirOffline").unwrap();
+    assert_eq!(alert["state"], "pending");
+    assert_eq!(alert["severity"], "critical");
+    assert_eq!(alert["labels"]["log_dir"], HOSTILE);
+    assert_eq!(alert["runbook"], "/runbooks/LogDirOffline");
+    let page = seen.text("/").await;
+    assert!(!page.contains("<script>alert"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"), "{page}");
+    assert!(seen.text("/runbooks/LogDirOffline").await.starts_with("# LogDirOffline"));
+    assert_eq!(seen.ask("/runbooks/..%2Fx").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn nothing_comes_from_elsewhere() {
+    let seen = seen();
+    let mut size = 0;
+    for path in ["/", "/api/now"].into_iter().map(str::to_owned).chain(FILES.iter().map(|(name, ..)| format!("/console/{name}"))) {
+        let response = seen.ask(&path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        let text = String::from_utf8(to_bytes(response.into_body(), 1 << 24).await.unwrap().to_vec()).unwrap();
+        size += text.len();
+        let far = text.match_indices("://").filter(|(at, _)| {
+            let before = &text[at.saturating_sub(5)..*at];
+            let after = &text[at + 3..];
+            before.ends_with("http") || before.ends_with("https") && !after.starts_with("github.com/leeoniya")
+        });
+        let far: Vec<_> = far.map(|(at, _)| &text[at..(at + 40).min(text.len())]).filter(|it| !it.starts_with("://www.w3.org/2000/svg")).collect();
+        assert!(far.is_empty(), "{path}: {far:?}");
+    }
+    assert!(size < 300_000, "{size} bytes");
+}
+
+#[tokio::test]
+async fn files_are_sent_once() {
+    let seen = seen();
+    let tag = seen.ask("/console/app.js").await.headers()[header::ETAG].clone();
+    let request = Request::get("/console/app.js").header(header::IF_NONE_MATCH, tag);
+    let request = request.body(Body::empty()).unwrap();
+    let response = routes(seen.shared.clone()).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(seen.ask("/console/none.js").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn groups_are_told_the_furthest_behind_first() {
+    let seen = seen();
+    let group = |id: &str, seconds: f64| {
+        let labels = [id, HOSTILE];
+        let partition = [id, HOSTILE, "3"];
+        [
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_MEMBERS, &[id], 2.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_LAG_SUM, &labels, 10.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_LAG_SECONDS_MAX, &labels, seconds),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_DRAIN_SECONDS, &labels, f64::INFINITY),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_LAST_COMMIT_TIMESTAMP_SECONDS, &labels, 5.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_STATUS, &[id, HOSTILE, "stall"], 1.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_STATE, &[id, "Stable"], 1.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_INFO, &[id, "classic", "range"], 1.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_CURRENT_OFFSET, &partition, 90.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_LAG, &partition, 10.0),
+            seen.gauge(&rows::KAFKA_CONSUMERGROUP_LAG_SECONDS, &partition, seconds),
+        ]
+    };
+    let (_near, _far) = (group("near", 1.0), group("far", 400.0));
+    let listed = seen.json("/api/groups").await;
+    let ids: Vec<_> = listed["groups"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, ["far", "near"]);
+    let far = &listed["groups"][0];
+    assert_eq!((&far["status"], &far["state"]), (&"stall".into(), &"Stable".into()));
+    assert_eq!((&far["lag_seconds"], &far["drain_seconds"]), (&400.0.into(), &"+Inf".into()));
+    let one = seen.json("/api/group?id=far").await;
+    assert_eq!((&one["protocol"], &one["assignor"]), (&"classic".into(), &"range".into()));
+    assert_eq!(one["topics"][0]["topic"], HOSTILE);
+    let partition = &one["partitions"][0];
+    assert_eq!((&partition["topic"], &partition["partition"]), (&HOSTILE.into(), &3.into()));
+    assert_eq!((&partition["lag"], &partition["committed"]), (&10.0.into(), &90.0.into()));
+    assert_eq!(seen.ask("/api/group?id=none").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(seen.ask("/api/group").await.status(), StatusCode::BAD_REQUEST);
+    let long = format!("/api/group?id={}", "x".repeat(5000));
+    assert_eq!(seen.ask(&long).await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn topics_are_told_with_their_partitions() {
+    let seen = seen();
+    let partition = |index: &str, leader: f64| {
+        let labels = [HOSTILE, index];
+        [
+            seen.gauge(&rows::KAFKA_TOPIC_PARTITION_LEADER, &labels, leader),
+            seen.gauge(&rows::KAFKA_TOPIC_PARTITION_REPLICAS, &labels, 3.0),
+            seen.gauge(&rows::KAFKA_TOPIC_PARTITION_IN_SYNC_REPLICA, &labels, 2.0),
+            seen.gauge(&rows::KAFKA_TOPIC_PARTITION_UNDER_REPLICATED_PARTITION, &labels, 1.0),
+        ]
+    };
+    let _topic = seen.gauge(&rows::KAFKA_TOPIC_PARTITIONS, &[HOSTILE], 2.0);
+    let _partitions = [partition("0", 1.0), partition("1", -1.0)];
+    let listed = seen.json("/api/topics").await;
+    let topic = &listed["topics"][0];
+    assert_eq!((&topic["name"], &topic["partitions"]), (&HOSTILE.into(), &2.0.into()));
+    assert_eq!((&topic["offline"], &topic["under_replicated"]), (&1.into(), &2.into()));
+    let path = "/api/topic?name=%3Cscript%3Ealert(1)%3C/script%3E%22%27%26%0A%7B%7B$labels.x%7D%7D";
+    let one = seen.json(path).await;
+    assert_eq!(one["partitions"][1]["leader"], -1.0);
+    assert_eq!(one["partitions"].as_array().unwrap().len(), 2);
+    assert_eq!(seen.ask("/api/topic?name=none").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_number_leads_to_its_truth() {
+    let seen = seen();
+    let found = seen.json("/api/explain?series=kafka_consumergroup_lag_seconds").await;
+    let one = &found["explained"][0];
+    assert_eq!(one["source"]["family"], "kafka_consumergroup_lag_seconds");
+    assert_eq!(one["unit"], "seconds");
+    let readers = one["readers"].to_string();
+    assert!(readers.contains("alert GroupStalled"), "{readers}");
+    let found = seen.json("/api/explain?series=kafka_server_brokertopicmetrics_messagesin_total").await;
+    let bean = found["explained"][0]["source"]["bean"].as_str().unwrap();
+    assert!(bean.contains("name=MessagesInPerSec"), "{bean}");
+    assert_eq!(seen.ask("/api/explain?series=made_up").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(seen.ask("/api/explain?series=").await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn charts_and_costs_have_what_is_there() {
+    let seen = seen();
+    let _lag = seen.gauge(&rows::KAFKA_CONSUMERGROUP_LAG_SECONDS_MAX, &["g", "t"], 12.0);
+    seen.looked().await;
+    let lines = seen.json("/api/lines").await;
+    let charts = lines["charts"].as_array().unwrap();
+    let lag = charts.iter().find(|it| it["id"] == "lag").unwrap();
+    assert_eq!(lag["lines"][0]["labels"]["consumergroup"], "g");
+    assert_eq!(lag["lines"][0]["values"].as_array().unwrap().last().unwrap(), 12.0);
+    let cost = seen.json("/api/cost").await;
+    let families = cost["families"].as_array().unwrap();
+    let family = families.iter().find(|it| it["family"] == "kafka_consumergroup_lag_seconds_max").unwrap();
+    assert_eq!((&family["samples"], &family["page"]), (&1.into(), &"native".into()));
+}
+
+#[tokio::test]
+async fn what_charts_come_from_is_known() {
+    let seen = seen();
+    for chart in seen.json("/api/lines").await["charts"].as_array().unwrap() {
+        let path = format!("/api/explain?series={}", chart["of"].as_str().unwrap());
+        assert_eq!(seen.ask(&path).await.status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_stream_begins_with_the_last_look() {
+    let seen = seen();
+    let response = seen.ask("/api/stream").await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let held: Vec<_> = futures_util::future::join_all((1..32).map(|_| seen.ask("/api/stream"))).await;
+    assert_eq!(seen.ask("/api/stream").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(held);
+    assert_eq!(seen.ask("/api/stream").await.status(), StatusCode::OK);
+}

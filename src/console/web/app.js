@@ -1,0 +1,134 @@
+// Shows the view that the address names, and again whenever the broker has looked at its rules.
+
+import { h, link, problem, empty } from './dom.js';
+import { forget } from './charts.js';
+import { now_view, timeline_view, groups_view, topics_view, forget_events } from './views.js';
+import { group_view, topic_view, number_view, runbook_view } from './details.js';
+
+const VIEWS = [
+  ['', 'Now', now_view],
+  ['groups', 'Groups', groups_view],
+  ['topics', 'Topics', topics_view],
+  ['timeline', 'Timeline', timeline_view],
+  ['number', 'Numbers', number_view],
+];
+const DETAILS = { group: ['groups', group_view], topic: ['topics', topic_view], runbook: ['', runbook_view] };
+// Asked again this often while nobody tells of changes, in ms.
+const POLL_MS = 10000;
+
+const main = document.getElementById('main');
+const nav = document.getElementById('nav');
+const live = document.getElementById('live');
+const links = VIEWS.map(([name, title]) => link(`#/${name}`, title));
+nav.replaceChildren(...links);
+
+function address() {
+  const [name = '', ...parts] = location.hash.replace(/^#\/?/, '').split('/').map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
+  return { name, parts };
+}
+
+let shown = null;
+let turn = 0;
+
+async function show(again) {
+  const mine = (turn += 1);
+  const { name, parts } = address();
+  const [tab, view] = DETAILS[name] || [name, (VIEWS.find(([have]) => have === name) || [])[2]];
+  links.forEach((it, at) => (VIEWS[at][0] === tab ? it.setAttribute('aria-current', 'page') : it.removeAttribute('aria-current')));
+  let content;
+  try {
+    content = view ? await view(...parts) : [empty('There is no such view.')];
+    say('live');
+  } catch (error) {
+    if (again && shown === location.hash) { say('stale'); return; }
+    content = [problem(error)];
+  }
+  // A later view has been asked for meanwhile.
+  if (mine !== turn) return;
+  const same = shown === location.hash;
+  shown = location.hash;
+  replace(content.flat(Infinity).filter(Boolean), same);
+  main.dataset.view = name || 'now';
+  main.dataset.drawn = String(Number(main.dataset.drawn || 0) + 1);
+  const heading = main.querySelector('h1');
+  document.title = `${heading ? heading.textContent : 'Pharos'} · Pharos`;
+}
+
+// Puts the new content in place of the old; who reads or types stays where they were.
+function replace(content, same) {
+  const reach = () => [...main.querySelectorAll('a, button, input, summary, [tabindex]')];
+  const active = document.activeElement;
+  const at = same && main.contains(active) ? reach().indexOf(active) : -1;
+  const caret = at >= 0 && active.selectionStart !== undefined ? [active.selectionStart, active.selectionEnd] : null;
+  const text = at >= 0 && active.matches('input:not([data-filter])') ? active.value : null;
+  const open = [...main.querySelectorAll('details')].map((it) => it.open);
+  const scrolls = [...main.querySelectorAll('.scroll')].map((it) => [it.scrollTop, it.scrollLeft]);
+  main.replaceChildren(...content);
+  if (!same) {
+    window.scrollTo(0, 0);
+    return;
+  }
+  main.querySelectorAll('details').forEach((it, index) => { it.open = Boolean(open[index]); });
+  main.querySelectorAll('.scroll').forEach((it, index) => { if (scrolls[index]) [it.scrollTop, it.scrollLeft] = scrolls[index]; });
+  const again = at >= 0 && reach()[at];
+  if (again) {
+    if (text !== null) again.value = text;
+    again.focus({ preventScroll: true });
+    if (caret && again.setSelectionRange) again.setSelectionRange(...caret);
+  }
+}
+
+function say(word) {
+  live.dataset.state = word;
+  live.textContent = word === 'live' ? 'live' : 'no answer';
+}
+
+// The broker tells of each look; where it cannot, the page asks by itself.
+let timer = null;
+function listen() {
+  const poll = () => { clearTimeout(timer); timer = setTimeout(() => { show(true); poll(); }, POLL_MS); };
+  const stream = new EventSource('/api/stream');
+  stream.addEventListener('look', () => { clearTimeout(timer); show(true); });
+  stream.addEventListener('error', () => { forget_events(); poll(); });
+}
+
+// Light, dark, or as the system says.
+const theme = document.getElementById('theme');
+const THEMES = ['system', 'light', 'dark'];
+function paint(word) {
+  if (word === 'system') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = word;
+  theme.textContent = { system: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' }[word];
+  theme.dataset.word = word;
+  forget();
+}
+theme.addEventListener('click', () => {
+  const next = THEMES[(THEMES.indexOf(theme.dataset.word) + 1) % THEMES.length];
+  try { localStorage.setItem('theme', next); } catch { /* it is not kept */ }
+  paint(next);
+  show(true);
+});
+let word = 'system';
+try { word = localStorage.getItem('theme') || 'system'; } catch { /* it is not kept */ }
+paint(THEMES.includes(word) ? word : 'system');
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { forget(); show(true); });
+
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.matches('input, textarea, select');
+  if (event.key === 'Escape') {
+    if (typing) event.target.blur();
+    else if (DETAILS[address().name]) location.hash = `#/${DETAILS[address().name][0]}`;
+  } else if (!typing && event.key === '/') {
+    const filter = main.querySelector('input[type=search]');
+    if (filter) { event.preventDefault(); filter.focus(); }
+  } else if (!typing && /^[1-9]$/.test(event.key) && VIEWS[event.key - 1]) {
+    location.hash = `#/${VIEWS[event.key - 1][0]}`;
+  }
+});
+
+window.addEventListener('hashchange', () => show(false));
+// Scripts run after the parser; uPlot is deferred before this module.
+show(false);
+listen();
+export { h };

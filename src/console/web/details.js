@@ -1,0 +1,178 @@
+// One thing at a time: a group, a topic, a number, a runbook.
+
+import { h, ask, link, to, figure, table, empty, problem } from './dom.js';
+import { count, bytes, seconds, percent, ratio, ago, plain } from './format.js';
+import { recent_events, event_list, status } from './views.js';
+
+const fact = (title, value) => h('div', { class: 'fact' }, h('dt', {}, title), h('dd', {}, value));
+
+// Why a group is behind, said in one sentence where the figures allow it.
+function reason(group) {
+  const worst = group.partitions[0];
+  if (!worst) return 'It has committed nothing yet.';
+  const behind = plain(worst.lag_seconds);
+  const lost = group.topics.reduce((sum, topic) => sum + (plain(topic.expired_records) || 0), 0);
+  const parts = [];
+  if (lost > 0) parts.push(`Retention deleted ${count(lost)} records before it had read them.`);
+  if (!(behind > 0)) return [...parts, 'It has read everything.'].join(' ');
+  const late = group.partitions.filter((it) => plain(it.lag_seconds) > Math.max(1, behind / 2));
+  if (group.members === 0) parts.push('It has no members: nobody reads.');
+  else if (group.state && group.state !== 'Stable' && group.state !== 'Empty') parts.push(`It is rebalancing (${group.state}): members read little meanwhile.`);
+  else if (late.every((it) => !(plain(it.out_per_second) > 0))) parts.push(`Members are there, but nothing is committed on ${late.length} ${late.length === 1 ? 'partition' : 'partitions'}.`);
+  else if (plain(worst.out_per_second) < plain(worst.in_per_second)) parts.push(`Partition ${worst.topic} / ${worst.partition} receives ${count(worst.in_per_second)} records a second and commits ${count(worst.out_per_second)}.`);
+  else parts.push('It catches up.');
+  if (late.length === 1 && group.partitions.length > 2) parts.push('One partition alone is late: look at its keys and its member.');
+  return parts.join(' ');
+}
+
+export async function group_view(id) {
+  const query = `id=${encodeURIComponent(id)}`;
+  const [group, events] = await Promise.all([ask(`/api/group?${query}`), recent_events()]);
+  const worst = group.partitions[0];
+  const rebalances = Object.entries(group.rebalances).filter(([, times]) => times > 0);
+  const own = events.filter((event) => event.kind === 'rebalance' && event.subject === id).slice(-20).reverse();
+  return [
+    h('p', { class: 'crumb' }, link(to('groups'), 'Groups')),
+    h('h1', {}, id),
+    h('p', { class: 'reason' }, reason(group)),
+    h('dl', { class: 'facts' },
+      fact('Behind by', figure(worst ? seconds(worst.lag_seconds) : '–', 'kafka_consumergroup_lag_seconds')),
+      fact('State', group.state || '–'),
+      fact('Members', figure(count(group.members), 'kafka_consumergroup_members')),
+      fact('Protocol', [group.protocol, group.assignor].filter(Boolean).join(', ') || '–'),
+      fact('Generation', count(group.generation)),
+      fact('Rebalances', rebalances.length ? rebalances.map(([why, times]) => `${times} by ${why}`).join(', ') : 'none'),
+      fact('Time rebalancing', figure(seconds(group.rebalance_seconds), 'kafka_consumergroup_rebalance_seconds_total'))),
+    group.topics.length ? table({
+      key: `group-topics`, caption: 'Topics of the group', rows: group.topics,
+      columns: [
+        { title: 'Topic', head: true, wide: true, of: (it) => it.topic, show: (it) => link(to('topic', it.topic), it.topic) },
+        { title: 'Status', of: (it) => it.status, show: (it) => status(it.status) },
+        { title: 'Behind by', number: true, of: (it) => plain(it.lag_seconds), show: (it) => seconds(it.lag_seconds) },
+        { title: 'Records', number: true, of: (it) => plain(it.lag), show: (it) => count(it.lag) },
+        { title: 'Drained in', number: true, of: (it) => plain(it.drain_seconds), show: (it) => seconds(it.drain_seconds) },
+        { title: 'Lost unread', number: true, of: (it) => plain(it.expired_records), show: (it) => count(it.expired_records) },
+        { title: 'Last commit', number: true, of: (it) => it.last_commit_ms, show: (it) => ago(it.last_commit_ms, Date.now()) },
+      ] }) : null,
+    h('h2', {}, 'Partitions'),
+    group.partitions.length ? table({
+      key: 'group-partitions', caption: 'Partitions of the group', rows: group.partitions, filter: (it) => `${it.topic} ${it.partition} ${it.client_id || ''} ${it.host || ''}`,
+      columns: [
+        { title: 'Partition', head: true, wide: true, of: (it) => `${it.topic} ${it.partition}`, show: (it) => [link(to('topic', it.topic), it.topic), ` / ${it.partition}`] },
+        { title: 'Behind by', number: true, of: (it) => plain(it.lag_seconds), show: (it) => seconds(it.lag_seconds) },
+        { title: 'Records', number: true, of: (it) => plain(it.lag), show: (it) => count(it.lag) },
+        { title: 'In', number: true, of: (it) => plain(it.in_per_second), show: (it) => `${count(it.in_per_second)}/s` },
+        { title: 'Committed', number: true, of: (it) => plain(it.out_per_second), show: (it) => `${count(it.out_per_second)}/s` },
+        { title: 'Drained in', number: true, of: (it) => plain(it.drain_seconds), show: (it) => seconds(it.drain_seconds) },
+        { title: 'Offset', number: true, of: (it) => plain(it.committed), show: (it) => String(it.committed) },
+      ] }) : empty('It has committed nothing yet.'),
+    group.partitions_left_out ? h('p', { class: 'quiet' }, `${group.partitions_left_out} partitions that are less behind are not listed.`) : null,
+    h('h2', {}, 'Rebalances'), event_list(own),
+  ];
+}
+
+export async function topic_view(name) {
+  const topic = await ask(`/api/topic?name=${encodeURIComponent(name)}`);
+  const shares = topic.partitions.map((it) => plain(it.share)).filter((it) => it > 0);
+  const hottest = Math.max(0, ...shares);
+  return [
+    h('p', { class: 'crumb' }, link(to('topics'), 'Topics')),
+    h('h1', {}, name),
+    h('dl', { class: 'facts' },
+      fact('Partitions', figure(count(topic.partitions.length + topic.partitions_left_out), 'kafka_topic_partitions')),
+      fact('Hottest partition', hottest > 0 ? figure(`${percent(hottest)} of the bytes`, 'pharos_partition_bytes_in_total') : 'no traffic'),
+      Object.entries(topic.skew).map(([dimension, value]) => fact(`Skew of ${dimension}`, figure(ratio(value), 'pharos_topic_skew_ratio')))),
+    table({
+      key: 'partitions', caption: 'Partitions', rows: topic.partitions, filter: (it) => String(it.partition),
+      columns: [
+        { title: 'Partition', head: true, number: true, of: (it) => it.partition, show: (it) => String(it.partition) },
+        { title: 'Leader', number: true, of: (it) => it.leader, show: (it) => (plain(it.leader) < 0 ? h('span', { 'data-mood': 'bad' }, 'nobody') : `broker ${it.leader}`) },
+        { title: 'In sync', number: true, of: (it) => it.in_sync, show: (it) => h('span', { 'data-mood': it.in_sync < it.replicas ? 'warn' : null }, `${it.in_sync} of ${it.replicas}`) },
+        { title: 'Share of bytes', number: true, of: (it) => plain(it.share), show: (it) => [h('span', { class: 'bar', 'aria-hidden': 'true' }, h('i', { 'width%': Math.min(100, (plain(it.share) || 0) * 100) })), ' ', percent(it.share)] },
+        { title: 'Records in', number: true, of: (it) => plain(it.records_in), show: (it) => `${count(it.records_in)}/s` },
+        { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => `${bytes(it.bytes_in)}/s` },
+        { title: 'Bytes out', number: true, of: (it) => plain(it.bytes_out), show: (it) => `${bytes(it.bytes_out)}/s` },
+        { title: 'From', number: true, of: (it) => plain(it.oldest_offset), show: (it) => String(it.oldest_offset ?? '–') },
+        { title: 'To', number: true, of: (it) => plain(it.high_watermark), show: (it) => String(it.high_watermark ?? '–') },
+      ] }),
+    topic.partitions_left_out ? h('p', { class: 'quiet' }, `${topic.partitions_left_out} more partitions are not listed.`) : null,
+  ];
+}
+
+// From a number to the truth.
+
+function source(it) {
+  const from = it.source;
+  if (from.bean) {
+    return [fact('Bean', h('code', {}, from.bean)), fact('Attribute', h('code', {}, from.attribute)),
+      fact('Rule', `${from.rule_file}, rule ${from.rule}${from.line ? `, line ${from.line}` : ''}`), fact('In Kafka', h('code', {}, from.kafka))];
+  }
+  return [from.family ? fact('Native family', h('code', {}, from.family)) : fact('Page', from.page)];
+}
+
+function explained(it) {
+  const labels = it.labels.map((label) => (label.value === null ? label.name : `${label.name}="${label.value}"`)).join(', ');
+  const readers = it.readers;
+  return h('section', { class: 'card explained' },
+    h('h3', {}, h('code', {}, it.name), labels ? h('code', { class: 'quiet' }, `{${labels}}`) : ''),
+    h('p', {}, it.meaning),
+    h('dl', { class: 'facts' }, fact('Unit', it.unit || '–'), source(it), fact('Shown by', it.owner),
+      fact('Proof', it.truth ? h('code', {}, it.truth) : '–')),
+    readers.length ? h('details', {}, h('summary', {}, `${readers.length} panels and alerts read it`),
+      h('ul', {}, readers.map((reader) => h('li', {}, h('b', {}, reader.file), ` ${reader.what}`, reader.through ? h('span', { class: 'quiet' }, ` through ${reader.through}`) : '')))) : h('p', { class: 'quiet' }, 'No shipped panel or alert reads it.'));
+}
+
+export async function number_view(series) {
+  const box = h('input', { type: 'search', class: 'ask', name: 'series', value: series || '', placeholder: 'kafka_consumergroup_lag_seconds', 'aria-label': 'Name of a series', spellcheck: 'false' });
+  const form = h('form', { class: 'asking', onsubmit: (event) => { event.preventDefault(); location.hash = to('number', box.value.trim()); } }, box, h('button', {}, 'Explain'));
+  let found = null;
+  if (series) {
+    found = await ask(`/api/explain?series=${encodeURIComponent(series)}`)
+      .then(({ explained: all, left_out }) => [all.map(explained), left_out ? h('p', { class: 'quiet' }, `${left_out} more: give labels to see fewer.`) : null])
+      .catch(problem);
+  }
+  return [h('h1', {}, 'From number to truth'), h('p', { class: 'quiet' }, 'Any series of the pages: its bean, the rule that made it, what it means, the test that proves it, and who reads it.'),
+    form, found || await costs()];
+}
+
+async function costs() {
+  const { families } = await ask('/api/cost');
+  return [h('h2', {}, 'What each family costs a scrape'), table({
+    key: 'cost', caption: 'Families', rows: families, filter: (it) => `${it.family} ${it.page}`, sort: 2,
+    columns: [
+      { title: 'Family', head: true, wide: true, of: (it) => it.family, show: (it) => link(to('number', it.family), it.family) },
+      { title: 'Series', number: true, of: (it) => it.samples, show: (it) => count(it.samples) },
+      { title: 'Bytes', number: true, of: (it) => it.bytes, show: (it) => bytes(it.bytes) },
+      { title: 'Page', of: (it) => it.page, show: (it) => it.page },
+      { title: 'Values by label', wide: true, of: (it) => Math.max(0, ...Object.values(it.values_of_labels)), show: (it) => Object.entries(it.values_of_labels).map(([label, values]) => `${label} ${values}`).join(', ') },
+    ] })];
+}
+
+// Runbooks are Markdown of few forms.
+
+function inline(text) {
+  return text.split('`').map((part, at) => (at % 2 ? h('code', {}, part) : part));
+}
+
+function markdown(text) {
+  const found = [];
+  for (const block of text.split(/\n{2,}/)) {
+    if (/^ {4}/.test(block)) found.push(h('pre', { tabindex: '0' }, block.replace(/^ {4}/gm, '')));
+    else if (block.startsWith('# ')) found.push(h('h1', {}, block.slice(2)));
+    else if (block.startsWith('## ')) {
+      const [head, ...rest] = block.slice(3).split('\n');
+      found.push(h('h2', {}, head));
+      if (rest.length) found.push(...markdown(rest.join('\n')));
+    } else if (/^(\d+\.|-) /.test(block)) {
+      const items = block.split(/\n(?=(?:\d+\.|-) )/).map((item) => h('li', {}, inline(item.replace(/^(\d+\.|-) /, '').replace(/\s+/g, ' '))));
+      found.push(h(/^\d/.test(block) ? 'ol' : 'ul', {}, items));
+    } else if (block.trim()) found.push(h('p', {}, inline(block.replace(/\s+/g, ' '))));
+  }
+  return found;
+}
+
+export async function runbook_view(alert) {
+  const answer = await fetch(`/runbooks/${encodeURIComponent(alert)}`);
+  if (!answer.ok) return [h('h1', {}, alert), empty('There is no such runbook.')];
+  return [h('p', { class: 'crumb' }, link(to(''), 'Now')), h('article', { class: 'runbook' }, markdown(await answer.text()))];
+}

@@ -1,0 +1,91 @@
+// Makes elements. Text becomes text, never markup: names come from clients.
+
+export function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
+    else if (name === 'class') element.className = value;
+    else if (name === 'width%') element.style.width = `${value}%`;
+    else element.setAttribute(name, value === true ? '' : value);
+  }
+  element.append(...children.flat(Infinity).filter((it) => it !== null && it !== undefined && it !== false));
+  return element;
+}
+
+// A link within the page. Parts are names from clients.
+export const to = (view, ...parts) => '#/' + [view, ...parts.map(encodeURIComponent)].join('/');
+
+export const link = (href, ...children) => h('a', { href }, ...children);
+
+// A number that tells where it comes from.
+export const figure = (text, series) =>
+  series ? h('a', { class: 'figure', href: to('number', series), title: `Where does this come from? ${series}` }, text) : h('span', { class: 'figure' }, text);
+
+export async function ask(path, options) {
+  const answer = await fetch(path, options);
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(body.message || `${path} answered ${answer.status}`);
+  return body;
+}
+
+export const empty = (text) => h('p', { class: 'empty' }, text);
+
+export const problem = (error) => h('p', { class: 'problem', role: 'alert' }, String(error.message || error));
+
+// Rows drawn at once; more come with a button.
+const ROWS = 100;
+
+// A table that sorts by its heads and filters by a word.
+//   columns: {title, of: row => sortable, show: row => node, series, wide, number}
+//   key: where the person's choices are kept while the page is redrawn
+const choices = new Map();
+
+export function table({ key, caption, columns, rows, filter, sort }) {
+  const choice = choices.get(key) || { sort: sort || null, down: true, word: '', rows: ROWS };
+  choices.set(key, choice);
+  const body = h('tbody');
+  const more = h('p', { class: 'more' });
+  const heads = columns.map((column, at) => {
+    const button = h('button', { type: 'button', onclick: () => {
+      choice.down = choice.sort === at ? !choice.down : Boolean(column.number);
+      choice.sort = at;
+      draw();
+    } }, column.title);
+    return h('th', { scope: 'col', class: column.number ? 'number' : null }, button);
+  });
+
+  function draw() {
+    let found = rows;
+    const word = choice.word.toLowerCase();
+    if (word) found = found.filter((row) => filter(row).toLowerCase().includes(word));
+    if (choice.sort !== null) {
+      const of = columns[choice.sort].of;
+      const rank = (row) => { const value = of(row); return value === null || value === undefined ? -Infinity : value; };
+      found = [...found].sort((a, b) => {
+        const [x, y] = [rank(a), rank(b)];
+        const order = typeof x === 'string' || typeof y === 'string' ? String(x).localeCompare(String(y), undefined, { numeric: true }) : x - y;
+        return choice.down ? -order : order;
+      });
+    }
+    heads.forEach((head, at) => head.setAttribute('aria-sort', choice.sort === at ? (choice.down ? 'descending' : 'ascending') : 'none'));
+    const shown = found.slice(0, choice.rows);
+    body.replaceChildren(...shown.map((row) => h('tr', {}, columns.map((column) =>
+      h(column.head ? 'th' : 'td', { scope: column.head ? 'row' : null, class: [column.number ? 'number' : '', column.wide ? 'wide' : ''].join(' ').trim() || null, 'data-title': column.title }, column.show(row))))));
+    const left = found.length - shown.length;
+    more.replaceChildren(
+      h('span', { class: 'quiet' }, word ? `${found.length} of ${rows.length}` : `${rows.length}`, left > 0 ? `, ${left} not shown ` : ''),
+      left > 0 ? h('button', { type: 'button', onclick: () => { choice.rows += 10 * ROWS; draw(); } }, 'Show more') : '');
+  }
+
+  const search = filter && h('input', { type: 'search', class: 'filter', placeholder: 'Filter', 'aria-label': `Filter ${caption}`, value: choice.word, 'data-filter': key, oninput: (event) => {
+    choice.word = event.target.value;
+    choice.rows = ROWS;
+    draw();
+  } });
+  draw();
+  return h('div', { class: 'listing' },
+    h('div', { class: 'listing-head' }, search || '', more),
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption },
+      h('table', {}, h('caption', { class: 'unseen' }, caption), h('thead', {}, h('tr', {}, heads)), body)));
+}

@@ -1,0 +1,147 @@
+// The views: each takes what it asked for and gives elements.
+
+import { h, ask, link, to, figure, table, empty } from './dom.js';
+import { count, bytes, seconds, percent, ratio, ago, clock, moment, plain } from './format.js';
+import { chart } from './charts.js';
+
+// What is wrong now.
+
+const things = (labels) => [
+  labels.consumergroup && link(to('group', labels.consumergroup), `group ${labels.consumergroup}`),
+  labels.topic && link(to('topic', labels.topic), `topic ${labels.topic}${labels.partition ? ` / ${labels.partition}` : ''}`),
+  ...Object.entries(labels).filter(([name]) => !['consumergroup', 'topic', 'partition', 'cluster', 'instance', 'job'].includes(name)).map(([name, value]) => h('span', {}, `${name} ${value}`)),
+].filter(Boolean);
+
+function alert_item(alert, now) {
+  const pending = alert.state === 'pending';
+  const left = alert.since_ms + alert.for_ms - now;
+  return h('li', { class: 'alert', 'data-severity': alert.severity, 'data-state': alert.state, 'data-alert': alert.name },
+    h('div', { class: 'alert-head' },
+      h('span', { class: 'mark', 'data-severity': alert.severity, 'data-state': alert.state }, pending ? 'may become' : alert.severity),
+      h('b', { class: 'summary' }, alert.summary || alert.name),
+      h('time', { class: 'since', datetime: new Date(alert.since_ms).toISOString(), title: moment(alert.since_ms) }, `for ${seconds((now - alert.since_ms) / 1000)}`)),
+    h('p', { class: 'description' }, alert.description, pending && left > 0 ? h('span', { class: 'quiet' }, ` Alerts in ${seconds(left / 1000)} if it goes on.`) : ''),
+    h('p', { class: 'things' }, things(alert.labels), alert.runbook ? link(to('runbook', alert.name), 'Runbook') : '',
+      h('details', {}, h('summary', {}, 'Rule'), h('code', {}, alert.expr), h('span', {}, ` is ${count(alert.value)}; alert ${alert.name}`))));
+}
+
+function verdict(now) {
+  const firing = now.alerts.filter((alert) => alert.state === 'firing').length;
+  const pending = now.alerts.length - firing;
+  if (now.not_ready.length) return ['bad', 'This broker is not ready.'];
+  if (!now.look.at_ms) return ['quiet', 'The first look is under way.'];
+  const may = pending ? `${pending} ${firing ? 'more ' : ''}may become so` : '';
+  if (firing) return [now.alerts.some((alert) => alert.state === 'firing' && alert.severity === 'critical') ? 'bad' : 'warn', `${firing} ${firing === 1 ? 'thing is' : 'things are'} wrong${may ? `, ${may}` : ''}.`];
+  if (pending) return ['may', `Nothing is wrong, ${may}.`];
+  return ['good', 'Nothing is wrong.'];
+}
+
+export async function now_view() {
+  const [now, lines, events] = await Promise.all([ask('/api/now'), ask('/api/lines'), recent_events()]);
+  const [mood, text] = verdict(now);
+  const within = events.filter((event) => event.time_ms >= lines.from_ms);
+  return [
+    h('section', { class: 'now', 'aria-label': 'What is wrong now' },
+      h('h1', { class: 'verdict', 'data-mood': mood }, h('i', { class: 'lamp', 'data-mood': mood }), text),
+      h('p', { class: 'quiet' }, `${now.look.rules} rules asked ${ago(now.look.at_ms, now.time_ms)}, every ${seconds(now.look.pause_ms / 1000)}.`,
+        now.node.started_ms ? ` Up ${seconds((now.time_ms - now.node.started_ms) / 1000)}.` : ''),
+      now.not_ready.map((it) => h('p', { class: 'problem' }, `${it.condition}: ${it.reason}`)),
+      h('ol', { class: 'alerts' }, now.alerts.map((alert) => alert_item(alert, now.time_ms))),
+      now.alerts_left_out ? h('p', { class: 'quiet' }, `${now.alerts_left_out} more.`) : null),
+    h('section', { 'aria-label': 'Vital figures' }, h('h2', {}, 'The last hour'),
+      h('div', { class: 'charts' }, lines.charts.map((spec) => chart(spec, lines.from_ms, lines.to_ms, within)))),
+    h('section', {}, h('h2', {}, 'What happened ', link(to('timeline'), 'all events')), event_list(events.slice(-8).reverse())),
+    now.blind.length ? h('details', { class: 'blind' }, h('summary', {}, `${now.blind.length} alerts cannot be seen from here`),
+      h('ul', {}, now.blind.map((it) => h('li', {}, h('b', {}, it.name), ` ${it.why}.`)))) : null,
+  ];
+}
+
+// Events: asked for once, then only what is new.
+
+let remembered = [];
+const MOST = 10000;
+
+export async function recent_events() {
+  const after = remembered.length ? remembered[remembered.length - 1].id : 0;
+  const { events } = await ask(`/events?after=${after}`);
+  // Ids begin anew with the broker.
+  remembered = [...remembered, ...events].slice(-MOST);
+  return remembered;
+}
+
+export function forget_events() { remembered = []; }
+
+const KINDS = {
+  election: 'Election', unclean_election: 'Unclean election', fencing: 'Fencing', rebalance: 'Rebalance', config_change: 'Configuration',
+  topic: 'Topic', recovery: 'Start', log_directory: 'Log directory', reload: 'Rules',
+};
+
+const subject = (event) => (event.kind === 'rebalance' ? link(to('group', event.subject), event.subject)
+  : ['topic', 'election'].includes(event.kind) ? link(to('topic', event.subject), event.subject) : h('b', {}, event.subject));
+
+export function event_list(events) {
+  if (!events.length) return empty('Nothing happened yet.');
+  return h('ol', { class: 'events' }, events.map((event) => h('li', { 'data-kind': event.kind },
+    h('time', { datetime: new Date(event.time_ms).toISOString(), title: moment(event.time_ms) }, clock(event.time_ms)),
+    h('span', { class: 'kind' }, KINDS[event.kind] || event.kind), h('span', { class: 'what' }, subject(event), ' ', event.text))));
+}
+
+export async function timeline_view() {
+  const events = await recent_events();
+  const rows = [...events].reverse();
+  return [h('h1', {}, 'Timeline'), h('p', { class: 'quiet' }, 'The last 10,000 events of this broker, newest first. Charts draw them as lines; Grafana can, too.'),
+    events.length ? table({
+      key: 'timeline', caption: 'Events', rows, filter: (event) => `${event.kind} ${event.subject} ${event.text}`,
+      columns: [
+        { title: 'When', of: (event) => event.id, show: (event) => h('time', { datetime: new Date(event.time_ms).toISOString() }, moment(event.time_ms)) },
+        { title: 'Kind', of: (event) => event.kind, show: (event) => KINDS[event.kind] || event.kind },
+        { title: 'What', wide: true, of: (event) => event.subject, show: (event) => [subject(event), ' ', event.text] },
+      ] }) : empty('Nothing happened yet.')];
+}
+
+// Groups.
+
+export const STATUS = { ok: 'keeps up', warn: 'falls behind', stop: 'stopped', stall: 'stalled', rewind: 'went back', no_offset: 'no commit' };
+export const status = (word) => (word ? h('span', { class: 'status', 'data-status': word }, STATUS[word] || word) : '–');
+const lag_bad = (value) => (plain(value) > 300 ? 'bad' : plain(value) > 60 ? 'warn' : null);
+
+export async function groups_view() {
+  const { groups, left_out } = await ask('/api/groups');
+  return [h('h1', {}, 'Groups'), h('p', { class: 'quiet' }, 'Who is behind, the furthest first. Open one to see why.'),
+    groups.length ? table({
+      key: 'groups', caption: 'Groups', rows: groups, filter: (group) => `${group.id} ${group.state} ${STATUS[group.status] || ''}`,
+      columns: [
+        { title: 'Group', head: true, wide: true, of: (group) => group.id, show: (group) => link(to('group', group.id), group.id) },
+        { title: 'Status', of: (group) => group.status, show: (group) => status(group.status) },
+        { title: 'Behind by', number: true, of: (group) => plain(group.lag_seconds), show: (group) => h('span', { 'data-mood': lag_bad(group.lag_seconds) }, seconds(group.lag_seconds)) },
+        { title: 'Records', number: true, of: (group) => plain(group.lag), show: (group) => count(group.lag) },
+        { title: 'Drained in', number: true, of: (group) => plain(group.drain_seconds), show: (group) => seconds(group.drain_seconds) },
+        { title: 'Members', number: true, of: (group) => group.members, show: (group) => count(group.members) },
+        { title: 'State', of: (group) => group.state, show: (group) => group.state || '–' },
+        { title: 'Lost unread', number: true, of: (group) => plain(group.expired_records), show: (group) => h('span', { 'data-mood': plain(group.expired_records) > 0 ? 'bad' : null }, count(group.expired_records)) },
+        { title: 'Last commit', number: true, of: (group) => group.last_commit_ms, show: (group) => ago(group.last_commit_ms, Date.now()) },
+      ] }) : empty('No group has joined or committed here.'),
+    left_out ? h('p', { class: 'quiet' }, `${left_out} more groups are not listed.`) : null];
+}
+
+// Topics.
+
+export async function topics_view() {
+  const { topics, left_out } = await ask('/api/topics');
+  return [h('h1', {}, 'Topics'),
+    topics.length ? table({
+      key: 'topics', caption: 'Topics', rows: topics, filter: (topic) => topic.name,
+      columns: [
+        { title: 'Topic', head: true, wide: true, of: (topic) => topic.name, show: (topic) => link(to('topic', topic.name), topic.name) },
+        { title: 'Partitions', number: true, of: (topic) => topic.partitions, show: (topic) => count(topic.partitions) },
+        { title: 'Offline', number: true, of: (topic) => topic.offline, show: (topic) => h('span', { 'data-mood': topic.offline ? 'bad' : null }, count(topic.offline)) },
+        { title: 'Under-replicated', number: true, of: (topic) => topic.under_replicated, show: (topic) => h('span', { 'data-mood': topic.under_replicated ? 'warn' : null }, count(topic.under_replicated)) },
+        { title: 'Records in', number: true, of: (topic) => plain(topic.messages_in), show: (topic) => `${count(topic.messages_in)}/s` },
+        { title: 'Bytes in', number: true, of: (topic) => plain(topic.bytes_in), show: (topic) => `${bytes(topic.bytes_in)}/s` },
+        { title: 'Bytes out', number: true, of: (topic) => plain(topic.bytes_out), show: (topic) => `${bytes(topic.bytes_out)}/s` },
+        { title: 'Skew', number: true, of: (topic) => plain(topic.skew), show: (topic) => h('span', { 'data-mood': plain(topic.skew) >= 3 ? 'warn' : null }, ratio(topic.skew)) },
+      ] }) : empty('There is no topic yet.'),
+    left_out ? h('p', { class: 'quiet' }, `${left_out} more topics are not listed.`) : null];
+}
+
+export { figure, percent };

@@ -1,0 +1,255 @@
+"""The console in a real browser: real trouble at a real broker, read from the page and compared with what the broker's
+own pages and beans say."""
+import json
+import shutil
+import threading
+
+import pytest
+from alerting.rehearsal import wait_until
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.structs import OffsetAndMetadata
+
+try:
+    import browser
+except ImportError as missing:
+    browser, why = None, str(missing)
+
+pytestmark = pytest.mark.skipif(browser is None or browser.CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+# Often, so that a test need not wait for it.
+OFTEN = "admin.console.interval.ms=300"
+VIEWS = ["", "groups", "topics", "timeline", "number"]
+HOSTILE = "<img src=x onerror=alert(1)>\"'&{{x}}"
+
+
+@pytest.fixture
+def tab():
+    """`tab(node, color_scheme="dark", ...)` opens a page."""
+    with browser.chromium() as running:
+        tabs = []
+
+        def open_tab(node, **options):
+            options.setdefault("viewport", {"width": 1280, "height": 900})
+            tabs.append(browser.Tab(running, node, **options))
+            return tabs[-1]
+
+        yield open_tab
+        for one in tabs:
+            one.close()
+
+
+def create(node, *topics):
+    admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
+    admin.create_topics([NewTopic(name, partitions, 1) for name, partitions in topics])
+    admin.close()
+
+
+def produce(node, topic, counts, value=b"x" * 100, key=None):
+    """So many records to each partition."""
+    producer = KafkaProducer(bootstrap_servers=node.bootstrap, client_id="pläne <b>")
+    for partition, count in enumerate(counts):
+        for _ in range(count):
+            producer.send(topic, value, partition=partition)
+    producer.flush()
+    producer.close()
+
+
+def commit(node, group, topic, offsets):
+    consumer = KafkaConsumer(bootstrap_servers=node.bootstrap, group_id=group, enable_auto_commit=False)
+    partitions = [TopicPartition(topic, partition) for partition in offsets]
+    consumer.assign(partitions)
+    consumer.commit({TopicPartition(topic, partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()})
+    consumer.close()
+
+
+def api(node, path):
+    return json.loads(node.get(path))
+
+
+def number(text):
+    return float(text.split()[0].replace("−", "-"))
+
+
+def test_a_slow_group_is_explained_by_its_partitions(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 3))
+    produce(node, "orders", [10, 20, 300])
+    commit(node, "billing", "orders", {0: 10, 1: 20, 2: 40})
+    commit(node, HOSTILE, "orders", {0: 1})
+    wait_until("a lag", lambda: node.metric("kafka_consumergroup_lag", consumergroup="billing", partition="2") == 260)
+    page = tab(node).open("groups")
+    page.until("() => [...document.querySelectorAll('main tbody tr')].some(row => row.textContent.includes('260'))")
+    rows = {row["Group"]: row for row in page.table("Groups")}
+    assert number(rows["billing"]["Records"]) == node.metric("kafka_consumergroup_lag_sum", consumergroup="billing")
+    assert number(rows["billing"]["Members"]) == node.metric("kafka_consumergroup_members", consumergroup="billing") == 0
+    assert HOSTILE in rows
+    page.page.click("main a >> text=billing")
+    page.until("() => document.querySelector('main h1').textContent === 'billing'")
+    partitions = page.table("Partitions of the group")
+    assert partitions[0]["Partition"] == "orders / 2"
+    for row in partitions:
+        index = row["Partition"].split(" / ")[1]
+        assert number(row["Records"]) == node.metric("kafka_consumergroup_lag", consumergroup="billing", partition=index)
+        assert number(row["Offset"]) == node.metric("kafka_consumergroup_current_offset", consumergroup="billing", partition=index)
+    assert "no members" in page.text()
+    page.picture("group")
+    # A name that looks like markup is a name, as a heading and as an address.
+    page.open("groups")
+    page.page.get_by_role("link", name=HOSTILE).click()
+    page.until("name => document.querySelector('main h1').textContent === name", HOSTILE)
+    page.picture("hostile")
+
+
+def test_a_dead_directory_is_wrong_now(make_node, tab, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    node = make_node(OFTEN, f"log.dirs={first},{second}", "log.flush.interval.messages=1")
+    page = tab(node).open()
+    page.until("() => document.querySelector('.verdict').textContent === 'Nothing is wrong.'")
+    page.picture("well")
+    create(node, ("orders", 8))
+    produce(node, "orders", [1] * 8)
+    # What the directory holds is gone: the next roll or flush there fails.
+    shutil.rmtree(second)
+    second.write_text("no directory")
+    producer = KafkaProducer(bootstrap_servers=node.bootstrap, retries=0, request_timeout_ms=2000)
+
+    def fails():
+        for partition in range(8):
+            producer.send("orders", b"x" * 1000, partition=partition)
+        create_one(node)
+        return node.metric("pharos_log_dir_online", log_dir=str(second)) == 0
+
+    wait_until("a directory that is offline", fails)
+    producer.close(timeout=1)
+    page.until("() => document.querySelector('[data-alert=LogDirOffline]')")
+    alert = page.page.inner_text("[data-alert=LogDirOffline]")
+    assert f"Log directory {second} of" in alert and "is offline" in alert
+    assert "may become" in alert or "critical" in alert
+    told = next(it for it in api(node, "/api/now")["alerts"] if it["name"] == "LogDirOffline")
+    assert told["labels"]["log_dir"] == str(second) and told["value"] == node.metric("pharos_log_dir_online", log_dir=str(second))
+    page.picture("wrong", whole=True)
+    page.page.click("[data-alert=LogDirOffline] >> text=Runbook")
+    page.until("() => document.querySelector('main h1').textContent === 'LogDirOffline'")
+    assert "What to do" in page.text()
+    page.picture("runbook")
+    page.open("timeline")
+    assert any(row["Kind"] == "Log directory" and str(second) in row["What"] for row in page.table("Events"))
+    # Without scripts the same stands in the page.
+    plain = tab(node, java_script_enabled=False)
+    plain.page.goto(f"http://{node.admin}/")
+    assert f"Log directory {second} of" in plain.text()
+
+
+created = iter(range(10_000))
+
+
+def create_one(node):
+    """A new topic wants to be laid out on the disk."""
+    try:
+        create(node, (f"new-{next(created)}", 2))
+    except Exception:  # whatever the broker answers, its page tells
+        pass
+
+
+def test_a_hot_partition_is_seen_with_its_share(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("uneven", 4))
+    finished = threading.Event()
+
+    def load():
+        while not finished.is_set():
+            produce(node, "uneven", [2, 2, 26, 2], b"x" * 5000)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        page = tab(node).open("topic/uneven")
+        page.until("() => { const row = document.querySelectorAll('main tbody tr')[2]; return row && /[1-9]/.test(row.cells[3].textContent) && /[1-9]/.test(row.cells[4].textContent) }")
+        page.picture("hot")
+    finally:
+        finished.set()
+        thread.join()
+    shares = [number(row["Share of bytes"]) for row in page.table("Partitions")]
+    assert max(range(4), key=lambda at: shares[at]) == 2 and abs(sum(shares) - 100) < 1, shares
+    ends = {it["partition"]: it["high_watermark"] for it in api(node, "/api/topic?name=uneven")["partitions"]}
+    for partition, end in ends.items():
+        assert end == node.metric("kafka_topic_partition_current_offset", topic="uneven", partition=str(partition))
+    page.open("topics")
+    assert [row["Topic"] for row in page.table("Topics")] == ["uneven"]
+
+
+def test_numbers_lead_to_their_beans(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1))
+    produce(node, "orders", [5])
+    page = tab(node).open()
+    page.page.click("[data-chart=messages_in] a.figure")
+    page.until("() => document.querySelector('.explained')")
+    text = page.text()
+    assert "kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec" in text
+    assert "default.yml" in text
+    beans = api(node, "/beans?name=kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec")["beans"]
+    assert beans["kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec"]["Count"]["value"] == 5
+    page.picture("number")
+    page.page.fill("input[name=series]", "made_up_name")
+    page.page.press("input[name=series]", "Enter")
+    page.until("() => document.querySelector('main .problem')")
+    assert "made_up_name" in page.text()
+    # The browser tells of the answer 404 that was asked for.
+    page.complaints = [it for it in page.complaints if "404" not in it]
+    page.open("number")
+    families = {row["Family"]: row for row in page.table("Families")}
+    assert "pharos_request_phase_duration_seconds" in families
+    page.picture("cost")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_serves_everybody(make_node, tab, scheme):
+    node = make_node(OFTEN)
+    create(node, ("orders", 2))
+    produce(node, "orders", [3, 30])
+    commit(node, "billing", "orders", {0: 3, 1: 3})
+    wait_until("a lag", lambda: node.metric("kafka_consumergroup_lag_sum", consumergroup="billing") == 27)
+    for width in (320, 1280):
+        page = tab(node, color_scheme=scheme, viewport={"width": width, "height": 800})
+        for view in [*VIEWS, "group/billing", "topic/orders", "number/kafka_consumergroup_lag_seconds", "runbook/GroupStalled"]:
+            page.open(view)
+            page.picture(f"{scheme}-{width}-{view.replace('/', '-') or 'now'}", whole=True)
+            assert page.fair() == [], (view, width)
+            wide = page.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{view} is {wide} pixels wider than {width}"
+
+
+def test_keys_alone_are_enough(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1), ("payments", 1))
+    page = tab(node).open()
+    keys = page.page.keyboard
+    keys.press("3")
+    page.until("() => document.querySelector('main h1').textContent === 'Topics' && document.querySelectorAll('main tbody tr').length === 2")
+    keys.press("/")
+    keys.type("pay")
+    page.until("() => document.querySelectorAll('main tbody tr').length === 1")
+    # Drawn again meanwhile, it keeps what was typed, and where.
+    drawn = page.drawn()
+    page.until("before => Number(document.getElementById('main').dataset.drawn) > before + 1", drawn)
+    assert page.page.evaluate("() => [document.activeElement.value, document.querySelectorAll('main tbody tr').length]") == ["pay", 1]
+    keys.press("Tab")
+    for _ in range(40):
+        if page.page.evaluate("() => document.activeElement.textContent") == "payments":
+            break
+        keys.press("Tab")
+    keys.press("Enter")
+    page.until("() => document.querySelector('main h1').textContent === 'payments'")
+    keys.press("Escape")
+    page.until("() => document.querySelector('main h1').textContent === 'Topics'")
+
+
+def test_a_broker_that_goes_is_told(make_node, tab):
+    node = make_node(OFTEN)
+    page = tab(node).open()
+    page.until("() => document.getElementById('live').dataset.state === 'live'")
+    node.stop()
+    page.until("() => document.getElementById('live').dataset.state === 'stale'")
+    node.start()
+    page.complaints = []
