@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use pharos_base::{Clock, Spawners, raise_open_file_limit};
 use pharos_admin::Section;
+use pharos_base::{Clock, Spawners, raise_open_file_limit};
 use pharos_broker::{Node, NodeOptions, NodeParts};
 use pharos_config::{BrokerConfig, Mode, Sources, Warning, rows};
 use pharos_console::ConsoleOptions;
@@ -118,10 +118,8 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
     }
     let spawners = Spawners { data: data.handle().clone(), control: control.handle().clone() };
     let revision = option_env!("PHAROS_REVISION").unwrap_or("unknown").to_owned();
-    let options = NodeOptions {
-        add_pages: console,
-        ..NodeOptions::new(config.clone(), spawners, revision)
-    };
+    let options =
+        NodeOptions { add_pages: console, ..NodeOptions::new(config.clone(), spawners, revision) };
     let node = control.block_on(Node::start(options))?;
     if let Some(file) = &arguments.ready_file {
         write_ready_file(file, &node)?;

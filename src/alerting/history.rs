@@ -114,7 +114,10 @@ impl History {
         let round = self.round;
         for (_, named) in self.names.iter_mut().filter(|(name, _)| these(name)) {
             let keep_from = at_ms - named.keep_ms;
-            if named.over && named.series.values().filter(|it| it.round == round).count() < MAX_SERIES_OF_A_NAME {
+            if named.over
+                && named.series.values().filter(|it| it.round == round).count()
+                    < MAX_SERIES_OF_A_NAME
+            {
                 named.over = false;
             }
             named.series.retain(|_, series| {
@@ -213,7 +216,10 @@ impl Run {
 }
 
 /// Whether labels satisfy matchers; those of the name are not asked.
-pub(crate) fn satisfies<'a>(mut matchers: impl Iterator<Item = &'a Matcher>, labels: &Labels) -> bool {
+pub(crate) fn satisfies<'a>(
+    mut matchers: impl Iterator<Item = &'a Matcher>,
+    labels: &Labels,
+) -> bool {
     matchers.all(|it| it.name == "__name__" || it.is_match(labels.get(&it.name)))
 }
 

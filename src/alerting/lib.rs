@@ -10,9 +10,9 @@ mod history;
 mod labels;
 mod page;
 mod rules;
+mod template;
 #[cfg(test)]
 mod tests;
-mod template;
 mod watch;
 
 pub use history::{MAX_KEEP_MS, MAX_SERIES_OF_A_NAME};

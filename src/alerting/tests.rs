@@ -79,7 +79,10 @@ fn values(notation: &str) -> Vec<Told> {
             // An exponent has a sign, too.
             let at = at.filter(|at| !matches!(from.as_bytes()[at - 1], b'e' | b'E'));
             let (start, step) = match at {
-                Some(at) => (page::parse(&from[..at]).unwrap(), page::parse(from[at..].trim_start_matches('+')).unwrap()),
+                Some(at) => (
+                    page::parse(&from[..at]).unwrap(),
+                    page::parse(from[at..].trim_start_matches('+')).unwrap(),
+                ),
                 None => (page::parse(from).unwrap(), 0.0),
             };
             let times: u32 = times.parse().unwrap();
@@ -231,10 +234,7 @@ fn an_alert_is_pending_fires_and_goes() {
     watch.step(start + 30_000, &[("pharos-native", OFFLINE)]);
     assert_eq!(found(&watch), [(State::Firing, start, "/b".to_owned())]);
     let alert = watch.alerts().into_iter().find(|it| it.name == "LogDirOffline").unwrap();
-    assert_eq!(
-        alert.annotations["summary"],
-        "Log directory /b of here:9404 of pharos is offline"
-    );
+    assert_eq!(alert.annotations["summary"], "Log directory /b of here:9404 of pharos is offline");
     // The directory is no longer shown: what it was does not count on.
     watch.step(start + 45_000, &[("pharos-native", "")]);
     assert_eq!(found(&watch), []);

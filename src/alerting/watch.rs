@@ -197,7 +197,8 @@ impl Watch {
             found.extend(active.iter().map(|(labels, active)| told(alert, rule, labels, active)));
         }
         found.sort_by(|a, b| {
-            let rank = |it: &Alert| (it.state, severity_rank(it.labels.get("severity")), it.since_ms);
+            let rank =
+                |it: &Alert| (it.state, severity_rank(it.labels.get("severity")), it.since_ms);
             rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)).then(a.labels.cmp(&b.labels))
         });
         found

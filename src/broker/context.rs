@@ -71,6 +71,17 @@ impl AnswerError {
     }
 }
 
+/// The partition that a request was about, the first of those that it named.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its index.
+    pub partition: i32,
+    /// How many more there were.
+    pub more: usize,
+}
+
 /// An encoded answer and what is counted for it.
 #[derive(Debug)]
 pub struct Body {
@@ -82,6 +93,8 @@ pub struct Body {
     pub throttle: Duration,
     /// Counts under this name beside the API's own (`FetchConsumer`).
     pub also_named: Option<&'static str>,
+    /// The partition that the request was about, where the handler tells it.
+    pub about: Option<About>,
 }
 
 impl Body {
@@ -114,6 +127,7 @@ impl Body {
             errors: encoded.errors,
             throttle: Duration::ZERO,
             also_named: None,
+            about: None,
         })
     }
 }

@@ -13,11 +13,12 @@ use pharos_protocol::frame::{self, FrameError};
 
 use crate::apis::{Endpoint, served};
 use crate::beans::Forwarding;
-use crate::context::{Answer, AnswerError, Body, ErrorCounts, RequestContext};
+use crate::context::{About, Answer, AnswerError, Body, ErrorCounts, RequestContext};
 use crate::handlers as h;
 use crate::request_metrics::{Finished, RequestMetrics};
-use crate::request_series::Measured;
+use crate::request_series::{Measured, phases};
 use crate::services::Services;
+use crate::slow_requests::{SlowRequest, SlowRequests};
 use crate::view::View;
 
 /// Version from which a Metadata answer has an error of its own.
@@ -28,6 +29,7 @@ pub struct Dispatch {
     services: Arc<Services>,
     requests: Arc<RequestMetrics>,
     forwarding: Forwarding,
+    slow: Arc<SlowRequests>,
 }
 
 /// What is counted once an answer has left.
@@ -39,6 +41,8 @@ pub struct Tag {
     body_bytes: usize,
     errors: ErrorCounts,
     also_named: Option<&'static str>,
+    client_id: Arc<str>,
+    about: Option<About>,
 }
 
 /// Why a request closes its connection.
@@ -80,6 +84,7 @@ impl Handler for Dispatch {
         };
         self.requests.record(&finished);
         self.requests.measure(&finished, &measured(&done));
+        self.slow.record(cost(&done), || slow(&done));
         if done.tag.endpoint == Endpoint::Broker && done.tag.api.spec().forwardable {
             // The broker's part and the controller's: Kafka counts both, also in one process.
             self.requests.record(&finished);
@@ -90,13 +95,14 @@ impl Handler for Dispatch {
 }
 
 impl Dispatch {
-    /// Answers with `services` and counts in `requests`.
+    /// Answers with `services`, counts in `requests`, and remembers the slowest in `slow`.
     pub fn new(
         services: Arc<Services>,
         requests: Arc<RequestMetrics>,
         forwarding: Forwarding,
+        slow: Arc<SlowRequests>,
     ) -> Self {
-        Self { services, requests, forwarding }
+        Self { services, requests, forwarding, slow }
     }
 
     async fn answer(&self, request: &Request) -> Result<Outcome<Tag>, Refused> {
@@ -126,6 +132,8 @@ impl Dispatch {
             body_bytes: frame.body.len(),
             errors: ErrorCounts::new(),
             also_named: None,
+            client_id: context.client_id.clone(),
+            about: None,
         };
         Ok(match answer {
             Answer::Ready(body) => Outcome::Reply(reply(body, tag)),
@@ -239,6 +247,34 @@ fn measured(done: &Completed<Tag>) -> Measured<'_> {
     }
 }
 
+/// What a request cost, without what its client asked to wait for: records, or other members.
+fn cost(done: &Completed<Tag>) -> Duration {
+    let times = &done.timestamps;
+    let total = times.write_end - times.received;
+    match done.tag.api {
+        ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup => {
+            total.saturating_sub(times.reply_ready - times.handle_end)
+        }
+        _ => total,
+    }
+}
+
+fn slow(done: &Completed<Tag>) -> SlowRequest {
+    let (tag, measured) = (&done.tag, measured(done));
+    SlowRequest {
+        request: tag.also_named.unwrap_or(tag.api.name()),
+        version: tag.version,
+        client_id: tag.client_id.clone(),
+        host: done.connection.peer().ip(),
+        total: done.timestamps.write_end - done.timestamps.received,
+        phases: phases(&measured),
+        request_bytes: measured.request_bytes,
+        response_bytes: measured.response_bytes,
+        errors: tag.errors.clone(),
+        about: tag.about.clone(),
+    }
+}
+
 /// The errors that Kafka counts of those that stand in an answer: of Metadata those of topics and
 /// partitions, not that of the whole (`MetadataResponse.errorCounts`).
 fn counted(api: ApiKey, version: i16, errors: &ErrorCounts) -> ErrorCounts {
@@ -254,7 +290,7 @@ fn counted(api: ApiKey, version: i16, errors: &ErrorCounts) -> ErrorCounts {
 
 fn reply(body: Body, tag: Tag) -> Reply<Tag> {
     let errors = counted(tag.api, tag.version, &body.errors);
-    let tag = Tag { errors, also_named: body.also_named, ..tag };
+    let tag = Tag { errors, also_named: body.also_named, about: body.about, ..tag };
     let mut reply = Reply::chunks(body.chunks, tag);
     reply.throttle = body.throttle;
     reply

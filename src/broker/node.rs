@@ -41,7 +41,7 @@ use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState};
 use crate::dispatch::Dispatch;
 use crate::lifecycle::Lifecycle;
 use crate::reload::{self, Reload};
-use crate::{directories, events_page, settings};
+use crate::{config_page, directories, events_page, members_page, settings, slow_requests};
 
 /// Longest time that connections get to take their last answers when the node stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -141,7 +141,8 @@ impl Node {
 
         let services = Arc::new(rooms.services(&ground, &controller, &lifecycle));
         let forwarding = Forwarding::new(registry);
-        let dispatch = Arc::new(Dispatch::new(services, rooms.requests.clone(), forwarding));
+        let (requests, slow) = (rooms.requests.clone(), rooms.slow.clone());
+        let dispatch = Arc::new(Dispatch::new(services, requests, forwarding, slow));
         for listener in bound {
             server.serve(listener, dispatch.clone(), &spawners.data);
         }
@@ -152,6 +153,9 @@ impl Node {
         let may_reload = config.get(&rows::ADMIN_LIFECYCLE_ENABLE);
         let mut sections = vec![
             events_page::section(events.clone()),
+            slow_requests::section(rooms.slow.clone()),
+            members_page::section(rooms.groups.clone()),
+            config_page::section(rooms.live.clone(), controller.publisher().clone()),
             reload::section(reload.clone(), may_reload),
         ];
         if !admin.is_empty() {

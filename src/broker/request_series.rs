@@ -47,6 +47,11 @@ const PHASES: [Phase; 6] = [
     ("response_send", |of| of.timestamps.write_end - of.timestamps.write_begin),
 ];
 
+/// The phases of a request and how long each took.
+pub fn phases(measured: &Measured<'_>) -> [(&'static str, Duration); 6] {
+    PHASES.map(|(phase, took)| (phase, took(measured)))
+}
+
 impl RequestSeries {
     /// Registers the series of `request`, a name of `RequestMetrics`.
     pub fn new(registry: &Registry, request: &str) -> Self {
@@ -65,8 +70,8 @@ impl RequestSeries {
     pub fn record(&self, measured: &Measured<'_>) {
         let times = measured.timestamps;
         self.total.record((times.write_end - times.received).as_secs_f64());
-        for (series, (_, took)) in self.phases.iter().zip(PHASES) {
-            series.record(took(measured).as_secs_f64());
+        for (series, (_, took)) in self.phases.iter().zip(phases(measured)) {
+            series.record(took.as_secs_f64());
         }
         self.request_bytes.record(measured.request_bytes as f64);
         if measured.response_bytes > 0 {

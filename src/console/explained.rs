@@ -38,18 +38,16 @@ fn told(shared: &Shared, asked: &str) -> Response {
             let found: Vec<_> = found.iter().take(MAX_EXPLAINED).map(one).collect();
             answer::json(&json!({ "explained": found, "left_out": left_out }))
         }
-        Err(unknown) => {
-            ErrorBody::new(StatusCode::NOT_FOUND, unknown.to_string()).into_response()
-        }
+        Err(unknown) => ErrorBody::new(StatusCode::NOT_FOUND, unknown.to_string()).into_response(),
     }
 }
 
 fn one(it: &Explained) -> Value {
     let labels: Vec<_> =
         it.labels.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-    let readers = it.readers.iter().map(|reader| {
-        json!({ "file": reader.file, "what": reader.what, "through": reader.through })
-    });
+    let readers = it.readers.iter().map(
+        |reader| json!({ "file": reader.file, "what": reader.what, "through": reader.through }),
+    );
     let source = match &it.source {
         Source::Rule { file, rule: (rule, line), row, attribute } => json!({
             "bean": row.template,
@@ -114,11 +112,8 @@ fn by_family(text: &str) -> BTreeMap<&str, Cost<'_>> {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             family = rest.split(' ').next().unwrap_or_default();
         }
-        let name = if line.starts_with('#') {
-            line.split(' ').nth(2).unwrap_or_default()
-        } else {
-            family
-        };
+        let name =
+            if line.starts_with('#') { line.split(' ').nth(2).unwrap_or_default() } else { family };
         let cost = found.entry(name).or_default();
         cost.bytes += line.len() as u64 + 1;
         if line.starts_with('#') {

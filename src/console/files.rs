@@ -37,7 +37,8 @@ pub(crate) async fn answer(Path(name): Path<String>, headers: HeaderMap) -> Resp
         return ErrorBody::new(StatusCode::NOT_FOUND, "no such file").into_response();
     };
     let tag = tag(text);
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == tag.as_bytes());
+    let known =
+        headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == tag.as_bytes());
     let mut response = of_type(kind, if known { "" } else { *text }, false);
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

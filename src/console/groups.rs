@@ -117,7 +117,10 @@ fn group(shared: &Shared, id: &str) -> Response {
     };
     let of = |row| below(registry, row, &[id]);
     let state = of(&rows::KAFKA_CONSUMERGROUP_STATE);
-    let state = state.into_iter().find(|(_, is)| *is >= 1.0).and_then(|(labels, _)| labels.into_iter().next());
+    let state = state
+        .into_iter()
+        .find(|(_, is)| *is >= 1.0)
+        .and_then(|(labels, _)| labels.into_iter().next());
     let info = of(&rows::KAFKA_CONSUMERGROUP_INFO).into_iter().next();
     let mut info = info.map(|(labels, _)| labels).unwrap_or_default().into_iter();
     let (protocol, assignor) = (info.next(), info.next());
@@ -161,9 +164,8 @@ fn topics(shared: &Shared, id: &str) -> Vec<Value> {
             Err(_) => None,
         })
         .collect();
-    let of = |map: &BTreeMap<Box<str>, f64>, topic| {
-        map.get(topic).map_or(Value::Null, |it| number(*it))
-    };
+    let of =
+        |map: &BTreeMap<Box<str>, f64>, topic| map.get(topic).map_or(Value::Null, |it| number(*it));
     let told = commit.iter().map(|(topic, at)| {
         json!({
             "topic": topic,

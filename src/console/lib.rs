@@ -17,6 +17,7 @@ mod page;
 mod pulse;
 mod runbooks;
 mod shared;
+mod skew;
 mod stream;
 #[cfg(test)]
 mod tests;

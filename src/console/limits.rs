@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// Time between the start of a node and the first look at the rules: starting comes first.
-pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Longest time between two looks, unless the configuration says more.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A look is followed by a pause this many times as long: half a percent of a core at most, until
-/// the longest pause is reached.
+/// Time between the start of a node and the first look at the rules. Meters tick after 5 s, and
+/// read as if all were busy before.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(6);
+/// A look is followed by a pause of this many times its CPU time: half a percent of a core.
 pub(crate) const PAUSE_PER_LOOK: u32 = 200;
+/// Longest pause, in times of the one that is configured.
+pub(crate) const LONGEST_PAUSE: u32 = 4;
 
 /// Answers that cost work, made at the same time; further ones wait.
 pub(crate) const MAX_WORKING: usize = 2;
@@ -18,6 +18,8 @@ pub(crate) const MAX_ALERTS: usize = 500;
 pub(crate) const MAX_ROWS: usize = 10_000;
 /// Partitions of one group or topic in an answer, the worst first; more are counted.
 pub(crate) const MAX_PARTITIONS: usize = 1_000;
+/// Partitions that take too much, in an answer, the worst first; more are counted.
+pub(crate) const MAX_SKEWED: usize = 200;
 /// Series of one chart, the largest first.
 pub(crate) const MAX_LINES: usize = 12;
 /// Kinds of series that one name is explained as.

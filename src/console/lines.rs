@@ -51,13 +51,17 @@ charts! {
 
 /// Recorded names whose last value is shown in lists.
 pub(crate) mod last {
-    pub(crate) const TOPIC_MESSAGES: &str = "topic:kafka_server_brokertopicmetrics_messagesin:rate5m";
+    pub(crate) const TOPIC_MESSAGES: &str =
+        "topic:kafka_server_brokertopicmetrics_messagesin:rate5m";
     pub(crate) const TOPIC_BYTES_IN: &str = "topic:kafka_server_brokertopicmetrics_bytesin:rate5m";
-    pub(crate) const TOPIC_BYTES_OUT: &str = "topic:kafka_server_brokertopicmetrics_bytesout:rate5m";
+    pub(crate) const TOPIC_BYTES_OUT: &str =
+        "topic:kafka_server_brokertopicmetrics_bytesout:rate5m";
     pub(crate) const TOPIC_SKEW: &str = "topic:pharos_partition_bytes_in:skew_rate5m";
-    pub(crate) const PARTITION_SHARE: &str = "topic_partition:pharos_partition_bytes_in:ratio_rate5m";
+    pub(crate) const PARTITION_SHARE: &str =
+        "topic_partition:pharos_partition_bytes_in:ratio_rate5m";
     pub(crate) const PARTITION_BYTES_IN: &str = "topic_partition:pharos_partition_bytes_in:rate5m";
-    pub(crate) const PARTITION_BYTES_OUT: &str = "topic_partition:pharos_partition_bytes_out:rate5m";
+    pub(crate) const PARTITION_BYTES_OUT: &str =
+        "topic_partition:pharos_partition_bytes_out:rate5m";
 
     pub(crate) const ALL: [&str; 7] = [
         TOPIC_MESSAGES,

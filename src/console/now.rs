@@ -1,5 +1,6 @@
 //! `/api/now`: what is wrong, ranked, by the rules that Prometheus is given.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -30,7 +31,7 @@ impl Now {
         let pulse = *shared.pulse.borrow();
         let watch = shared.watch.read();
         Self {
-            alerts: watch.alerts(),
+            alerts: without_milder(watch.alerts()),
             blind: watch.blind(),
             rule_count: watch.rule_count(),
             series_count: watch.series_count(),
@@ -38,6 +39,16 @@ impl Now {
             pulse,
         }
     }
+}
+
+/// Without what says the same of the same thing less gravely, as Alertmanager does. They come ranked.
+fn without_milder(alerts: Vec<Alert>) -> Vec<Alert> {
+    let mut told = HashSet::new();
+    let thing = |alert: &Alert| {
+        let labels = alert.labels.iter().filter(|(name, _)| *name != "severity");
+        labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+    };
+    alerts.into_iter().filter(|alert| told.insert(thing(alert))).collect()
 }
 
 /// `/api/now`.

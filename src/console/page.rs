@@ -34,7 +34,7 @@ fn html(now: &Now) -> String {
     let verdict = match (now.pulse.at_ms, firing.len(), pending.len()) {
         (0, ..) => "The first look is under way.".to_owned(),
         (_, 0, 0) if now.not_ready.is_empty() => "Nothing is wrong.".to_owned(),
-        (_, firing, pending) => format!("{firing} wrong, {pending} may become so."),
+        (_, firing, pending) => format!("{firing} wrong, {pending} building up."),
     };
     let _ = write!(out, "<h1 class=\"verdict\">{}</h1>\n<ol class=\"alerts\">\n", escape(&verdict));
     for it in &now.not_ready {

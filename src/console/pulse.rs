@@ -28,10 +28,11 @@ pub(crate) async fn keep_looking(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(pause).await;
         let Some(held) = shared.upgrade() else { return };
+        let held_every = held.every;
         let look = tokio::task::spawn_blocking(move || look(&held)).await;
         pause = look.unwrap_or_else(|error| {
             tracing::error!(%error, "looking at the alert rules failed");
-            LONGEST_PAUSE
+            held_every * LONGEST_PAUSE
         });
     }
 }
@@ -42,9 +43,9 @@ pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
         && let Err(error) = shared.read_rules()
     {
         tracing::error!(%error, "the console has no rules");
-        return LONGEST_PAUSE;
+        return shared.every * LONGEST_PAUSE;
     }
-    let began = Instant::now();
+    let (began, worked) = (Instant::now(), cpu_time());
     let pages = JOBS.map(|(job, page)| {
         let text = shared.pages.render(page, Format::Text).unwrap_or_default();
         (job, text)
@@ -56,7 +57,15 @@ pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
     let at_ms = shared.registry.clock().now_ms();
     shared.watch.write().step(at_ms, &pages);
     let took = began.elapsed();
-    let pause = (took * PAUSE_PER_LOOK).min(LONGEST_PAUSE).max(shared.every);
+    // The clock on the wall tells of others on this machine, too.
+    let cost = cpu_time().zip(worked).map_or(took, |(now, before)| now.saturating_sub(before));
+    let pause = (cost * PAUSE_PER_LOOK).clamp(shared.every, shared.every * LONGEST_PAUSE);
     shared.pulse.send_replace(Pulse { at_ms, took, pause });
     pause
+}
+
+/// What this thread has worked so far, where the system tells it.
+fn cpu_time() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::limits::{MAX_STREAMS, MAX_WORKING};
 use crate::lines::{OWN_RULES, kept_lines};
 use crate::pulse::{Pulse, keep_looking};
-use crate::{explained, files, groups, lines, now, page, runbooks, stream, topics};
+use crate::{explained, files, groups, lines, now, page, runbooks, skew, stream, topics};
 
 /// What a console shows of a node.
 pub struct ConsoleOptions {
@@ -116,6 +116,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/group", get(groups::one))
         .route("/api/topics", get(topics::list))
         .route("/api/topic", get(topics::one))
+        .route("/api/skew", get(skew::answer))
         .route("/api/stream", get(stream::answer))
         .with_state(shared)
 }
@@ -150,9 +151,7 @@ impl Shared {
 
     /// Series and queries that are compiled in, read once.
     pub(crate) fn known(&self) -> Option<&(Known, Queries)> {
-        let read = || {
-            Some((Known::built_in(self.generation).ok()?, Queries::shipped().ok()?))
-        };
+        let read = || Some((Known::built_in(self.generation).ok()?, Queries::shipped().ok()?));
         self.known.get_or_init(read).as_ref()
     }
 }

@@ -69,7 +69,12 @@ impl Seen {
         self.json("/api/now").await
     }
 
-    fn gauge(&self, row: &'static pharos_metrics::FamilyRow, labels: &[&str], value: f64) -> Registered<Gauge> {
+    fn gauge(
+        &self,
+        row: &'static pharos_metrics::FamilyRow,
+        labels: &[&str],
+        value: f64,
+    ) -> Registered<Gauge> {
         let gauge = self.registry.family(row).gauge(labels);
         gauge.set(value);
         gauge
@@ -102,20 +107,30 @@ async fn what_is_wrong_is_told_and_names_stay_names() {
 async fn nothing_comes_from_elsewhere() {
     let seen = seen();
     let mut size = 0;
-    for path in ["/", "/api/now"].into_iter().map(str::to_owned).chain(FILES.iter().map(|(name, ..)| format!("/console/{name}"))) {
+    for path in ["/", "/api/now"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(FILES.iter().map(|(name, ..)| format!("/console/{name}")))
+    {
         let response = seen.ask(&path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
-        let text = String::from_utf8(to_bytes(response.into_body(), 1 << 24).await.unwrap().to_vec()).unwrap();
+        let text =
+            String::from_utf8(to_bytes(response.into_body(), 1 << 24).await.unwrap().to_vec())
+                .unwrap();
         size += text.len();
         let far = text.match_indices("://").filter(|(at, _)| {
             let before = &text[at.saturating_sub(5)..*at];
             let after = &text[at + 3..];
-            before.ends_with("http") || before.ends_with("https") && !after.starts_with("github.com/leeoniya")
+            before.ends_with("http")
+                || before.ends_with("https") && !after.starts_with("github.com/leeoniya")
         });
-        let far: Vec<_> = far.map(|(at, _)| &text[at..(at + 40).min(text.len())]).filter(|it| !it.starts_with("://www.w3.org/2000/svg")).collect();
+        let far: Vec<_> = far
+            .map(|(at, _)| &text[at..(at + 40).min(text.len())])
+            .filter(|it| !it.starts_with("://www.w3.org/2000/svg"))
+            .collect();
         assert!(far.is_empty(), "{path}: {far:?}");
     }
     assert!(size < 300_000, "{size} bytes");
@@ -154,7 +169,12 @@ async fn groups_are_told_the_furthest_behind_first() {
     };
     let (_near, _far) = (group("near", 1.0), group("far", 400.0));
     let listed = seen.json("/api/groups").await;
-    let ids: Vec<_> = listed["groups"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<_> = listed["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(ids, ["far", "near"]);
     let far = &listed["groups"][0];
     assert_eq!((&far["status"], &far["state"]), (&"stall".into(), &"Stable".into()));
@@ -205,7 +225,8 @@ async fn a_number_leads_to_its_truth() {
     assert_eq!(one["unit"], "seconds");
     let readers = one["readers"].to_string();
     assert!(readers.contains("alert GroupStalled"), "{readers}");
-    let found = seen.json("/api/explain?series=kafka_server_brokertopicmetrics_messagesin_total").await;
+    let found =
+        seen.json("/api/explain?series=kafka_server_brokertopicmetrics_messagesin_total").await;
     let bean = found["explained"][0]["source"]["bean"].as_str().unwrap();
     assert!(bean.contains("name=MessagesInPerSec"), "{bean}");
     assert_eq!(seen.ask("/api/explain?series=made_up").await.status(), StatusCode::NOT_FOUND);
@@ -224,7 +245,8 @@ async fn charts_and_costs_have_what_is_there() {
     assert_eq!(lag["lines"][0]["values"].as_array().unwrap().last().unwrap(), 12.0);
     let cost = seen.json("/api/cost").await;
     let families = cost["families"].as_array().unwrap();
-    let family = families.iter().find(|it| it["family"] == "kafka_consumergroup_lag_seconds_max").unwrap();
+    let family =
+        families.iter().find(|it| it["family"] == "kafka_consumergroup_lag_seconds_max").unwrap();
     assert_eq!((&family["samples"], &family["page"]), (&1.into(), &"native".into()));
 }
 
@@ -242,7 +264,8 @@ async fn the_stream_begins_with_the_last_look() {
     let seen = seen();
     let response = seen.ask("/api/stream").await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
-    let held: Vec<_> = futures_util::future::join_all((1..32).map(|_| seen.ask("/api/stream"))).await;
+    let held: Vec<_> =
+        futures_util::future::join_all((1..32).map(|_| seen.ask("/api/stream"))).await;
     assert_eq!(seen.ask("/api/stream").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(held);
     assert_eq!(seen.ask("/api/stream").await.status(), StatusCode::OK);

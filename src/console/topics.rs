@@ -104,13 +104,12 @@ fn topic(shared: &Shared, name: &str) -> Response {
     let watch = shared.watch.read();
     let last = |record| -> BTreeMap<i32, f64> {
         let values = watch.last(record).filter(|(labels, _)| labels.get("topic") == name);
-        values.filter_map(|(labels, it)| Some((labels.get("partition").parse().ok()?, it))).collect()
+        values
+            .filter_map(|(labels, it)| Some((labels.get("partition").parse().ok()?, it)))
+            .collect()
     };
-    let records = watch.slopes(
-        rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET.name,
-        &[("topic", name)],
-        RATE_MS,
-    );
+    let records =
+        watch.slopes(rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET.name, &[("topic", name)], RATE_MS);
     let records: BTreeMap<i32, f64> = records
         .into_iter()
         .filter_map(|(labels, it)| Some((labels.get("partition").parse().ok()?, it)))
@@ -122,7 +121,8 @@ fn topic(shared: &Shared, name: &str) -> Response {
         ("share", last(last::PARTITION_SHARE)),
     ];
     drop(watch);
-    let indexes: Vec<i32> = families.first().map(|(_, of)| of.keys().copied().collect()).unwrap_or_default();
+    let indexes: Vec<i32> =
+        families.first().map(|(_, of)| of.keys().copied().collect()).unwrap_or_default();
     let left_out = indexes.len().saturating_sub(MAX_PARTITIONS);
     let partitions = indexes.into_iter().take(MAX_PARTITIONS).map(|index| {
         let figures = families.iter().chain(&rates).map(|(key, of)| {

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use promql_parser::parser::token::{
-    T_ADD, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS, T_MOD, T_MUL, T_NEQ,
-    T_POW, T_SUB, TokenId,
+    T_ADD, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS, T_MOD, T_MUL,
+    T_NEQ, T_POW, T_SUB, TokenId,
 };
 use promql_parser::parser::{BinModifier, BinaryExpr, LabelModifier, VectorMatchCardinality};
 
@@ -71,9 +71,8 @@ pub(super) fn with_scalar(op: TokenId, left: &Worth, right: &Worth) -> Option<Wo
     apply(op, 0.0, 0.0)?;
     let vector = |samples: &[Sample], of: &dyn Fn(f64) -> Option<f64>| {
         let each = samples.iter();
-        let worth = each.filter_map(|it| {
-            Some(Sample { labels: it.labels.clone(), value: of(it.value)? })
-        });
+        let worth =
+            each.filter_map(|it| Some(Sample { labels: it.labels.clone(), value: of(it.value)? }));
         Worth::Vector(worth.collect())
     };
     match (left, right) {

@@ -59,11 +59,7 @@ impl Moment<'_> {
     }
 
     /// A function of the samples of a time.
-    fn over(
-        self,
-        of: &Expr,
-        worth: impl Fn(&Window) -> Option<f64>,
-    ) -> Result<Worth, EvalError> {
+    fn over(self, of: &Expr, worth: impl Fn(&Window) -> Option<f64>) -> Result<Worth, EvalError> {
         let MatrixSelector { vs, range } = match of {
             Expr::MatrixSelector(it) => it,
             Expr::Paren(inner) => return self.over(&inner.expr, worth),

@@ -27,7 +27,7 @@ use pharos_replication::{
 use pharos_storage::LogSlice;
 use pharos_storage::fs::without_waiting;
 
-use crate::context::{Answer, AnswerError, Body, RequestContext};
+use crate::context::{About, Answer, AnswerError, Body, RequestContext};
 use crate::delayed_metrics::DelayedMetrics;
 use crate::errors;
 use crate::fetch_session::{Claim, FetchSessions, Mode, PartitionKey, Told, Wanted};
@@ -73,11 +73,13 @@ pub fn answer(
             return named(Body::of(context, &response)).map(Answer::Ready);
         }
     };
+    let about = fetch.about();
     let mut found = Found::default();
     let cold = service.read(&fetch, &mut found);
     if cold.is_none() && FetchService::is_enough(&fetch, &found) {
         let answer = service.answer(clock.now_ms(), fetch, found);
-        return encode(publisher, context, answer).map(Answer::Ready);
+        let body = encode(publisher, context, answer)?;
+        return Ok(Answer::Ready(Body { about, ..body }));
     }
     let (service, clock) = (service.clone(), clock.clone());
     let (context, publisher) = (context.clone(), publisher.clone());
@@ -92,7 +94,8 @@ pub fn answer(
             let cold = service.read(&fetch, &mut found);
             service.read_cold(&fetch, &mut found, cold).await;
         }
-        encode(&publisher, &context, service.answer(clock.now_ms(), fetch, found))
+        let answer = service.answer(clock.now_ms(), fetch, found);
+        Ok(Body { about, ..encode(&publisher, &context, answer)? })
     }))
 }
 
@@ -122,6 +125,14 @@ pub struct Fetch {
     max_bytes: usize,
     min_bytes: i64,
     max_wait: Duration,
+}
+
+impl Fetch {
+    fn about(&self) -> Option<About> {
+        let (first, _) = self.partitions.first()?;
+        let more = self.partitions.len() - 1;
+        Some(About { topic: first.topic.clone(), partition: first.partition, more })
+    }
 }
 
 /// What one read over all partitions found.

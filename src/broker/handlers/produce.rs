@@ -22,7 +22,7 @@ use pharos_protocol::messages::produce_response::{
 use pharos_protocol::messages::{ProduceRequestRef, ProduceResponse};
 use pharos_replication::{Appended, Partition, PartitionError, Purgatory, Replicas, Waited};
 
-use crate::context::{Answer, AnswerError, Body, RequestContext};
+use crate::context::{About, Answer, AnswerError, Body, RequestContext};
 use crate::delayed_metrics::DelayedMetrics;
 use crate::errors::{self, Refusal};
 use crate::leaders;
@@ -67,16 +67,17 @@ pub fn answer(
     if outcome.waiting.is_empty() && outcome.flushes.is_empty() {
         service.metrics.produced.count(codes(&outcome.response));
         leaders::tell_producer(&publisher.load(), context, &mut outcome.response);
-        return Answer::ready(context, &outcome.response);
+        let body = Body::of(context, &outcome.response)?;
+        return Ok(Answer::Ready(Body { about: outcome.about, ..body }));
     }
     let (service, context, publisher) = (service.clone(), context.clone(), publisher.clone());
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     Ok(Answer::Later(Box::pin(async move {
-        let metrics = service.metrics.clone();
+        let (metrics, about) = (service.metrics.clone(), outcome.about.clone());
         let mut response = service.finish(outcome, timeout).await;
         metrics.produced.count(codes(&response));
         leaders::tell_producer(&publisher.load(), &context, &mut response);
-        Body::of(&context, &response)
+        Ok(Body { about, ..Body::of(&context, &response)? })
     })))
 }
 
@@ -95,6 +96,8 @@ pub struct Outcome {
     pub waiting: Vec<Waiting>,
     /// Appends that `flush.messages` wants on the disk before they are answered.
     pub flushes: Vec<Waiting>,
+    /// The first partition, and how many there are more.
+    pub about: Option<About>,
 }
 
 /// An append that waits for its high watermark or for the disk.
@@ -117,6 +120,7 @@ impl ProduceService {
             response: ProduceResponse::default(),
             waiting: Vec::new(),
             flushes: Vec::new(),
+            about: None,
         };
         for topic in request.topic_data.iter() {
             let found = if version >= 13 {
@@ -127,6 +131,14 @@ impl ProduceService {
             let topic_index = outcome.response.responses.len();
             let mut partitions = Vec::new();
             for data in topic.partition_data.iter() {
+                match (&mut outcome.about, found) {
+                    (Some(about), _) => about.more += 1,
+                    (about, Some(topic)) => {
+                        let topic = topic.name.clone();
+                        *about = Some(About { topic, partition: data.index, more: 0 });
+                    }
+                    (None, None) => {}
+                }
                 let result = match found {
                     None if version >= 13 => Err(Refusal::from(ErrorCode::UnknownTopicId)),
                     None => Err(Refusal::from(ErrorCode::UnknownTopicOrPartition)),
@@ -241,7 +253,7 @@ impl ProduceService {
     /// Waits until every append is flushed and committed, `timeout` at most for the latter; what is
     /// not by then reads REQUEST_TIMED_OUT. The records stay in the log all the same.
     async fn finish(self, outcome: Outcome, timeout: Duration) -> ProduceResponse {
-        let Outcome { mut response, waiting, flushes } = outcome;
+        let Outcome { mut response, waiting, flushes, .. } = outcome;
         for one in flushes {
             let flushed = one.partition.log().flushed(one.last_offset.plus(1)).await;
             if flushed.is_err() {

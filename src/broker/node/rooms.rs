@@ -25,6 +25,7 @@ use crate::producer_ids::ProducerIds;
 use crate::request_metrics::RequestMetrics;
 use crate::services::Services;
 use crate::settings;
+use crate::slow_requests::SlowRequests;
 use crate::topic_metrics::TopicMetrics;
 
 /// Kafka's own limit, not configurable (`FetchSession.MIN_SESSION_EVICTION_MS`).
@@ -45,6 +46,8 @@ pub struct Rooms {
     pub topic_metrics: Arc<TopicMetrics>,
     /// Counts by API.
     pub requests: Arc<RequestMetrics>,
+    /// The slowest requests.
+    pub slow: Arc<SlowRequests>,
     /// Operations that wait.
     pub purgatories: Purgatories,
     /// What consumers asked for before.
@@ -86,6 +89,7 @@ impl Rooms {
             groups,
             topic_metrics,
             requests: Arc::new(RequestMetrics::new(registry)),
+            slow: Arc::new(SlowRequests::new(clock.clone())),
             purgatories,
             sessions,
             delayed,

@@ -4,8 +4,7 @@ use crate::row::broker_rows;
 use crate::value::{List, Text};
 
 broker_rows! {
-    /// How often the console asks the alert rules of this node's figures, unless that would cost it
-    /// more than half a percent of a core.
+    /// How often the console asks the alert rules; rarer where it would cost half a percent of a core.
     ADMIN_CONSOLE_INTERVAL_MS: i32 = key("admin.console.interval.ms").default("15000").at_least(100);
     /// Whether whoever reaches the admin listener may let rule files be read anew, by POST /-/reload.
     ADMIN_LIFECYCLE_ENABLE: bool = key("admin.lifecycle.enable").default("false");

@@ -2,15 +2,18 @@
 
 import { h, link, problem, empty } from './dom.js';
 import { forget } from './charts.js';
-import { now_view, timeline_view, groups_view, topics_view, forget_events } from './views.js';
-import { group_view, topic_view, number_view, runbook_view } from './details.js';
+import { now_view, timeline_view, groups_view, topics_view, slow_view, skew_view, forget_events } from './views.js';
+import { group_view, topic_view, number_view, runbook_view, config_view } from './details.js';
 
 const VIEWS = [
   ['', 'Now', now_view],
   ['groups', 'Groups', groups_view],
   ['topics', 'Topics', topics_view],
+  ['skew', 'Skew', skew_view],
+  ['slow', 'Slow requests', slow_view],
   ['timeline', 'Timeline', timeline_view],
   ['number', 'Numbers', number_view],
+  ['config', 'Settings', config_view],
 ];
 const DETAILS = { group: ['groups', group_view], topic: ['topics', topic_view], runbook: ['', runbook_view] };
 // Asked again this often while nobody tells of changes, in ms.
@@ -86,10 +89,10 @@ function say(word) {
 // The broker tells of each look; where it cannot, the page asks by itself.
 let timer = null;
 function listen() {
-  const poll = () => { clearTimeout(timer); timer = setTimeout(() => { show(true); poll(); }, POLL_MS); };
+  const poll = () => { show(true); timer = setTimeout(poll, POLL_MS); };
   const stream = new EventSource('/api/stream');
-  stream.addEventListener('look', () => { clearTimeout(timer); show(true); });
-  stream.addEventListener('error', () => { forget_events(); poll(); });
+  stream.addEventListener('look', () => { clearTimeout(timer); timer = null; show(true); });
+  stream.addEventListener('error', () => { forget_events(); if (timer === null) poll(); });
 }
 
 // Light, dark, or as the system says.

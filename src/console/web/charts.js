@@ -8,6 +8,8 @@ const sync = window.uPlot ? uPlot.sync('time') : null;
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const COLOURS = 8;
+// Steps of an axis of bytes.
+const TWOS = Array.from({ length: 50 }, (_, at) => 2 ** at);
 
 export function forget() {
   for (const { plot } of kept.values()) plot && plot.destroy();
@@ -72,7 +74,7 @@ function draw(have, spec, from_ms, to_ms, height) {
     width: 300, height, padding: [6, 4, 0, 0], legend: { show: false },
     cursor: { sync: sync ? { key: sync.key } : undefined, y: false, points: { size: 5 }, drag: { x: false, y: false } },
     scales: { x: { time: true, range: () => [have.scale.min, have.scale.max] }, y: { range: (plot, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-    axes: [{ ...axis, size: 22, space: 60, values: (plot, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })) }, { ...axis, size: 58, space: 30, values: (plot, ticks) => ticks.map((tick) => show(tick)) }],
+    axes: [{ ...axis, size: 22, space: 60, values: (plot, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })) }, { ...axis, ...(spec.unit.startsWith('bytes') ? { incrs: TWOS } : {}), size: 58, space: 30, values: (plot, ticks) => ticks.map((tick) => show(tick)) }],
     series: [{}, ...data.slice(1).map((column, at) => ({ stroke: style(`--c${at % COLOURS}`), width: 1.5, fill: data.length === 2 ? style('--fill') : undefined, spanGaps: false, points: { show: false } }))],
     hooks: { draw: [(plot) => mark(plot, have.events)] },
   };

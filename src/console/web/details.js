@@ -27,7 +27,12 @@ function reason(group) {
 
 export async function group_view(id) {
   const query = `id=${encodeURIComponent(id)}`;
-  const [group, events] = await Promise.all([ask(`/api/group?${query}`), recent_events()]);
+  const [group, events, { members }] = await Promise.all([ask(`/api/group?${query}`), recent_events(),
+    ask(`/api/members?group=${encodeURIComponent(id)}`).catch(() => ({ members: [] }))]);
+  // Who reads each partition.
+  const owners = new Map(members.flatMap((member) => Object.entries(member.partitions).flatMap(([topic, partitions]) =>
+    partitions.map((partition) => [`${topic}/${partition}`, member]))));
+  for (const it of group.partitions) it.owner = owners.get(`${it.topic}/${it.partition}`);
   const worst = group.partitions[0];
   const rebalances = Object.entries(group.rebalances).filter(([, times]) => times > 0);
   const own = events.filter((event) => event.kind === 'rebalance' && event.subject === id).slice(-20).reverse();
@@ -56,7 +61,7 @@ export async function group_view(id) {
       ] }) : null,
     h('h2', {}, 'Partitions'),
     group.partitions.length ? table({
-      key: 'group-partitions', caption: 'Partitions of the group', rows: group.partitions, filter: (it) => `${it.topic} ${it.partition} ${it.client_id || ''} ${it.host || ''}`,
+      key: 'group-partitions', caption: 'Partitions of the group', rows: group.partitions, filter: (it) => `${it.topic} ${it.partition} ${it.owner ? `${it.owner.client_id} ${it.owner.host}` : ''}`,
       columns: [
         { title: 'Partition', head: true, wide: true, of: (it) => `${it.topic} ${it.partition}`, show: (it) => [link(to('topic', it.topic), it.topic), ` / ${it.partition}`] },
         { title: 'Behind by', number: true, of: (it) => plain(it.lag_seconds), show: (it) => seconds(it.lag_seconds) },
@@ -65,8 +70,19 @@ export async function group_view(id) {
         { title: 'Committed', number: true, of: (it) => plain(it.out_per_second), show: (it) => `${count(it.out_per_second)}/s` },
         { title: 'Drained in', number: true, of: (it) => plain(it.drain_seconds), show: (it) => seconds(it.drain_seconds) },
         { title: 'Offset', number: true, of: (it) => plain(it.committed), show: (it) => String(it.committed) },
+        { title: 'Read by', wide: true, of: (it) => (it.owner ? it.owner.client_id : ''), show: (it) => (it.owner ? [it.owner.client_id, h('span', { class: 'quiet' }, ` ${it.owner.host}`)] : h('span', { class: 'quiet' }, 'nobody')) },
       ] }) : empty('It has committed nothing yet.'),
     group.partitions_left_out ? h('p', { class: 'quiet' }, `${group.partitions_left_out} partitions that are less behind are not listed.`) : null,
+    h('h2', {}, 'Members'),
+    members.length ? table({
+      key: 'members', caption: 'Members of the group', rows: members, filter: (it) => `${it.member_id} ${it.client_id} ${it.host}`,
+      columns: [
+        { title: 'Client', head: true, wide: true, of: (it) => it.client_id, show: (it) => it.client_id || '–' },
+        { title: 'Host', of: (it) => it.host, show: (it) => it.host },
+        { title: 'Partitions', number: true, of: (it) => Object.values(it.partitions).flat().length, show: (it) => String(Object.values(it.partitions).flat().length) },
+        { title: 'Instance', of: (it) => it.instance_id || '', show: (it) => it.instance_id || '–' },
+        { title: 'Member', wide: true, of: (it) => it.member_id, show: (it) => h('code', {}, it.member_id) },
+      ] }) : empty('Nobody is in it.'),
     h('h2', {}, 'Rebalances'), event_list(own),
   ];
 }
@@ -82,6 +98,7 @@ export async function topic_view(name) {
       fact('Partitions', figure(count(topic.partitions.length + topic.partitions_left_out), 'kafka_topic_partitions')),
       fact('Hottest partition', hottest > 0 ? figure(`${percent(hottest)} of the bytes`, 'pharos_partition_bytes_in_total') : 'no traffic'),
       Object.entries(topic.skew).map(([dimension, value]) => fact(`Skew of ${dimension}`, figure(ratio(value), 'pharos_topic_skew_ratio')))),
+    h('p', {}, link(to('config', name), 'Settings of the topic')),
     table({
       key: 'partitions', caption: 'Partitions', rows: topic.partitions, filter: (it) => String(it.partition),
       columns: [
@@ -99,6 +116,23 @@ export async function topic_view(name) {
   ];
 }
 
+// Settings and where they come from.
+
+export async function config_view(topic) {
+  const { settings } = await ask(topic ? `/api/config?topic=${encodeURIComponent(topic)}` : '/api/config');
+  return [topic ? h('p', { class: 'crumb' }, link(to('topic', topic), topic)) : null,
+    h('h1', {}, topic ? `Settings of ${topic}` : 'Settings'),
+    h('p', { class: 'quiet' }, 'What is set before what is left as it was.'),
+    table({
+      key: 'config', caption: 'Settings', rows: settings, filter: (it) => `${it.name} ${it.value} ${it.source}`, sort: 2,
+      columns: [
+        { title: 'Key', head: true, wide: true, of: (it) => it.name, show: (it) => h('span', { title: it.meaning }, it.name) },
+        { title: 'Value', wide: true, of: (it) => it.value || '', show: (it) => (it.sensitive ? h('span', { class: 'quiet' }, 'secret') : h('code', {}, it.value ?? '–')) },
+        { title: 'From', of: (it) => (it.source === 'default' ? '' : it.source), show: (it) => (it.source === 'default' ? h('span', { class: 'quiet' }, 'default') : h('b', {}, it.source)) },
+        { title: 'Otherwise', wide: true, of: (it) => it.would_be.length, show: (it) => it.would_be.map((other) => `${other.value ?? '–'} (${other.source})`).join(', ') },
+      ] })];
+}
+
 // From a number to the truth.
 
 function source(it) {
@@ -114,7 +148,7 @@ function explained(it) {
   const labels = it.labels.map((label) => (label.value === null ? label.name : `${label.name}="${label.value}"`)).join(', ');
   const readers = it.readers;
   return h('section', { class: 'card explained' },
-    h('h3', {}, h('code', {}, it.name), labels ? h('code', { class: 'quiet' }, `{${labels}}`) : ''),
+    h('h2', {}, h('code', {}, it.name), labels ? h('code', { class: 'quiet' }, `{${labels}}`) : ''),
     h('p', {}, it.meaning),
     h('dl', { class: 'facts' }, fact('Unit', it.unit || '–'), source(it), fact('Shown by', it.owner),
       fact('Proof', it.truth ? h('code', {}, it.truth) : '–')),

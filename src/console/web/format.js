@@ -58,6 +58,6 @@ export const of_unit = {
 
 export const ago = (ms, now) => (ms ? `${seconds(Math.max(0, (now - ms) / 1000))} ago` : '–');
 
-export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+export const clock = (ms) => new Date(ms).toLocaleTimeString('en-GB');
 
-export const moment = (ms) => new Date(ms).toLocaleString([], { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+export const moment = (ms) => new Date(ms).toLocaleString('en-GB', { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' });

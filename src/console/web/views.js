@@ -17,10 +17,10 @@ function alert_item(alert, now) {
   const left = alert.since_ms + alert.for_ms - now;
   return h('li', { class: 'alert', 'data-severity': alert.severity, 'data-state': alert.state, 'data-alert': alert.name },
     h('div', { class: 'alert-head' },
-      h('span', { class: 'mark', 'data-severity': alert.severity, 'data-state': alert.state }, pending ? 'may become' : alert.severity),
+      h('span', { class: 'mark', 'data-severity': alert.severity, 'data-state': alert.state }, pending ? `${alert.severity} in ${seconds(Math.max(0, left) / 1000)}` : alert.severity),
       h('b', { class: 'summary' }, alert.summary || alert.name),
       h('time', { class: 'since', datetime: new Date(alert.since_ms).toISOString(), title: moment(alert.since_ms) }, `for ${seconds((now - alert.since_ms) / 1000)}`)),
-    h('p', { class: 'description' }, alert.description, pending && left > 0 ? h('span', { class: 'quiet' }, ` Alerts in ${seconds(left / 1000)} if it goes on.`) : ''),
+    h('p', { class: 'description' }, alert.description, pending ? h('span', { class: 'quiet' }, ' No alert yet.') : ''),
     h('p', { class: 'things' }, things(alert.labels), alert.runbook ? link(to('runbook', alert.name), 'Runbook') : '',
       h('details', {}, h('summary', {}, 'Rule'), h('code', {}, alert.expr), h('span', {}, ` is ${count(alert.value)}; alert ${alert.name}`))));
 }
@@ -30,15 +30,18 @@ function verdict(now) {
   const pending = now.alerts.length - firing;
   if (now.not_ready.length) return ['bad', 'This broker is not ready.'];
   if (!now.look.at_ms) return ['quiet', 'The first look is under way.'];
-  const may = pending ? `${pending} ${firing ? 'more ' : ''}may become so` : '';
-  if (firing) return [now.alerts.some((alert) => alert.state === 'firing' && alert.severity === 'critical') ? 'bad' : 'warn', `${firing} ${firing === 1 ? 'thing is' : 'things are'} wrong${may ? `, ${may}` : ''}.`];
-  if (pending) return ['may', `Nothing is wrong, ${may}.`];
+  const more = `${pending} ${firing ? 'more ' : ''}${pending === 1 ? 'is' : 'are'} building up`;
+  if (firing) return [now.alerts.some((alert) => alert.state === 'firing' && alert.severity === 'critical') ? 'bad' : 'warn', `${firing} ${firing === 1 ? 'thing is' : 'things are'} wrong${pending ? `, ${more}` : ''}.`];
+  if (pending) return ['may', `No alert fires, ${more}.`];
   return ['good', 'Nothing is wrong.'];
 }
 
 export async function now_view() {
   const [now, lines, events] = await Promise.all([ask('/api/now'), ask('/api/lines'), recent_events()]);
   const [mood, text] = verdict(now);
+  // A young broker fills its charts, too.
+  const first = Math.min(lines.to_ms, ...lines.charts.flatMap((spec) => spec.lines.map((line) => line.times_ms[0] || lines.to_ms)));
+  lines.from_ms = Math.max(lines.from_ms, Math.min(first, lines.to_ms - 5 * 60000));
   const within = events.filter((event) => event.time_ms >= lines.from_ms);
   return [
     h('section', { class: 'now', 'aria-label': 'What is wrong now' },
@@ -142,6 +145,58 @@ export async function topics_view() {
         { title: 'Skew', number: true, of: (topic) => plain(topic.skew), show: (topic) => h('span', { 'data-mood': plain(topic.skew) >= 3 ? 'warn' : null }, ratio(topic.skew)) },
       ] }) : empty('There is no topic yet.'),
     left_out ? h('p', { class: 'quiet' }, `${left_out} more topics are not listed.`) : null];
+}
+
+// Skew.
+
+export async function skew_view() {
+  const { cluster, partitions, left_out } = await ask('/api/skew');
+  const dimensions = Object.entries(cluster);
+  return [h('h1', {}, 'Skew'), h('p', { class: 'quiet' }, 'Who takes more than an even part. 1× is even.'),
+    h('dl', { class: 'facts' }, dimensions.map(([dimension, value]) => h('div', { class: 'fact' }, h('dt', {}, `${dimension} between brokers`), h('dd', {}, figure(ratio(value), 'pharos_cluster_skew_ratio'))))),
+    h('h2', {}, 'Partitions that take too much'),
+    partitions.length ? table({
+      key: 'skew', caption: 'Partitions that take too much', rows: partitions, filter: (it) => `${it.topic} ${it.partition}`,
+      columns: [
+        { title: 'Partition', head: true, wide: true, of: (it) => `${it.topic} ${it.partition}`, show: (it) => [link(to('topic', it.topic), it.topic), ` / ${it.partition}`] },
+        { title: 'Against even', number: true, of: (it) => plain(it.times_even), show: (it) => h('span', { 'data-mood': plain(it.times_even) >= 3 ? 'warn' : null }, ratio(it.times_even)) },
+        { title: 'Share of topic', number: true, of: (it) => plain(it.share), show: (it) => percent(it.share) },
+        { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => `${bytes(it.bytes_in)}/s` },
+        { title: 'Too much', number: true, of: (it) => plain(it.too_much), show: (it) => `${bytes(it.too_much)}/s` },
+      ] }) : empty('Within the last 5 minutes no partition took more than its part.'),
+    left_out ? h('p', { class: 'quiet' }, `${left_out} smaller ones are not listed.`) : null];
+}
+
+// Slow requests.
+
+const PHASES = ['request_queue', 'local', 'remote', 'throttle', 'response_queue', 'response_send'];
+
+// Where the time of one request went, as a bar of its phases.
+function phases(it) {
+  const all = Object.values(it.phases_ms).reduce((sum, ms) => sum + ms, 0) || 1;
+  const told = PHASES.map((name) => `${name.replace('_', ' ')} ${seconds(it.phases_ms[name] / 1000)}`).join(', ');
+  return h('span', { class: 'phases', role: 'img', 'aria-label': told, title: told },
+    PHASES.map((name, at) => h('i', { class: `c${at}`, 'width%': (100 * it.phases_ms[name]) / all })));
+}
+
+export async function slow_view() {
+  const { requests } = await ask('/api/slow');
+  return [h('h1', {}, 'Slow requests'),
+    h('p', { class: 'quiet' }, 'The 200 slowest of the last hour. What a client asked to wait for (a fetch for records, a join for members) is not counted as cost.'),
+    h('ul', { class: 'legend' }, PHASES.map((name, at) => h('li', {}, h('i', { class: `swatch c${at}` }), name.replace('_', ' ')))),
+    requests.length ? table({
+      key: 'slow', caption: 'Slow requests', rows: requests, filter: (it) => `${it.request} ${it.client_id} ${it.host} ${it.about ? it.about.topic : ''} ${it.errors.map((error) => error.error).join(' ')}`,
+      columns: [
+        { title: 'Request', head: true, of: (it) => it.request, show: (it) => [it.request, h('span', { class: 'quiet' }, ` v${it.version}`)] },
+        { title: 'Cost', number: true, of: (it) => it.cost_ms, show: (it) => seconds(it.cost_ms / 1000) },
+        { title: 'In all', number: true, of: (it) => it.total_ms, show: (it) => seconds(it.total_ms / 1000) },
+        { title: 'Where it went', of: (it) => it.phases_ms.local, show: phases },
+        { title: 'About', wide: true, of: (it) => (it.about ? it.about.topic : ''), show: (it) => (it.about ? [link(to('topic', it.about.topic), it.about.topic), ` / ${it.about.partition}`, it.about.more ? h('span', { class: 'quiet' }, ` and ${it.about.more} more`) : ''] : '–') },
+        { title: 'Client', wide: true, of: (it) => it.client_id, show: (it) => [it.client_id || '–', h('span', { class: 'quiet' }, ` ${it.host}`)] },
+        { title: 'Bytes', number: true, of: (it) => it.request_bytes + it.response_bytes, show: (it) => [bytes(it.request_bytes), h('br', {}), bytes(it.response_bytes)] },
+        { title: 'Errors', of: (it) => it.errors.length, show: (it) => it.errors.map((error) => h('span', { 'data-mood': 'warn' }, `${error.error} `)) },
+        { title: 'When', number: true, of: (it) => it.time_ms, show: (it) => clock(it.time_ms) },
+      ] }) : empty('Nothing was asked within the last hour.')];
 }
 
 export { figure, percent };
