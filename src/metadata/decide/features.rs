@@ -1,5 +1,7 @@
 //! UpdateFeatures (API 57): which levels the cluster agreed on.
 
+use std::collections::BTreeMap;
+
 use super::{ApiError, Decision, Facts, outcome};
 use crate::image::{METADATA_VERSION, VersionRange, feature_record};
 use pharos_protocol::ErrorCode;
@@ -12,7 +14,8 @@ const SAFE_DOWNGRADE: i8 = 2;
 const UNSAFE_DOWNGRADE: i8 = 3;
 
 /// Decides a request, all or nothing. Version 0 has `allow_downgrade` in place of the type, and
-/// versions 0 and 1 answer per feature.
+/// versions 0 and 1 answer per feature. Of a feature that is named twice the last mention counts
+/// (`QuorumController.updateFeatures`), so there are no more records than features.
 pub(crate) fn decide(
     facts: &Facts<'_>,
     request: &UpdateFeaturesRequest,
@@ -20,7 +23,9 @@ pub(crate) fn decide(
 ) -> Decision<UpdateFeaturesResponse> {
     let mut records = Vec::new();
     let mut failure = None;
-    for update in &request.feature_updates {
+    let updates: BTreeMap<&str, &FeatureUpdateKey> =
+        request.feature_updates.iter().map(|update| (update.feature.as_str(), update)).collect();
+    for update in updates.values() {
         let upgrade_type = match (version, update.allow_downgrade) {
             (0, true) => SAFE_DOWNGRADE,
             (0, false) => UPGRADE,
@@ -37,15 +42,12 @@ pub(crate) fn decide(
     let (error_code, error_message) = outcome(failure.map_or(Ok(()), Err));
     if version <= 1 {
         // All or nothing: each feature bears the outcome of the request.
-        response.results = request
-            .feature_updates
-            .iter()
-            .map(|update| UpdatableFeatureResult {
-                feature: update.feature.clone(),
-                error_code,
-                error_message: error_message.clone(),
-            })
-            .collect();
+        let results = updates.keys().map(|feature| UpdatableFeatureResult {
+            feature: (*feature).to_owned(),
+            error_code,
+            error_message: error_message.clone(),
+        });
+        response.results = results.collect();
     }
     response.error_code = error_code;
     response.error_message = match version {

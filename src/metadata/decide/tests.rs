@@ -1,5 +1,7 @@
 //! Tables of requests and Kafka's answers to them.
 
+mod limits;
+
 use pharos_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };
