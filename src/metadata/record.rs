@@ -95,8 +95,9 @@ records! {
 /// Version of the frame itself.
 const FRAME_VERSION: u32 = 1;
 
-/// Most records in one batch that are believed; a batch of the log holds far fewer.
-const MAX_RECORDS_PER_BATCH: i32 = 100_000;
+/// Most records in one batch. More are neither believed nor written: what is written must be read
+/// again at the next start, or the node never starts again.
+pub(crate) const MAX_RECORDS_PER_BATCH: usize = 1_000_000;
 
 /// Why bytes are no metadata record.
 #[derive(Debug, Error)]
@@ -191,13 +192,28 @@ pub fn encode_batch(records: &[MetadataRecord], timestamp_ms: i64) -> Result<Byt
     Ok(builder.build()?)
 }
 
+/// Bytes of the records with their frames, without what a batch adds to each.
+///
+/// # Errors
+/// [`RecordError::Write`].
+pub(crate) fn encoded_len(records: &[MetadataRecord]) -> Result<usize, RecordError> {
+    let mut value = Vec::new();
+    let mut len = 0;
+    for record in records {
+        value.clear();
+        record.encode(&mut value)?;
+        len += value.len();
+    }
+    Ok(len)
+}
+
 /// The metadata records of a batch.
 ///
 /// # Errors
 /// [`RecordError`] when the batch is compressed beyond reason, broken, or holds what is unknown.
 pub fn decode_batch(batch: &RecordBatch<'_>) -> Result<Vec<MetadataRecord>, RecordError> {
     let count = batch.header().count;
-    if !(0..=MAX_RECORDS_PER_BATCH).contains(&count) {
+    if !usize::try_from(count).is_ok_and(|count| count <= MAX_RECORDS_PER_BATCH) {
         return Err(BatchError::InvalidCount(count).into());
     }
     let open = batch.open(MAX_BATCH_BYTES)?;

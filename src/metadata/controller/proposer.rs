@@ -18,10 +18,15 @@ use crate::image::{ControllerRegistration, MetadataDelta, MetadataImage};
 use crate::lease::Leases;
 use crate::metrics::ControllerMetrics;
 use crate::quorum::{MachineView, Proposal, Quorum, RaftMetrics, Role, role};
-use crate::record::{MetadataRecord, encode_batch};
+use crate::record::{MAX_RECORDS_PER_BATCH, MetadataRecord, encode_batch, encoded_len};
 
 /// Most requests that share an entry.
 const MAX_JOBS_PER_ENTRY: usize = 256;
+/// Bytes of records from which on an entry takes no further requests.
+const FULL_ENTRY_BYTES: usize = 8 << 20;
+/// Most bytes of records of one decision; what clients ask for is refused long before. With what
+/// an entry may hold before it, this stays below what the log reads again.
+const MAX_DECISION_BYTES: usize = 32 << 20;
 /// How long to wait when there is no deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -160,14 +165,13 @@ impl Proposer {
         self.decide_due(&mut draft);
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let pending = job.decide(&mut self.turn(&draft));
-            let Pending { records, answer } = pending;
+            let Pending { records, answer } = job.decide(&mut self.turn(&draft));
             if draft.add(records) {
                 answers.push(answer);
             } else {
                 self.metrics.metadata_error();
             }
-            if draft.records.len() >= MAX_RECORDS_PER_REQUEST {
+            if draft.is_full() {
                 self.propose(term, draft.records, std::mem::take(&mut answers)).await;
                 draft = Draft::new(&self.quorum.view());
             }
@@ -265,21 +269,43 @@ struct Draft {
     image: MetadataImage,
     base_offset: i64,
     records: Vec<MetadataRecord>,
+    bytes: usize,
 }
 
 impl Draft {
     fn new(view: &MachineView) -> Self {
         let image = MetadataImage::clone(&view.image);
-        Self { image, base_offset: view.next_offset, records: Vec::new() }
+        Self { image, base_offset: view.next_offset, records: Vec::new(), bytes: 0 }
     }
 
     fn next_offset(&self) -> i64 {
         self.base_offset + i64::try_from(self.records.len()).unwrap_or(i64::MAX)
     }
 
+    /// Whether what comes next belongs into another entry.
+    fn is_full(&self) -> bool {
+        self.records.len() >= MAX_RECORDS_PER_REQUEST || self.bytes >= FULL_ENTRY_BYTES
+    }
+
     /// Adds the records of one decision; false, and nothing changed, when they do not fit: that is
-    /// an error of the decision.
+    /// an error of the decision, and of no other that shares the entry.
     fn add(&mut self, records: Vec<MetadataRecord>) -> bool {
+        let bytes = match encoded_len(&records) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!("a decision cannot be written: {error}");
+                return false;
+            }
+        };
+        let count = self.records.len() + records.len();
+        if bytes > MAX_DECISION_BYTES || count > MAX_RECORDS_PER_BATCH {
+            tracing::error!(
+                records = records.len(),
+                bytes,
+                "a decision is too large to be written"
+            );
+            return false;
+        }
         let mut image = self.image.clone();
         let mut delta = MetadataDelta::default();
         for record in &records {
@@ -290,6 +316,7 @@ impl Draft {
         }
         self.image = image;
         self.records.extend(records);
+        self.bytes += bytes;
         true
     }
 }

@@ -6,7 +6,7 @@ use pharos_base::PartitionId;
 use pharos_base::TopicId;
 use pharos_metrics::{Registry, Value};
 use pharos_protocol::ErrorCode;
-use pharos_protocol::messages::broker_registration_request::Feature;
+use pharos_protocol::messages::broker_registration_request::{Feature, Listener};
 use pharos_protocol::messages::create_topics_request::CreatableTopic;
 use pharos_protocol::messages::create_topics_response::CreatableTopicConfigs;
 use pharos_protocol::messages::incremental_alter_configs_request::{
@@ -366,6 +366,28 @@ async fn an_idle_cluster_gives_a_sign_of_life() {
     // Features and the controller's registration come first, then one record after the other.
     controller.publisher().wait_for(Offset(10)).await;
     controller.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_decision_that_is_too_large_is_refused_alone() {
+    let fs = Arc::new(SimFs::new());
+    let node = TestNode::start(fs.clone()).await;
+    node.join().await.unwrap();
+    let listener = Listener { host: "h".repeat(30_000), ..Listener::default() };
+    let huge = BrokerRegistrationRequest {
+        broker_id: 2,
+        log_dirs: vec![TopicId::random()],
+        listeners: vec![listener; 1_200],
+        ..node.registration()
+    };
+    let (refused, made) = tokio::join!(node.controller.register_broker(huge), node.create("t", 1));
+    assert!(refused.is_err());
+    assert_eq!(made, (0, None));
+    node.controller.shutdown().await;
+    let again = TestNode::start(fs).await;
+    again.join().await.unwrap();
+    assert_eq!((again.image().brokers().count(), again.image().topic_count()), (1, 1));
+    again.controller.shutdown().await;
 }
 
 #[tokio::test]

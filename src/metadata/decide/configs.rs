@@ -1,11 +1,11 @@
 //! IncrementalAlterConfigs (API 44) and AlterConfigs (API 33): what is set on topics, brokers,
 //! groups and client-metrics subscriptions. What a value may be is asked of [`super::ConfigRules`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pharos_base::BrokerId;
 
-use super::{ApiError, Decision, Facts, MAX_RECORDS_PER_REQUEST, outcome, topic_name};
+use super::{ApiError, Decision, Facts, Room, outcome, topic_name};
 use crate::image::{ConfigMap, ConfigResource, ConfigResourceType, config_record};
 use crate::record::MetadataRecord;
 use pharos_protocol::ErrorCode;
@@ -14,6 +14,9 @@ use pharos_protocol::messages::{
     IncrementalAlterConfigsResponse, alter_configs_response, incremental_alter_configs_request,
     incremental_alter_configs_response,
 };
+
+/// Longest value that a ConfigRecord holds.
+const MAX_VALUE_BYTES: usize = i16::MAX as usize;
 
 /// Decides an IncrementalAlterConfigs request: resources are independent of each other.
 pub(crate) fn decide_incremental(
@@ -85,9 +88,10 @@ fn alter_all<'a>(
     }
     let mut records = Vec::new();
     let mut results = Vec::new();
+    let mut room = Room::default();
     for (kind, name, change) in resources {
         let result = match counts.get_mut(&(kind, name)) {
-            Some(1) => alter(facts, kind, name, &change, MAX_RECORDS_PER_REQUEST - records.len()),
+            Some(1) => alter(facts, kind, name, &change, &mut room),
             // Answered once, however often it is named.
             Some(count @ 2..) => {
                 *count = 0;
@@ -106,7 +110,7 @@ fn alter(
     kind: i8,
     name: &str,
     change: &Change<'_>,
-    room: usize,
+    room: &mut Room,
 ) -> Result<Vec<MetadataRecord>, ApiError> {
     let kind = ConfigResourceType::from_code(kind).ok_or_else(|| {
         let message = format!("Unknown resource type {kind}.");
@@ -120,6 +124,7 @@ fn alter(
         Change::Incremental(configs) => incremental(facts, kind, configs, &mut after)?,
         Change::Replacing(values) => replace(values, &mut after)?,
     };
+    check_lengths(&after)?;
     facts.rules.validate(&resource, &after, &before)?;
     // A broker's keys are recorded even when they stay: that makes the broker read its files again
     // (KAFKA-14136).
@@ -130,20 +135,29 @@ fn alter(
         .map(|key| config_record(&resource, key, after.get(key).map(String::as_str)))
         .collect();
     let gone = before.keys().filter(|key| !after.contains_key(*key));
-    let known: Vec<&str> = records.iter().filter_map(config_key).collect();
+    let known: HashSet<&str> = records.iter().filter_map(config_key).collect();
     let implied: Vec<_> = gone
-        .filter(|key| !known.contains(&key.as_str()))
+        .filter(|key| !known.contains(key.as_str()))
         .map(|key| config_record(&resource, key, None))
         .collect();
     let records: Vec<_> = records.into_iter().chain(implied).collect();
-    if records.len() > room {
-        let message = format!(
-            "Unable to perform excessively large batch operation of more than \
-             {MAX_RECORDS_PER_REQUEST} records."
-        );
-        return Err(ApiError::new(ErrorCode::PolicyViolation, message));
-    }
+    room.take(&records)?;
     Ok(records)
+}
+
+/// Each value came within the limit, but what was appended to a list may have gone beyond it.
+fn check_lengths(values: &ConfigMap) -> Result<(), ApiError> {
+    match values.iter().find(|(_, value)| value.len() > MAX_VALUE_BYTES) {
+        None => Ok(()),
+        Some((key, value)) => {
+            let message = format!(
+                "The value of {key} would take {} bytes, more than the {MAX_VALUE_BYTES} of a \
+                 record.",
+                value.len()
+            );
+            Err(ApiError::new(ErrorCode::InvalidConfig, message))
+        }
+    }
 }
 
 fn config_key(record: &MetadataRecord) -> Option<&str> {
@@ -204,9 +218,10 @@ fn incremental<'a>(
     after: &mut ConfigMap,
 ) -> Result<Vec<&'a str>, ApiError> {
     let mut keys = Vec::with_capacity(configs.len());
+    let mut seen = HashSet::new();
     for config in configs {
         let key = config.name.as_str();
-        if keys.contains(&key) {
+        if !seen.insert(key) {
             let message = format!("Error due to duplicate config keys: {key}");
             return Err(ApiError::new(ErrorCode::InvalidRequest, message));
         }
@@ -270,13 +285,22 @@ fn changed_list(
     let current = current.cloned().or_else(|| facts.rules.default_value(kind, key));
     let current = current.unwrap_or_default();
     let mut items: Vec<&str> = current.split(',').filter(|item| !item.is_empty()).collect();
-    for item in value.split(',') {
-        let position = items.iter().position(|present| *present == item);
-        match (operation, position) {
-            (Operation::Subtract, Some(position)) => drop(items.remove(position)),
-            (Operation::Append, None) => items.push(item),
-            _ => {}
+    if operation == Operation::Append {
+        let mut present: HashSet<&str> = items.iter().copied().collect();
+        items.extend(value.split(',').filter(|item| present.insert(item)));
+    } else {
+        // Each mention takes one entry, as Java's `List.remove` does.
+        let mut less: HashMap<&str, usize> = HashMap::new();
+        for item in value.split(',') {
+            *less.entry(item).or_default() += 1;
         }
+        items.retain(|item| match less.get_mut(item) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                false
+            }
+            _ => true,
+        });
     }
     Ok(items.join(","))
 }

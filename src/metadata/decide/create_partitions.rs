@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pharos_base::PartitionId;
 
 use super::create_topics::{all_fenced, check_assignment, new_partition, new_partitions};
-use super::{ApiError, Decision, Facts, MAX_RECORDS_PER_REQUEST, outcome};
+use super::{ApiError, Decision, Facts, Room, outcome};
 use crate::image::{PartitionRegistration, TopicImage};
 use crate::record::MetadataRecord;
 use pharos_protocol::ErrorCode;
@@ -23,6 +23,7 @@ pub(crate) fn decide(
         *counts.entry(&topic.name).or_default() += 1;
     }
     let mut records = Vec::new();
+    let mut room = Room::default();
     let mut response = CreatePartitionsResponse::default();
     let mut answer = |name: &str, result: Result<(), ApiError>| {
         let (error_code, error_message) = outcome(result);
@@ -35,7 +36,7 @@ pub(crate) fn decide(
     for topic in &request.topics {
         match counts.get_mut(topic.name.as_str()) {
             Some(1) => {
-                let grown = grow(facts, topic, MAX_RECORDS_PER_REQUEST - records.len());
+                let grown = grow(facts, topic, &mut room);
                 answer(&topic.name, grown.map(|new| records.extend(new)));
             }
             // Answered once, however often it is named.
@@ -56,19 +57,11 @@ pub(crate) fn decide(
 fn grow(
     facts: &Facts<'_>,
     request: &CreatePartitionsTopic,
-    room: usize,
+    room: &mut Room,
 ) -> Result<Vec<MetadataRecord>, ApiError> {
     let topic = facts.image.topic(&request.name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let additional = additional(topic, request.count)?;
-    if additional > room {
-        return Err(ApiError::new(
-            ErrorCode::PolicyViolation,
-            format!(
-                "Unable to perform excessively large batch operation of more than \
-                 {MAX_RECORDS_PER_REQUEST} records."
-            ),
-        ));
-    }
+    room.check_count(additional)?;
     let factor = topic.replication_factor();
     let partitions = match &request.assignments {
         None => new_partitions(facts, additional, i16::try_from(factor).unwrap_or(i16::MAX))?,
@@ -89,7 +82,9 @@ fn grow(
     let records = (first..).zip(partitions).map(|(id, partition)| {
         MetadataRecord::Partition(partition.to_record(topic.id, PartitionId(id)))
     });
-    Ok(records.collect())
+    let records: Vec<_> = records.collect();
+    room.take(&records)?;
+    Ok(records)
 }
 
 fn additional(topic: &TopicImage, count: i32) -> Result<usize, ApiError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pharos_base::{BrokerId, LeaderEpoch, PartitionId, TopicId};
 
 use super::topic_name::{self, CLUSTER_METADATA_TOPIC};
-use super::{ApiError, Decision, Facts, MAX_RECORDS_PER_REQUEST};
+use super::{ApiError, Decision, Facts, Room};
 use crate::image::{
     ConfigMap, ConfigResource, PartitionRegistration, RecoveryState, config_record,
 };
@@ -28,12 +28,10 @@ pub(crate) fn decide(
     let mut response = CreateTopicsResponse::default();
     let mut collisions = Collisions::new(facts, &request.topics);
     let (unique, duplicates) = split_duplicates(&request.topics);
+    let mut room = Room::default();
     for (index, topic) in unique.into_iter().enumerate() {
         let facts = Facts { chance: facts.chance.wrapping_add(index as u64), ..*facts };
-        let made = make(&facts, topic, &mut collisions).and_then(|made| {
-            within_limit(records.len() + made.0.len())?;
-            Ok(made)
-        });
+        let made = make(&facts, topic, &mut collisions, &mut room);
         response.topics.push(match made {
             Ok((new, result)) => {
                 records.extend(new);
@@ -50,18 +48,6 @@ pub(crate) fn decide(
         records.clear();
     }
     Decision { records, response }
-}
-
-fn within_limit(records: usize) -> Result<(), ApiError> {
-    if records <= MAX_RECORDS_PER_REQUEST {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        ErrorCode::PolicyViolation,
-        format!(
-            "Unable to perform excessively large batch operation of more than {MAX_RECORDS_PER_REQUEST} records."
-        ),
-    ))
 }
 
 /// Topics that are named once, and the names of the others.
@@ -111,11 +97,12 @@ fn make(
     facts: &Facts<'_>,
     topic: &CreatableTopic,
     collisions: &mut Collisions,
+    room: &mut Room,
 ) -> Result<Made, ApiError> {
     check_name(facts, &topic.name, collisions)?;
     let configs = check_configs(facts, topic)?;
     let partitions = if topic.assignments.is_empty() {
-        place_partitions(facts, topic)?
+        place_partitions(facts, topic, room)?
     } else {
         assigned_partitions(facts, topic)?
     };
@@ -139,6 +126,7 @@ fn make(
     records.extend((0..).zip(&partitions).map(|(id, partition)| {
         MetadataRecord::Partition(partition.to_record(topic_id, PartitionId(id)))
     }));
+    room.take(&records)?;
     if topic_name::may_collide(&topic.name) {
         let name = Arc::from(topic.name.as_str());
         collisions.0.insert(topic_name::normalized(&topic.name), name);
@@ -193,6 +181,7 @@ fn check_configs(facts: &Facts<'_>, topic: &CreatableTopic) -> Result<ConfigMap,
 fn place_partitions(
     facts: &Facts<'_>,
     topic: &CreatableTopic,
+    room: &Room,
 ) -> Result<Vec<PartitionRegistration>, ApiError> {
     if topic.replication_factor < -1 || topic.replication_factor == 0 {
         return Err(ApiError::new(
@@ -215,8 +204,7 @@ fn place_partitions(
         partitions => partitions,
     };
     let partitions = usize::try_from(partitions).unwrap_or(0);
-    // Before anything is sized by the number.
-    within_limit(partitions)?;
+    room.check_count(partitions)?;
     new_partitions(facts, partitions, factor)
 }
 

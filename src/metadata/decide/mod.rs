@@ -23,13 +23,16 @@ use crate::election::{Election, PartitionChange};
 use crate::image::PartitionRegistration;
 use crate::image::{ConfigMap, ConfigResource, ConfigResourceType, MetadataImage, VersionRange};
 use crate::placement::UsableBroker;
-use crate::record::MetadataRecord;
+use crate::record::{MetadataRecord, encoded_len};
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::create_topics_response::CreatableTopicConfigs;
 
 /// Most records that one request may make, so that one entry of the log stays small
 /// (`QuorumController.MAX_RECORDS_PER_USER_OP`).
 pub const MAX_RECORDS_PER_REQUEST: usize = 10_000;
+
+/// Most bytes of records that one request may make (`KafkaRaftClient.MAX_BATCH_SIZE_BYTES`).
+const MAX_BYTES_PER_REQUEST: usize = 8 << 20;
 
 /// Directory of a replica whose broker has not said yet where it lies (`DirectoryId.UNASSIGNED`).
 pub const DIRECTORY_UNASSIGNED: TopicId = TopicId(uuid::Uuid::from_u128(1));
@@ -65,6 +68,51 @@ pub(crate) fn outcome<T>(result: Result<T, ApiError>) -> (i16, Option<String>) {
     match result {
         Ok(_) => (ErrorCode::None.code(), None),
         Err(error) => (error.code.code(), error.message),
+    }
+}
+
+/// What a request may still add to the log.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    records: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes the room that `records` need.
+    ///
+    /// # Errors
+    /// POLICY_VIOLATION when there is too little; nothing is taken then.
+    pub fn take(&mut self, records: &[MetadataRecord]) -> Result<(), ApiError> {
+        self.check_count(records.len())?;
+        let bytes = encoded_len(records).map_err(|error| {
+            ApiError::new(ErrorCode::InvalidRequest, format!("{error}: a text is too long."))
+        })?;
+        let bytes = self.bytes + bytes;
+        if bytes > MAX_BYTES_PER_REQUEST {
+            let message = format!(
+                "Unable to perform excessively large batch operation of more than \
+                 {MAX_BYTES_PER_REQUEST} bytes."
+            );
+            return Err(ApiError::new(ErrorCode::PolicyViolation, message));
+        }
+        *self = Self { records: self.records + records.len(), bytes };
+        Ok(())
+    }
+
+    /// Refuses `more` records than are left; to be asked before anything is sized by the number.
+    ///
+    /// # Errors
+    /// POLICY_VIOLATION.
+    pub fn check_count(&self, more: usize) -> Result<(), ApiError> {
+        if self.records.saturating_add(more) <= MAX_RECORDS_PER_REQUEST {
+            return Ok(());
+        }
+        let message = format!(
+            "Unable to perform excessively large batch operation of more than \
+             {MAX_RECORDS_PER_REQUEST} records."
+        );
+        Err(ApiError::new(ErrorCode::PolicyViolation, message))
     }
 }
 

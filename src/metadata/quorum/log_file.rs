@@ -20,7 +20,7 @@ use super::{LogId, QuorumError};
 
 /// A segment above this size is not written to any more.
 const SEGMENT_BYTES: u64 = 8 << 20;
-/// Longest segment that is read: one batch beyond the limit at which segments roll.
+/// Longest segment that is read: far more than one entry beyond the size at which segments roll.
 const MAX_SEGMENT_BYTES: u64 = 256 << 20;
 const SUFFIX: &str = ".log";
 

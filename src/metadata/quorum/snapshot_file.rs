@@ -24,8 +24,9 @@ const SUFFIX: &str = ".checkpoint";
 const PART: &str = ".checkpoint.part";
 /// Records in one batch of a snapshot.
 const RECORDS_PER_BATCH: usize = 1_000;
-/// Longest snapshot that is read.
-const MAX_SNAPSHOT_BYTES: u64 = 1 << 30;
+/// Longest snapshot that is read: no image of this size fits into memory, so that each one that was
+/// written is read again.
+const MAX_SNAPSHOT_BYTES: u64 = 64 << 30;
 const HEADER_KIND: i16 = 3;
 const FOOTER_KIND: i16 = 4;
 

@@ -3,6 +3,15 @@
 
 use super::*;
 
+fn incremental(cluster: &Cluster, resource: AlterConfigsResource) -> (i16, Vec<MetadataRecord>) {
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![resource],
+        ..IncrementalAlterConfigsRequest::default()
+    };
+    let decision = configs::decide_incremental(&cluster.facts(), &request);
+    (decision.response.responses[0].error_code, decision.records)
+}
+
 #[test]
 fn a_feature_that_is_named_often_is_one_record() {
     let mut cluster = Cluster::new();
@@ -24,4 +33,74 @@ fn a_feature_that_is_named_often_is_one_record() {
     let decision = features::decide(&cluster.facts(), &request, 1);
     assert_eq!(decision.records, [feature_record("group.version", 1)]);
     assert_eq!((decision.response.error_code, decision.response.results.len()), (0, 1));
+}
+
+#[test]
+fn configs_of_one_request_are_limited_in_number_and_bytes() {
+    let mut cluster = Cluster::new();
+    cluster.topic("t", &[1], &[1], 1);
+    let value = "x".repeat(30_000);
+    let set = |count: usize, value: &str| {
+        let keys: Vec<String> = (0..count).map(|key| format!("key{key}")).collect();
+        let changes: Vec<_> = keys.iter().map(|key| (key.as_str(), 0, Some(value))).collect();
+        let (code, records) = incremental(&cluster, alter(2, "t", &changes));
+        (code, records.len())
+    };
+    let refused = (ErrorCode::PolicyViolation.code(), 0);
+    assert_eq!(set(MAX_RECORDS_PER_REQUEST, "v"), (0, MAX_RECORDS_PER_REQUEST));
+    assert_eq!(set(MAX_RECORDS_PER_REQUEST + 1, "v"), refused);
+    let fitting = MAX_BYTES_PER_REQUEST / 30_000 - 1;
+    assert_eq!(set(fitting, &value), (0, fitting));
+    assert_eq!(set(fitting + 2, &value), refused);
+    // As many keys as a request may carry are looked at once each.
+    assert_eq!(set(100_000, "v"), refused);
+}
+
+#[test]
+fn a_list_does_not_grow_beyond_what_a_record_holds() {
+    let mut cluster = Cluster::new();
+    cluster.topic("t", &[1], &[1], 1);
+    let long = ["a".repeat(20_000), "b".repeat(20_000)];
+    let change = |operation, value: &str| {
+        let resource = alter(2, "t", &[("cleanup.policy", operation, Some(value))]);
+        incremental(&cluster, resource)
+    };
+    let (code, records) = change(0, &long[0]);
+    assert_eq!((code, records.len()), (0, 1));
+    cluster.apply(&records);
+    let resource = alter(2, "t", &[("cleanup.policy", 2, Some(long[1].as_str()))]);
+    let (code, records) = incremental(&cluster, resource);
+    assert_eq!((code, records.len()), (ErrorCode::InvalidConfig.code(), 0));
+}
+
+#[test]
+fn each_mention_takes_one_entry_off_a_list() {
+    let mut cluster = Cluster::new();
+    cluster.topic("t", &[1], &[1], 1);
+    let steps = [
+        (0, "a,b,a,c,a", "a,b,a,c,a"),
+        (3, "a,c,none,a", "b,a"),
+        (2, "c,a,c", "b,a,c"),
+        (3, "a,b,c", ""),
+    ];
+    for (operation, value, expected) in steps {
+        let resource = alter(2, "t", &[("cleanup.policy", operation, Some(value))]);
+        let (_, records) = incremental(&cluster, resource);
+        cluster.apply(&records);
+        let found = cluster.image.config_value(&ConfigResource::topic("t"), "cleanup.policy");
+        assert_eq!(found, Some(expected));
+    }
+}
+
+#[test]
+fn topics_of_one_request_share_its_room() {
+    let cluster = Cluster::new();
+    let half = i32::try_from(MAX_RECORDS_PER_REQUEST / 2).unwrap();
+    let names = ["a", "b", "c"];
+    let topics = names.map(|name| new_topic(name, half - 1, 1)).to_vec();
+    let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
+    let decision = create_topics::decide(&cluster.facts(), &request);
+    let codes: Vec<_> = decision.response.topics.iter().map(|topic| topic.error_code).collect();
+    assert_eq!(codes, [0, 0, ErrorCode::PolicyViolation.code()]);
+    assert_eq!(decision.records.len(), MAX_RECORDS_PER_REQUEST);
 }
