@@ -62,10 +62,10 @@ fn elections(
     found: &mut Vec<Happened>,
 ) {
     for (topic, old) in changed_topics(before, after, delta) {
-        let partitions = delta.partitions_changed.iter().filter(|(id, _)| *id == topic.id);
-        let moved: Vec<_> = partitions
-            .filter_map(|(_, index)| {
-                let (was, is) = (old.partition(*index)?, topic.partition(*index)?);
+        let moved: Vec<_> = delta
+            .partitions_of(topic.id)
+            .filter_map(|index| {
+                let (was, is) = (old.partition(index)?, topic.partition(index)?);
                 (was.leader != is.leader).then_some((index, was.leader, is.leader))
             })
             .collect();

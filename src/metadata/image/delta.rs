@@ -45,6 +45,12 @@ impl MetadataDelta {
             && !self.producer_ids_changed
     }
 
+    /// The partitions of one topic that are new or changed.
+    pub fn partitions_of(&self, topic: TopicId) -> impl Iterator<Item = PartitionId> {
+        let all = (topic, PartitionId(i32::MIN))..=(topic, PartitionId(i32::MAX));
+        self.partitions_changed.range(all).map(|(_, partition)| *partition)
+    }
+
     /// Adds what changed after this delta, so that it spans both steps.
     pub fn merge(&mut self, later: Self) {
         for (id, name) in later.topics_deleted {
@@ -63,7 +69,10 @@ impl MetadataDelta {
 
     /// Notes that a topic is gone: nothing else is said of it any more.
     pub(crate) fn topic_deleted(&mut self, id: TopicId, name: Arc<str>) {
-        self.partitions_changed.retain(|(topic, _)| *topic != id);
+        let changed: Vec<PartitionId> = self.partitions_of(id).collect();
+        for partition in changed {
+            self.partitions_changed.remove(&(id, partition));
+        }
         self.configs_changed.remove(&ConfigResource::topic(name.clone()));
         // A topic that came and went between the two images was never seen by anyone.
         if !self.topics_created.remove(&id) {

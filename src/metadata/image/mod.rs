@@ -217,7 +217,7 @@ impl MetadataImage {
         self.topic(topic)?.partition(partition)
     }
 
-    /// One partition of [`TopicPartition`] kind.
+    /// One partition, by the topic's name and its index together.
     pub fn topic_partition(&self, of: &TopicPartition) -> Option<&Arc<PartitionRegistration>> {
         self.partition(&of.topic, of.partition)
     }
