@@ -3,6 +3,7 @@
 //!
 //! Steps that come faster than subscribers take them are merged, so that nothing piles up.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -116,19 +117,26 @@ impl ImagePublisher {
             let publisher = self.clone();
             let done = tokio::task::spawn_blocking(move || publisher.publish(commit)).await;
             if let Err(error) = done {
-                tracing::error!("a subscriber of the metadata image failed: {error}");
+                tracing::error!("a metadata image was not published: {error}");
             }
         }
     }
 
-    /// Subscribers first: once readers see a topic, its logs are there.
+    /// Subscribers first: once readers see a topic, its logs are there. A step is told once, so
+    /// one that panics takes it from no other.
     pub(crate) fn publish(&self, commit: Commit) {
         let started = Instant::now();
         let subscribers = self.0.subscribers.lock();
         let before = self.current();
         if !commit.delta.is_empty() {
             for subscriber in &*subscribers {
-                subscriber(&before, &commit.image, &commit.delta);
+                let tell = || subscriber(&before, &commit.image, &commit.delta);
+                if catch_unwind(AssertUnwindSafe(tell)).is_err() {
+                    tracing::error!("a subscriber of the metadata image panicked");
+                    if let Some(metrics) = self.0.metrics.get() {
+                        metrics.apply_failed();
+                    }
+                }
             }
         }
         let offset = commit.image.last_offset();
@@ -149,7 +157,8 @@ impl ImagePublisher {
 
 #[cfg(test)]
 mod tests {
-    use pharos_base::{LeaderEpoch, TopicId};
+    use pharos_base::{Clock, LeaderEpoch, TopicId};
+    use pharos_metrics::{Registry, Value};
 
     use super::*;
     use crate::image::Provenance;
@@ -165,6 +174,24 @@ mod tests {
             last_timestamp_ms: 0,
         });
         Commit { image: Arc::new(image), delta, from_snapshot: false }
+    }
+
+    #[test]
+    fn a_subscriber_that_panics_takes_the_step_from_no_other() {
+        let registry = Registry::new(Clock::real());
+        let publisher = ImagePublisher::new();
+        publisher.measure(LoaderMetrics::new(&registry, &publisher, || 1));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        publisher.subscribe(Box::new(|_, _, _| panic!("as a test")));
+        let others = seen.clone();
+        publisher.subscribe(Box::new(move |_, after, _| others.lock().push(after.topic_count())));
+        publisher.publish(step(&publisher.current(), 0, "a"));
+        publisher.publish(step(&publisher.current(), 1, "b"));
+        assert_eq!(*seen.lock(), [1, 2]);
+        assert_eq!(publisher.current().topic_count(), 2);
+        let bean = "kafka.server:type=broker-metadata-metrics";
+        let failures = registry.read(bean, "metadata-apply-error-count").unwrap();
+        assert_eq!(failures, Value::Long(2));
     }
 
     #[test]

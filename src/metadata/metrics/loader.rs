@@ -18,7 +18,7 @@ use crate::publish::ImagePublisher;
 pub(crate) struct LoaderMetrics {
     registry: Registry,
     _beans: Vec<Registered<()>>,
-    _broker: Registered<Attributes>,
+    broker: Registered<Attributes>,
     _supported: Vec<Registered<Attributes>>,
     levels: Mutex<BTreeMap<String, Registered<()>>>,
     batch_time: Registered<Histogram>,
@@ -55,7 +55,7 @@ impl LoaderMetrics {
         ];
         Self {
             _beans: handles,
-            _broker: broker_metadata(registry, publisher),
+            broker: broker_metadata(registry, publisher),
             _supported: supported(registry),
             levels: Mutex::default(),
             batch_time: registry
@@ -74,6 +74,11 @@ impl LoaderMetrics {
         self.busy_ns.fetch_add(busy, Ordering::Relaxed);
         self.batch_time.update(i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
         self.batch_sizes.update(i64::try_from(delta.record_count).unwrap_or(i64::MAX));
+    }
+
+    /// A subscriber did not follow a step.
+    pub fn apply_failed(&self) {
+        self.broker.gauge("metadata-apply-error-count").increment(1.0);
     }
 
     /// A snapshot was loaded.
