@@ -144,9 +144,7 @@ impl Shard {
         let Some(Group::Consumer(group)) = entry.map(|entry| &mut entry.group) else {
             return answer(token, classic::join::refusal("", ErrorCode::UnknownMemberId));
         };
-        let joined = classic_members::join(group, &mut step, context, request);
-        group.checked_version = Some(step.topics.version());
-        let joined = match joined {
+        let joined = match classic_members::join(group, &mut step, context, request) {
             Ok(joined) => joined,
             Err(Refusal { error: ErrorCode::MemberIdRequired, message: id }) => {
                 return answer(token, classic::join::refusal(&id, ErrorCode::MemberIdRequired));
@@ -155,6 +153,7 @@ impl Shard {
                 return answer(token, classic::join::refusal(&request.member_id, refusal.error));
             }
         };
+        group.checked_version = Some(step.topics.version());
         let response = Response::JoinGroup(joined.response);
         if let Some(replaced) = &joined.replaced
             && migrate::may_downgrade_replaced(group, &step, replaced)
@@ -321,11 +320,12 @@ fn beat(
     request: &ConsumerGroupHeartbeatRequest,
 ) -> Result<(), Refusal> {
     let joins = request.member_epoch == consumer::member::JOIN_EPOCH;
-    let (mut records, response) = match group {
+    let (records, response) = match group {
         Some(Group::Consumer(group)) => {
-            let done = consumer::heartbeat::heartbeat(group, step, context, request);
+            let done = consumer::heartbeat::heartbeat(group, step, context, request)?;
+            // Only now: a request that was refused looked at no topics.
             group.checked_version = Some(step.topics.version());
-            done?
+            done
         }
         _ if !joins => return Err(not_found(&request.group_id)),
         Some(Group::Classic(classic)) if classic.members.is_empty() => {
@@ -359,7 +359,6 @@ fn beat(
             consumer::heartbeat::heartbeat(&fresh, step, context, request)?
         }
     };
-    records.shrink_to_fit();
     step.write_and_reply(records, token, Response::ConsumerGroupHeartbeat(response));
     Ok(())
 }

@@ -325,6 +325,13 @@ fn more_partitions_make_a_new_target() {
     rig.shard.set_topics(Arc::new(topics_of(2, &[("b", 2, 3)])));
     one.beat(&mut rig);
     assert_eq!((one.epoch, one.has().as_str()), (3, "2:0,1,2"));
+    // Whoever is refused has not looked at the topics for the others.
+    rig.shard.set_topics(Arc::new(topics_of(3, &[("b", 2, 4)])));
+    let mut stranger = Client::new("g", "stranger", &["b"]);
+    stranger.epoch = 3;
+    assert_eq!(error(&stranger.beat(&mut rig)), ErrorCode::UnknownMemberId);
+    one.beat(&mut rig);
+    assert_eq!((one.epoch, one.has().as_str()), (4, "2:0,1,2,3"));
 }
 
 #[test]
