@@ -1,5 +1,6 @@
 //! OffsetDelete v0, and the offsets of topics and groups that are deleted.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::store::OffsetStore;
@@ -87,10 +88,11 @@ pub(crate) fn all_of_group(store: &OffsetStore, group: &Arc<str>) -> Vec<Record>
 
 /// Tombstones for all offsets of topics that are deleted.
 pub(crate) fn all_of_topics(store: &OffsetStore, topics: &[Arc<str>]) -> Vec<Record> {
+    let gone: HashSet<&str> = topics.iter().map(|topic| &**topic).collect();
     let mut records = Vec::new();
     for group in store.groups() {
         for (topic, partition, _) in store.latest_of(group) {
-            if topics.contains(topic) {
+            if gone.contains(&**topic) {
                 records.push(tombstone(group, topic, partition));
             }
         }
