@@ -10,7 +10,7 @@
 //! loop {
 //!     answer(output.replies);                       // each after its offset is committed
 //!     let Some(write) = output.write else { break };
-//!     output = match append(write.batch(now)?) {       // one batch
+//!     output = match append(write.batch(now, codec)?) { // one batch
 //!         Ok(base_offset) => shard.appended(now, write, base_offset),
 //!         Err(error) => shard.failed(now, write, error),
 //!     };

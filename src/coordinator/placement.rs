@@ -18,9 +18,8 @@ mod tests {
     #[test]
     fn groups_lie_where_java_puts_them() {
         // Hash codes as java.lang.String computes them.
-        let cases =
-            [("", 0), ("a", 97), ("polygenelubricants", 0), ("classic-group", 1_383_218_475)];
-        for (group, abs_hash) in cases.into_iter().take(3) {
+        let cases = [("", 0), ("a", 97), ("polygenelubricants", 0), ("classic-group", 554_700_164)];
+        for (group, abs_hash) in cases {
             assert_eq!(partition_for(group, 50), abs_hash % 50, "{group}");
         }
         assert_eq!(partition_for("\u{1F600}", i32::MAX), 1_772_899);

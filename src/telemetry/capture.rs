@@ -9,7 +9,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-/// Lines kept; more are counted as one.
+/// Lines kept; later ones are dropped: the first fail the test already.
 const LINES_KEPT: usize = 1000;
 
 /// Captures what this thread logs until it is dropped, and then fails on WARN and ERROR lines that

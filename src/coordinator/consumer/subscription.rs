@@ -69,7 +69,7 @@ pub(crate) fn topics_of(
     topics
 }
 
-/// The topics of all members of a group, `changed` in the place of the member that it was.
+/// The topics of all `members` together.
 pub(crate) fn topics_of_all<'a>(
     members: impl Iterator<Item = &'a ConsumerMember>,
     regexes: &BTreeMap<Arc<str>, ResolvedRegex>,
