@@ -60,8 +60,8 @@ impl Spread {
         }
     }
 
-    /// In the order of [`DIMENSIONS`]: what the largest of `brokers` registered brokers has, over their mean; 1 when
-    /// there is nothing to spread.
+    /// In the order of [`DIMENSIONS`]: what the largest of `brokers` registered brokers has, over
+    /// their mean; 1 when there is nothing to spread.
     pub(crate) fn ratios(&self, brokers: usize) -> [f64; 2] {
         [&self.leaders, &self.replicas].map(|counts| ratio(counts, brokers))
     }

@@ -1,6 +1,6 @@
 //! The series of one group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -95,8 +95,9 @@ impl GroupSeries {
             }
         }
         if self.topics.len() > of_topics().count() {
-            let stays = |topic: &Arc<str>| snapshot.offsets.iter().any(|of| of.topic == *topic);
-            self.topics.retain(|topic, _| stays(topic));
+            let topics = of_topics().filter_map(|of| Some(&of.first()?.topic));
+            let stay: BTreeSet<&Arc<str>> = topics.collect();
+            self.topics.retain(|topic, _| stay.contains(topic));
         }
     }
 

@@ -228,6 +228,18 @@ fn lag_is_the_age_of_the_oldest_record_not_committed() {
 }
 
 #[test]
+fn offsets_that_nobody_can_have_read_break_no_sum() {
+    let rig = Rig::new();
+    rig.append(0, 10);
+    let sum = |row| rig.read(row, &["g", "t"]);
+    rig.commit(&[(0, i64::MAX), (1, i64::MAX)]);
+    assert_eq!(sum(&rows::KAFKA_CONSUMERGROUP_CURRENT_OFFSET_SUM), Some(i64::MAX as f64));
+    rig.commit(&[(0, i64::MIN), (1, i64::MIN)]);
+    assert_eq!(sum(&rows::KAFKA_CONSUMERGROUP_LAG_SUM), Some(i64::MAX as f64));
+    rig.lag.resolve();
+}
+
+#[test]
 fn markers_and_aborted_records_make_nobody_wait() {
     let rig = Rig::new();
     let of_producer = |base_sequence| BatchOptions {

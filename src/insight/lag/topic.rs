@@ -1,6 +1,6 @@
 //! The series of one group and one topic, and of its partitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -79,19 +79,19 @@ impl TopicSeries {
         around: &Surroundings,
         offsets: &[CommittedOffset],
     ) {
-        let before = self.partitions.len();
         let mut changed = false;
-        let (mut sum, mut last_ms) = (0, i64::MIN);
+        let (mut sum, mut last_ms) = (0i64, i64::MIN);
         for committed in offsets {
-            sum += committed.offset.0;
+            // A client may commit any number.
+            sum = sum.saturating_add(committed.offset.0);
             last_ms = last_ms.max(committed.committed_ms);
             changed |= self.partition(families, around, committed);
         }
         self.offset_sum.set(sum as f64);
         self.last_commit.set(seconds(last_ms));
-        if before > offsets.len() || self.partitions.len() > offsets.len() {
-            let stays = |id: &PartitionId| offsets.iter().any(|of| of.partition == *id);
-            self.partitions.retain(|id, _| stays(id));
+        if self.partitions.len() > offsets.len() {
+            let stay: BTreeSet<PartitionId> = offsets.iter().map(|of| of.partition).collect();
+            self.partitions.retain(|id, _| stay.contains(id));
             changed = true;
         }
         if changed {
@@ -189,11 +189,9 @@ impl TopicSeries {
     }
 }
 
-/// What is looked at anew while nobody commits.
-pub(super) struct Watched {
-    positions: Positions,
-    drain: Arc<Drain>,
-    expired: Counter,
+/// The lag of all.
+fn sum(positions: &Positions) -> i64 {
+    positions.read().iter().map(|at| at.lag()).fold(0, i64::saturating_add)
 }
 
 /// Counts records that were deleted unread.
@@ -203,9 +201,11 @@ fn count(expired: &Counter, unread: u64) {
     }
 }
 
-/// The lag of all.
-fn sum(positions: &Positions) -> i64 {
-    positions.read().iter().map(|at| at.lag()).sum()
+/// What is looked at anew while nobody commits.
+pub(super) struct Watched {
+    positions: Positions,
+    drain: Arc<Drain>,
+    expired: Counter,
 }
 
 impl Watched {
