@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pharos_metrics::{Format, accepts_gzip, gzip, negotiate};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::error::ErrorBody;
@@ -71,7 +71,7 @@ pub(crate) struct Pages(Arc<Inner>);
 struct Inner {
     source: Arc<dyn PageSource>,
     running: Mutex<HashMap<PageRequest, Arc<Rendering>>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -82,7 +82,7 @@ struct Rendering {
 
 impl Pages {
     pub(crate) fn new(source: Arc<dyn PageSource>) -> Self {
-        let turns = Semaphore::new(MAX_RENDERINGS);
+        let turns = Arc::new(Semaphore::new(MAX_RENDERINGS));
         Self(Arc::new(Inner { source, running: Mutex::default(), turns }))
     }
 
@@ -100,9 +100,10 @@ impl Pages {
     }
 
     async fn render(&self, request: &PageRequest) -> Result<Option<Bytes>, Failed> {
-        let _turn = self.0.turns.acquire().await.map_err(|_| Failed)?;
+        let turn = self.turn().await?;
         let (source, request) = (self.0.source.clone(), request.clone());
         let rendering = spawn_blocking(move || {
+            let _turn = turn;
             let page = source.render(request.page.as_deref(), request.format)?;
             Some(only(page, &request.names))
         });
@@ -113,11 +114,20 @@ impl Pages {
     }
 
     async fn compress(&self, plain: Bytes) -> Result<Bytes, Failed> {
-        let _turn = self.0.turns.acquire().await.map_err(|_| Failed)?;
-        spawn_blocking(move || gzip(&plain)).await.map_err(|error| {
+        let turn = self.turn().await?;
+        let compressing = spawn_blocking(move || {
+            let _turn = turn;
+            gzip(&plain)
+        });
+        compressing.await.map_err(|error| {
             tracing::error!(%error, "compressing a metric page failed");
             Failed
         })
+    }
+
+    /// Goes into the work that it is for: a scraper that gives up ends its wait, not the work.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Failed> {
+        self.0.turns.clone().acquire_owned().await.map_err(|_| Failed)
     }
 
     async fn respond(

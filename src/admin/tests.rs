@@ -233,6 +233,19 @@ async fn a_page_that_is_not_ready_in_time_is_refused_and_counted() {
 }
 
 #[tokio::test]
+async fn scrapers_that_give_up_leave_no_more_renderings_than_allowed() {
+    let room = Room::open().await;
+    room.source.set_closed(true);
+    let timeout = "x-prometheus-scrape-timeout-seconds: 0.05\r\n";
+    for page in ["/metrics", "/metrics/native", "/metrics/other", "/metrics?name[]=x"] {
+        room.get(page, timeout).await.is_error(503);
+    }
+    assert_eq!(room.source.renderings.load(Ordering::SeqCst), crate::limits::MAX_RENDERINGS);
+    room.source.set_closed(false);
+    assert_eq!(room.get("/metrics", "").await.status, 200);
+}
+
+#[tokio::test]
 async fn the_nodes_own_pages_are_served() {
     let registry = Registry::new(Clock::real());
     let options = PagesOptions {
