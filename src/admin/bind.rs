@@ -1,11 +1,12 @@
 //! `admin.listeners`: its form, and the sockets that it asks for.
 
 use std::fmt;
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use tokio::net::{TcpListener, lookup_host};
+use pharos_base::{ListenError, ListenOptions, listen};
+use tokio::net::TcpListener;
+
+use crate::limits::BACKLOG;
 
 /// One element of `admin.listeners`: `HTTP://host:port`, the host empty for all addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,25 +30,10 @@ pub enum AddressError {
 
 /// Why the listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// The host name has no address.
-    #[error("admin.listeners: cannot resolve {address}: {source}")]
-    Resolve {
-        /// As configured.
-        address: AdminAddress,
-        /// What the resolver said.
-        #[source]
-        source: io::Error,
-    },
-    /// The port cannot be bound.
-    #[error("admin.listeners: cannot bind {address}: {source}")]
-    Bind {
-        /// As configured.
-        address: AdminAddress,
-        /// What the system said, for example that the port is in use.
-        #[source]
-        source: io::Error,
-    },
+#[error("admin.listeners: {address}: {source}")]
+pub struct BindError {
+    address: AdminAddress,
+    source: ListenError,
 }
 
 impl AdminAddress {
@@ -82,41 +68,13 @@ impl fmt::Display for AdminAddress {
     }
 }
 
-/// Opens the sockets, all on one port.
-pub(crate) async fn bind(address: &AdminAddress) -> Result<Vec<TcpListener>, BindError> {
-    let fail = |source| BindError::Bind { address: address.clone(), source };
-    if address.host.is_empty() {
-        // One socket for both families; a machine without IPv6 has only the other.
-        let both = TcpListener::bind((Ipv6Addr::UNSPECIFIED, address.port)).await;
-        let socket = match both {
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port)).await.map_err(fail)?
-            }
-            other => other.map_err(fail)?,
-        };
-        return Ok(vec![socket]);
-    }
-    let resolve = |source| BindError::Resolve { address: address.clone(), source };
-    let found = lookup_host((address.host.as_str(), address.port)).await.map_err(resolve)?;
-    let mut found: Vec<SocketAddr> = found.collect();
-    found.dedup();
-    let mut sockets: Vec<TcpListener> = Vec::new();
-    let mut refused = None;
-    for mut one in found {
-        if let Some(port) = sockets.first().and_then(|socket| socket.local_addr().ok()) {
-            one.set_port(port.port());
-        }
-        match TcpListener::bind(one).await {
-            Ok(socket) => sockets.push(socket),
-            // `localhost` resolves to ::1 on machines that have none.
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => refused = Some(error),
-            Err(error) => return Err(fail(error)),
-        }
-    }
-    if sockets.is_empty() {
-        return Err(fail(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into())));
-    }
-    Ok(sockets)
+/// Opens the sockets, all on one port, which comes with them.
+pub(crate) async fn bind(address: &AdminAddress) -> Result<(Vec<TcpListener>, u16), BindError> {
+    let options =
+        ListenOptions { backlog: BACKLOG, send_buffer_bytes: None, receive_buffer_bytes: None };
+    listen(&address.host, address.port, &options)
+        .await
+        .map_err(|source| BindError { address: address.clone(), source })
 }
 
 #[cfg(test)]

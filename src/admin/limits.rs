@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Connections at once; further ones wait in the backlog.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
 
+/// Connections that may wait to be accepted.
+pub(crate) const BACKLOG: u32 = 1024;
+
 /// Names and values of a request's headers, in bytes.
 pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 

@@ -124,9 +124,7 @@ impl AdminServer {
     /// # Errors
     /// The host has no address, or the port cannot be bound.
     pub async fn bind(address: &AdminAddress) -> Result<Self, BindError> {
-        let sockets = bind(address).await?;
-        let local = sockets.first().and_then(|socket| socket.local_addr().ok());
-        let port = local.map_or(address.port, |local| local.port());
+        let (sockets, port) = bind(address).await?;
         let (stopping, cutting) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self { sockets, port, stopping, cutting, tasks: TaskTracker::new() })
     }
