@@ -66,7 +66,11 @@ impl Budget {
     }
 
     fn begin_dry_spell(&self) {
-        self.dry_since.lock().get_or_insert_with(Instant::now);
+        let mut since = self.dry_since.lock();
+        // Looked at anew under the lock: a spell that begins behind its end would never end.
+        if !self.has_room() {
+            since.get_or_insert_with(Instant::now);
+        }
     }
 
     fn end_dry_spell(&self) {
@@ -205,6 +209,19 @@ mod tests {
         assert!(!waits(&mut two, &mut second));
         drop(second);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn no_dry_spell_begins_once_there_is_room_again() {
+        let budget = Budget::new(100);
+        let mut lease = Lease::new(budget.clone());
+        lease.set(100);
+        budget.begin_dry_spell();
+        assert!(budget.dry_since.lock().is_some());
+        lease.set(50);
+        // As it goes when the room comes between a look for it and this.
+        budget.begin_dry_spell();
+        assert!(budget.dry_since.lock().is_none());
     }
 
     #[test]
