@@ -185,8 +185,8 @@ impl<T: Send + 'static> Driver<T> {
             }
         } else {
             self.reading = false;
-            if self.peer_has_left(cx) {
-                return Poll::Ready(Err(CloseReason::PeerClosed));
+            if let Some(reason) = self.peer_has_left(cx) {
+                return Poll::Ready(Err(reason));
             }
         }
         if let Err(reason) = self.poll_alarm(cx) {
@@ -215,13 +215,20 @@ impl<T: Send + 'static> Driver<T> {
         self.queued = now;
     }
 
-    /// Whether the peer closed its end while nothing is read from it: its waits are then pointless.
-    /// Requests that have arrived still take effect, so they hide the end until they are read.
-    fn peer_has_left(&self, cx: &mut Context<'_>) -> bool {
+    /// How the peer ended the connection while nothing is read from it: its waits are then
+    /// pointless. Requests that have arrived still take effect, so they hide the end until they are
+    /// read.
+    fn peer_has_left(&self, cx: &mut Context<'_>) -> Option<CloseReason> {
+        if self.input.unfinished().is_some() {
+            return None;
+        }
         let mut byte = [0];
-        let mut buffer = ReadBuf::new(&mut byte);
-        self.input.unfinished().is_none()
-            && matches!(self.stream.poll_peek(cx, &mut buffer), Poll::Ready(Ok(0)))
+        match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(0)) => Some(CloseReason::PeerClosed),
+            // Told once: whoever looks away now is not woken again.
+            Poll::Ready(Err(error)) => Some(CloseReason::Read(error)),
+            Poll::Ready(Ok(_)) | Poll::Pending => None,
+        }
     }
 
     fn ordered_to_close(&self, cx: &Context<'_>) -> Option<CloseReason> {

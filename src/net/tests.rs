@@ -374,6 +374,17 @@ async fn a_peer_that_leaves_is_noticed_while_nothing_is_read() {
 }
 
 #[tokio::test]
+async fn a_peer_that_resets_is_noticed_while_nothing_is_read() {
+    let room = Room::default().await;
+    let mut client = room.connect().await;
+    client.write_all(&frame(b"w").repeat(16)).await.unwrap();
+    room.script.until(|it| it.gates.lock().len() == 16).await;
+    closing::reset(client);
+    room.script.until_closed(&["read_error"]).await;
+    assert_eq!(room.script.waits_dropped.load(Ordering::SeqCst), 16);
+}
+
+#[tokio::test]
 async fn a_panic_ends_only_its_connection() {
     let room = Room::default().await;
     let mut good = room.connect().await;

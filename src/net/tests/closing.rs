@@ -21,7 +21,7 @@ async fn sends(room: &Room, body: &[u8]) {
 }
 
 /// Ends a connection as a crashing peer does.
-fn reset(client: TcpStream) {
+pub(super) fn reset(client: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
 }
 
