@@ -23,7 +23,7 @@ const KILLS_PER_LIFE: usize = 12;
 /// Operations that are acknowledged before a kill, at most.
 const MAX_OPERATIONS: u64 = 600;
 /// Most kills that are spent on one moment.
-const MAX_TRIES: usize = 10;
+const MAX_TRIES: usize = 20;
 
 /// Operations that were acknowledged, over all workers.
 #[derive(Debug, Default)]

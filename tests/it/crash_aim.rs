@@ -88,7 +88,7 @@ impl Moment {
     pub fn signs(self) -> u32 {
         match self {
             Self::TopicCreate | Self::TopicDelete => PARTITIONS.unsigned_abs(),
-            Self::IndexRebuild => 8,
+            Self::IndexRebuild => 3,
             Self::Recovery => 30,
             _ => 1,
         }
