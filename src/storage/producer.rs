@@ -341,7 +341,7 @@ impl Producers {
         before - self.entries.len()
     }
 
-    /// Forgets ended and open transactions that lie before the log's start.
+    /// Forgets ended transactions that lie before the log's start.
     pub(crate) fn truncate_from_start(&mut self, start: i64) {
         self.unreplicated.retain(|_, last| *last >= start);
     }

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::{Log, Writer};
 use crate::config::LogConfig;
-use crate::error::StorageError;
+use crate::error::{Context, StorageError};
 use crate::names;
 use crate::producer::ProducerError;
 use crate::recompress;
@@ -337,15 +337,13 @@ impl Log {
         now_ms: i64,
     ) -> Result<(), StorageError> {
         let interval = config.index_interval_bytes;
-        let indexed = segment.publish(ready.iter().map(|batch| batch.header), interval);
+        let mut indexed = segment.publish(ready.iter().map(|batch| batch.header), interval);
         for batch in ready {
             let Some(done) = note_producer(writer, batch) else { continue };
             let next = batch.header.next_offset();
             let stable = writer.producers.first_open_offset().unwrap_or(next);
             if let Some(entry) = done.aborted_entry(stable) {
-                let noted = segment.note_aborted(entry);
-                let path = segment.path(names::TXN_INDEX);
-                self.guard(noted.map_err(|error| StorageError::io("append to", &path, error)))?;
+                indexed = indexed.and(segment.note_aborted(entry));
             }
         }
         if writer.producers.has_transactions() {
@@ -355,12 +353,15 @@ impl Log {
             self.append_times.lock().note(first.header.base_offset, now_ms);
             self.log_end.store(last.header.next_offset(), Ordering::Release);
         }
-        // The batches are in; an index that is short of room catches up later.
-        let path = segment.path(names::OFFSET_INDEX);
-        match self.guard(indexed.map_err(|error| StorageError::io("append to", &path, error))) {
-            Err(error) if !error.is_full() => Err(error),
-            _ => Ok(()),
+        // The batches are in. An index that is short of room, or of file handles, keeps its entries
+        // in memory and catches up later.
+        if self
+            .guard(indexed.context("complete the indexes of", &segment.path(names::LOG)))
+            .is_err()
+        {
+            self.check_usable()?;
         }
+        Ok(())
     }
 }
 
@@ -377,8 +378,10 @@ fn note_producer(writer: &mut Writer, batch: &Ready<'_>) -> Option<crate::produc
 /// How long the segment has been growing: by the batches' time when they have one.
 fn waited_ms(segment: &Segment, max_timestamp: i64, now_ms: i64) -> i64 {
     match segment.roll_from() {
-        RollFrom::FirstTimestamp(first) if max_timestamp != NO_TIMESTAMP => max_timestamp - first,
+        RollFrom::FirstTimestamp(first) if max_timestamp != NO_TIMESTAMP => {
+            max_timestamp.saturating_sub(first)
+        }
         RollFrom::FirstTimestamp(_) => 0,
-        RollFrom::Created(created) => now_ms - created,
+        RollFrom::Created(created) => now_ms.saturating_sub(created),
     }
 }

@@ -302,3 +302,56 @@ fn a_flush_that_meets_a_cleaned_segment_harms_no_directory() {
     log.flush().unwrap();
     assert!(!log.home().is_offline());
 }
+
+/// A batch of a transaction of producer 7.
+fn transactional(sequence: i32) -> Bytes {
+    let options = BatchOptions { transactional: true, ..of_producer(sequence) };
+    one_record(options, None, b"value")
+}
+
+/// The marker that aborts the transaction of producer 7.
+fn abort_marker() -> Bytes {
+    let options = BatchOptions { transactional: true, control: true, ..of_producer(-1) };
+    // Versions 0, the type of an abort, and the coordinator's epoch.
+    one_record(options, Some(&[0, 0, 0, 0]), &[0, 0, 0, 0, 0, 1])
+}
+
+fn of_producer(base_sequence: i32) -> BatchOptions {
+    BatchOptions { producer_id: 7, producer_epoch: 0, base_sequence, ..BatchOptions::default() }
+}
+
+fn one_record(options: BatchOptions, key: Option<&[u8]>, value: &[u8]) -> Bytes {
+    let mut builder = BatchBuilder::new(options);
+    builder.push(&NewRecord { timestamp: NOW, key, value: Some(value), headers: &[] }).unwrap();
+    builder.build().unwrap()
+}
+
+#[test]
+fn an_abort_that_finds_no_room_for_its_index_entry_is_told_from_memory() {
+    use crate::fs::{Fault, Op};
+    use std::io::{Error, ErrorKind};
+    let no_handles = Error::from_raw_os_error(24).kind();
+    for error in [ErrorKind::StorageFull, no_handles] {
+        let bench = Bench::new(LogConfig::default());
+        let log = bench.open();
+        log.append(&transactional(0), &leader(0)).unwrap();
+        let path = ".txnindex".to_owned();
+        bench.fs.fail(Fault { op: Op::Write, path, error, after: 0, times: 1 });
+        let coordinator =
+            AppendOptions { origin: Origin::Coordinator, leader_epoch: LeaderEpoch(0) };
+        let info = log.append(&abort_marker(), &coordinator).unwrap();
+        assert_eq!((info.first_offset, log.log_end_offset()), (Offset(1), Offset(2)));
+        let aborted = |log: &Log| {
+            let found = log.aborted_transactions(Offset(0), Offset(2)).unwrap();
+            found.iter().map(|entry| (entry.first_offset, entry.last_offset)).collect::<Vec<_>>()
+        };
+        assert_eq!(aborted(&log), [(0, 1)]);
+        // What follows gets the next offset, and the entry is there after a clean stop.
+        let next = log.append(&batch(NOW, &["next"]), &leader(0)).unwrap();
+        assert_eq!(next.first_offset, Offset(2));
+        log.close().unwrap();
+        let (log, report) = Log::open(LogOptions { clean: true, ..bench.options() }).unwrap();
+        assert_eq!((report.recovered_segments, log.log_end_offset()), (0, Offset(3)));
+        assert_eq!(aborted(&log), [(0, 1)]);
+    }
+}
