@@ -186,7 +186,7 @@ pub(crate) fn create_topics(address: SocketAddr, topics: &[Topic<'_>]) -> anyhow
     first_ack(&mut client, last.name, last.partitions - 1).map(drop)
 }
 
-/// Writes one record until it is acked; how often it took.
+/// Writes one record, again until it is acked; how many attempts that took.
 pub(crate) fn first_ack(client: &mut Client, topic: &str, partition: i32) -> anyhow::Result<u32> {
     let frame = produce(topic, &[partition], &batch(1, 100, Codec::None)?, 1)?;
     let begin = Instant::now();

@@ -1,5 +1,7 @@
 """Starts the real binary on free ports with a directory of its own, and stops it after the test."""
+import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -38,10 +40,10 @@ class Node:
         arguments = [BINARY, "up", "--ready-file", str(ready)]
         for override in self.overrides:
             arguments += ["--override", override]
-        self.output = open(self.directory / "output.txt", "ab")
-        self.process = subprocess.Popen(
-            arguments, stdout=self.output, stderr=self.output, cwd=self.directory, env={**os.environ, **self.environment}
-        )
+        with open(self.directory / "output.txt", "ab") as output:
+            self.process = subprocess.Popen(
+                arguments, stdout=output, stderr=output, cwd=self.directory, env={**os.environ, **self.environment}
+            )
         deadline = time.monotonic() + START_LIMIT_SECONDS
         while not ready.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -105,21 +107,19 @@ def java_class_path():
 @pytest.fixture
 def make_node():
     directory = tempfile.mkdtemp(prefix="pharos-test-")
-    nodes = []
+    # Every node is stopped, also when another one does not.
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        numbers = itertools.count()
 
-    def make(*overrides, environment=None, bare=False):
-        path = pathlib.Path(directory) / str(len(nodes))
-        path.mkdir()
-        node = Node(path, overrides, environment, bare)
-        nodes.append(node)
-        return node.start()
+        def make(*overrides, environment=None, bare=False):
+            path = pathlib.Path(directory) / str(next(numbers))
+            path.mkdir()
+            node = Node(path, overrides, environment, bare)
+            stack.callback(node.stop)
+            return node.start()
 
-    yield make
-    try:
-        for node in nodes:
-            node.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        yield make
 
 
 @pytest.fixture

@@ -89,9 +89,20 @@ pub fn all_sources() -> BTreeMap<PathBuf, String> {
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The part of a source file before its unit tests.
+/// The part of a source file before its unit tests; a line that only names a file of tests ends
+/// nothing.
 pub fn code(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
+    let tests = text
+        .match_indices("#[cfg(test)]\nmod ")
+        .find(|(at, _)| text[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{')));
+    tests.map_or(text, |(at, _)| &text[..at])
+}
+
+#[test]
+fn code_ends_where_unit_tests_begin() {
+    let text = "#[cfg(test)]\nmod files;\nfn one() {}\n#[cfg(test)]\nmod tests {\nfn two() {}\n}\n";
+    assert_eq!(code(text), "#[cfg(test)]\nmod files;\nfn one() {}\n");
+    assert_eq!(code("fn one() {}\n"), "fn one() {}\n");
 }
 
 #[test]

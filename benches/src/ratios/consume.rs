@@ -110,7 +110,7 @@ fn one_consumer(
         }
         ensure!(came > 0, "a fetch came back empty after {total} bytes");
         total += came;
-        // The first one has its turn at the front of the next fetch too late otherwise.
+        // An answer is filled from the front: each partition has its turn there.
         from.rotate_left(1);
     }
     Ok(total)

@@ -1,7 +1,7 @@
 """A broker on which everything has happened once that the pages tell of, and what its pages say."""
-import contextlib
 import re
 
+import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
@@ -26,7 +26,7 @@ def fill(node):
     producer.close()
     for topic, value in [("orders", b"x" * 30000), ("accounts", b"without a key")]:
         refused = KafkaProducer(bootstrap_servers=node.bootstrap, max_request_size=1 << 20)
-        with contextlib.suppress(KafkaError):
+        with pytest.raises(KafkaError):
             refused.send(topic, value).get(timeout=30)
         refused.close()
     read(node, "orders", "billing", RECORDS)
@@ -37,8 +37,8 @@ def read(node, topic, group, count):
         topic, bootstrap_servers=node.bootstrap, group_id=group, auto_offset_reset="earliest",
         consumer_timeout_ms=30000, enable_auto_commit=False,
     )
-    for _, _ in zip(range(count), consumer):
-        pass
+    came = sum(1 for _ in zip(range(count), consumer))
+    assert came == count, f"{came} of {count} records of {topic} came"
     consumer.commit()
     consumer.close()
 

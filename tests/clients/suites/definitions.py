@@ -3,6 +3,7 @@
 A suite has `needs` (programs without which it is skipped), `install(home)`, and either `command(home, test, bootstrap)`
 for a process per test, with `judge(test, code, output)`, or `batch(home, tests, bootstrap)` for one process for all."""
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -13,8 +14,6 @@ HERE = pathlib.Path(__file__).parent
 
 def shell(command, cwd, **environment):
     """An installation step: quiet unless it fails."""
-    import os
-
     ran = subprocess.run(
         command, shell=True, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, errors="replace"
     )
