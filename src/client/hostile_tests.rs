@@ -1,8 +1,16 @@
 //! Brokers that mean harm: whatever they send, the call ends with an error that names them.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use pharos_protocol::messages::{MetadataRequest, MetadataResponse};
+use pharos_protocol::messages::describe_topic_partitions_response::{
+    Cursor as NextCursor, DescribeTopicPartitionsResponseTopic,
+};
+use pharos_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
+use pharos_protocol::messages::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, MetadataRequest,
+    MetadataResponse,
+};
 
+use crate::admin::Admin;
 use crate::cluster::{Cluster, Target};
 use crate::config::{ClientConfig, Properties};
 use crate::error::ClientError;
@@ -91,4 +99,61 @@ async fn a_closed_port_is_named() {
     let cluster = Cluster::new(config(&address));
     let error = cluster.nodes().await.err().unwrap().to_string();
     assert!(error.contains(&address), "{error}");
+}
+
+fn metadata(topics: &[&str], port: u16) -> MetadataResponse {
+    MetadataResponse {
+        brokers: vec![MetadataResponseBroker {
+            node_id: 1,
+            host: "127.0.0.1".to_owned(),
+            port: i32::from(port),
+            rack: None,
+        }],
+        topics: topics
+            .iter()
+            .map(|name| MetadataResponseTopic {
+                name: Some((*name).to_owned()),
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn topics_that_were_not_asked_for_are_not_kept() {
+    let broker = Script::new()
+        .on(|_: MetadataRequest| Some(metadata(&["asked", "other"], 1)))
+        .start()
+        .await
+        .unwrap();
+    let cluster = Cluster::new(config(&broker.address()));
+    let known = cluster.refresh(Some(&["asked".to_owned()]), false).await.unwrap();
+    assert_eq!(known.topics.keys().collect::<Vec<_>>(), ["asked"]);
+    let known = cluster.refresh(None, false).await.unwrap();
+    assert_eq!(known.topics.len(), 2);
+}
+
+#[tokio::test]
+async fn a_description_that_stands_still_ends() {
+    let broker = Script::new()
+        .on(|request: DescribeTopicPartitionsRequest| {
+            let next = NextCursor { topic_name: "t".to_owned(), partition_index: 3 };
+            let topics = ["t", "other"].map(|name| DescribeTopicPartitionsResponseTopic {
+                name: Some(name.to_owned()),
+                ..Default::default()
+            });
+            let next_cursor = Some(next).filter(|_| request.response_partition_limit == 1);
+            let topics = topics.to_vec();
+            Some(DescribeTopicPartitionsResponse { topics, next_cursor, ..Default::default() })
+        })
+        .start()
+        .await
+        .unwrap();
+    let admin = Admin::new(Cluster::new(config(&broker.address())));
+    let names = ["t".to_owned()];
+    let error = admin.describe_topics(&names, 1).await.err().unwrap();
+    assert!(error.to_string().contains("stands still"), "{error}");
+    let described = admin.describe_topics(&names, 2).await.unwrap();
+    assert!(matches!(described.as_slice(), [(name, Ok(_))] if name == "t"), "{described:?}");
 }

@@ -41,6 +41,8 @@ pub(crate) struct Fetcher {
     answers: mpsc::Receiver<Answer>,
     answered: mpsc::Sender<Answer>,
     tasks: tokio::task::JoinSet<()>,
+    /// What was wrong behind records that had to be handed out first.
+    failed: Option<ClientError>,
     /// Set when an answer says that the metadata is out of date.
     pub stale: bool,
 }
@@ -56,6 +58,7 @@ impl Fetcher {
             answers,
             answered,
             tasks: tokio::task::JoinSet::new(),
+            failed: None,
             stale: false,
         }
     }
@@ -192,11 +195,17 @@ impl Fetcher {
     }
 
     /// Takes at most `limit` records out of the buffers and moves the positions behind them.
+    ///
+    /// # Errors
+    /// When the next records cannot be read; those before them have been handed out.
     pub fn drain(
         &mut self,
         limit: usize,
         positions: &mut Positions,
     ) -> Result<Vec<ConsumerRecord>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let mut records = Vec::new();
         while records.len() < limit {
             let Some(mut fetched) = self.buffered.pop_front() else { break };
@@ -217,15 +226,25 @@ impl Fetcher {
                         records.push(record);
                     }
                     Ok(None) => break true,
-                    Err(error) => return Err(corrupt(&partition, &error)),
+                    Err(error) => {
+                        self.failed = Some(corrupt(&partition, &error));
+                        break true;
+                    }
                 }
             };
             positions.advance(&partition, fetched.position, epoch);
+            if self.failed.is_some() {
+                break;
+            }
             if !done {
                 self.buffered.push_front(fetched);
             }
         }
-        Ok(records)
+        // The positions are behind the records already: they go out before the error does.
+        match self.failed.take_if(|_| records.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(records),
+        }
     }
 }
 
@@ -319,5 +338,48 @@ fn request(
 impl Drop for Fetcher {
     fn drop(&mut self) {
         self.tasks.abort_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use pharos_protocol::batch::BatchOptions;
+
+    use super::*;
+    use crate::config::Properties;
+    use crate::consumer::tests::batch;
+
+    #[test]
+    fn records_before_corrupt_ones_are_handed_out() {
+        let properties = Properties::parse("bootstrap.servers=localhost:1");
+        let config = Arc::new(ConsumerConfig::parse(&properties).unwrap());
+        let mut fetcher = Fetcher::new(Cluster::new(config.client.clone()), config);
+        let (good, bad) = (TopicPartition::new("t", 0), TopicPartition::new("t", 1));
+        let mut positions = Positions::default();
+        positions.assign(&BTreeSet::from([good.clone(), bad.clone()]));
+        let mut corrupt = batch(1, BatchOptions::default(), &["b"]);
+        *corrupt.last_mut().unwrap() ^= 1;
+        let whole = batch(0, BatchOptions::default(), &["a"]);
+        let half = [whole.as_slice(), &corrupt].concat();
+        for (partition, bytes) in [(&good, whole), (&bad, half)] {
+            positions.seek(partition, Offset(0));
+            let bytes = bytes.into();
+            fetcher.buffered.push_back(Fetched::new(
+                partition.clone(),
+                bytes,
+                Offset(0),
+                None,
+                true,
+            ));
+        }
+        assert_eq!(fetcher.drain(500, &mut positions).unwrap().len(), 2);
+        for partition in [&good, &bad] {
+            assert_eq!(positions.get(partition).unwrap().position, Some(Offset(1)));
+        }
+        let error = fetcher.drain(500, &mut positions).unwrap_err().to_string();
+        assert!(error.starts_with("records of t-1 cannot be read: "), "{error}");
+        assert!(fetcher.drain(500, &mut positions).unwrap().is_empty());
     }
 }

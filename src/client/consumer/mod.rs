@@ -40,6 +40,8 @@ pub use self::record::{ConsumerRecord, MAX_UNCOMPRESSED_BATCH_BYTES, TimestampTy
 
 /// Longest time that closing spends on commit and farewell.
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
+/// Longest time that poll waits without looking around.
+const MAX_TICK: Duration = Duration::from_secs(1);
 
 /// Reads records. One task polls it; nothing happens between polls but heartbeats and fetches that
 /// are under way.
@@ -179,8 +181,8 @@ impl Consumer {
             if !records.is_empty() || now >= deadline {
                 return Ok(records);
             }
-            let tick = if complete { self.config.auto_commit_interval } else { Duration::ZERO };
-            let tick = now + tick.clamp(self.config.client.retry.after(1), Duration::from_secs(1));
+            let retry = self.config.client.retry.after(1);
+            let tick = now + tick(complete, self.config.auto_commit_interval, retry);
             tokio::select! {
                 answer = self.fetcher.wait(&mut self.positions) => answer?,
                 () = self.member.told() => {}
@@ -359,6 +361,13 @@ impl Consumer {
     pub async fn close(mut self) {
         self.leave_group(CLOSE_LIMIT).await;
     }
+}
+
+/// How long poll waits before it looks around by itself: for the next commit, or while positions are
+/// missing for another attempt, which never comes before `retry`.
+fn tick(complete: bool, commit: Duration, retry: Duration) -> Duration {
+    let wanted = if complete { commit } else { Duration::ZERO };
+    wanted.min(MAX_TICK).max(retry)
 }
 
 /// Errors that the next heartbeat explains.

@@ -171,12 +171,17 @@ struct Beat {
 
 impl Beat {
     async fn run(self) {
-        let mut failures = 0;
+        let mut failures: u32 = 0;
         loop {
             let pause = match self.beat().await {
-                Ok(interval) => {
+                Ok(Some(interval)) => {
                     failures = 0;
                     interval
+                }
+                Ok(None) => {
+                    // A fenced member joins again at once, unless it is fenced again and again.
+                    failures += 1;
+                    self.config.client.retry.after(failures - 1)
                 }
                 Err(error) if error.is_retriable() => {
                     tracing::debug!("heartbeat failed, trying on: {error}");
@@ -196,8 +201,11 @@ impl Beat {
         }
     }
 
-    async fn beat(&self) -> Result<Duration> {
-        let Some(request) = self.request() else { return Ok(self.config.heartbeat_interval) };
+    /// One heartbeat; the time until the next one, or none when the member was fenced.
+    async fn beat(&self) -> Result<Option<Duration>> {
+        let Some(request) = self.request() else {
+            return Ok(Some(self.config.heartbeat_interval));
+        };
         let response = self.coordinator.call(&request).await?;
         let code = error_code(response.error_code);
         let mut state = self.shared.state.lock();
@@ -220,8 +228,7 @@ impl Beat {
         if has_event {
             self.shared.told.notify_one();
         }
-        // A fenced member joins again at once.
-        Ok(if code == ErrorCode::None { interval } else { Duration::ZERO })
+        Ok((code == ErrorCode::None).then_some(interval))
     }
 
     /// The next heartbeat; none while the application has not polled for too long, so that the

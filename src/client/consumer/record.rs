@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pharos_base::{Offset, PartitionId, TopicPartition};
-use pharos_protocol::batch::{BatchError, ControlRecord, RecordBatch, RecordIter};
+use pharos_protocol::batch::{BatchError, BatchHeader, ControlRecord, RecordBatch, RecordIter};
 use pharos_protocol::compression::{self, Codec};
 
 pub use pharos_protocol::batch::TimestampType;
@@ -13,6 +13,8 @@ pub use pharos_protocol::batch::TimestampType;
 /// Most bytes that one compressed batch may grow to: brokers take batches of 1 MiB unless told
 /// otherwise, which zeros fill two hundredfold.
 pub const MAX_UNCOMPRESSED_BATCH_BYTES: u64 = 256 * 1024 * 1024;
+/// Records that are decoded at a time: a batch may hold millions of nothing but their frames.
+const RECORDS_AT_ONCE: usize = 1000;
 
 /// A record as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +46,20 @@ pub(crate) struct Fetched {
     /// The next offset to hand out.
     pub position: Offset,
     ready: VecDeque<ConsumerRecord>,
+    open: Option<Open>,
     /// Aborted transactions by first offset; None with read_uncommitted.
     aborted: Option<VecDeque<(i64, i64)>>,
     aborting: HashSet<i64>,
     check_crcs: bool,
+}
+
+/// A batch that is being read.
+struct Open {
+    header: BatchHeader,
+    /// Frames that have not been read, uncompressed.
+    frames: Bytes,
+    /// Index of the first of them.
+    index: i32,
 }
 
 impl Fetched {
@@ -63,8 +75,16 @@ impl Fetched {
             list.sort_by_key(|(_, first)| *first);
             list.into()
         });
-        let ready = VecDeque::new();
-        Self { partition, bytes, position, ready, aborted, aborting: HashSet::new(), check_crcs }
+        Self {
+            partition,
+            bytes,
+            position,
+            ready: VecDeque::new(),
+            open: None,
+            aborted,
+            aborting: HashSet::new(),
+            check_crcs,
+        }
     }
 
     pub fn partition(&self) -> &TopicPartition {
@@ -78,13 +98,21 @@ impl Fetched {
                 self.position = record.offset.plus(1);
                 return Ok(Some(record));
             }
-            if !self.open_next()? {
-                return Ok(None);
+            match self.open.take() {
+                Some(open) => self.read_some(open)?,
+                None if self.open_next()? => {}
+                None => return Ok(None),
             }
         }
     }
 
-    /// Decodes the next batch; false at the end. A batch that is cut off ends the fetch: brokers may
+    /// Records that are decoded and not handed out.
+    #[cfg(test)]
+    pub fn decoded(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Opens the next batch; false at the end. A batch that is cut off ends the fetch: brokers may
     /// send the beginning of one.
     fn open_next(&mut self) -> Result<bool, BatchError> {
         let bytes = self.bytes.clone();
@@ -100,15 +128,18 @@ impl Fetched {
             batch.check_crc()?;
         }
         self.bytes = bytes.slice_ref(rest);
-        let next = Offset(batch.header().next_offset());
+        let header = *batch.header();
         if self.wanted(&batch)? {
-            self.decode(&bytes, &batch)?;
-        }
-        // Compaction and control batches leave offsets without records.
-        if self.ready.is_empty() {
-            self.position = self.position.max(next);
+            self.open = Some(Open { header, frames: frames(&bytes, &batch)?, index: 0 });
+        } else {
+            self.leave(&header);
         }
         Ok(true)
+    }
+
+    /// Moves behind a batch. Compaction and control batches leave offsets without records.
+    fn leave(&mut self, header: &BatchHeader) {
+        self.position = self.position.max(Offset(header.next_offset()));
     }
 
     fn wanted(&mut self, batch: &RecordBatch<'_>) -> Result<bool, BatchError> {
@@ -130,24 +161,18 @@ impl Fetched {
         Ok(!header.is_control())
     }
 
-    fn decode(&mut self, frame: &Bytes, batch: &RecordBatch<'_>) -> Result<(), BatchError> {
-        let header = *batch.header();
-        let body = match header.codec() {
-            Some(Codec::None) => frame.slice_ref(batch.body()),
-            Some(codec) => Bytes::from(compression::decompress(
-                codec,
-                batch.body(),
-                MAX_UNCOMPRESSED_BATCH_BYTES,
-            )?),
-            None => return Err(BatchError::UnknownCodec(7)),
-        };
-        for record in RecordIter::new(&header, &body) {
+    /// Decodes some records of an open batch, and keeps it while it has more: records take more room
+    /// than their frames.
+    fn read_some(&mut self, open: Open) -> Result<(), BatchError> {
+        let Open { header, frames, index: first } = open;
+        let mut records = RecordIter::from_index(&header, &frames, first);
+        for record in records.by_ref().take(RECORDS_AT_ONCE) {
             let record = record?;
             if record.offset < self.position.0 {
                 continue;
             }
             let headers = record.headers.iter().map(|header| {
-                (header.key_text().into_owned(), header.value.map(|value| body.slice_ref(value)))
+                (header.key_text().into_owned(), header.value.map(|value| frames.slice_ref(value)))
             });
             self.ready.push_back(ConsumerRecord {
                 topic: self.partition.topic.clone(),
@@ -156,12 +181,30 @@ impl Fetched {
                 leader_epoch: header.partition_leader_epoch,
                 timestamp_ms: record.timestamp,
                 timestamp_type: header.timestamp_type(),
-                key: record.key.map(|key| body.slice_ref(key)),
-                value: record.value.map(|value| body.slice_ref(value)),
+                key: record.key.map(|key| frames.slice_ref(key)),
+                value: record.value.map(|value| frames.slice_ref(value)),
                 headers: headers.collect(),
             });
         }
+        let (left, index) = records.left();
+        if index > first {
+            let frames = frames.slice_ref(left);
+            self.open = Some(Open { header, frames, index });
+        } else {
+            self.leave(&header);
+        }
         Ok(())
+    }
+}
+
+/// The frames of a batch, uncompressed.
+fn frames(bytes: &Bytes, batch: &RecordBatch<'_>) -> Result<Bytes, BatchError> {
+    match batch.header().known_codec()? {
+        Codec::None => Ok(bytes.slice_ref(batch.body())),
+        codec => {
+            let limit = MAX_UNCOMPRESSED_BATCH_BYTES;
+            Ok(compression::decompress(codec, batch.body(), limit)?.into())
+        }
     }
 }
 

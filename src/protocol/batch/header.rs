@@ -190,7 +190,11 @@ impl BatchHeader {
         Codec::from_id((self.attributes & CODEC_MASK) as u8)
     }
 
-    pub(super) fn known_codec(&self) -> Result<Codec, BatchError> {
+    /// The codec of the records.
+    ///
+    /// # Errors
+    /// [`BatchError::UnknownCodec`].
+    pub fn known_codec(&self) -> Result<Codec, BatchError> {
         self.codec().ok_or(BatchError::UnknownCodec((self.attributes & CODEC_MASK) as u8))
     }
 

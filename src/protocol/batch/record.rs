@@ -84,7 +84,18 @@ pub struct RecordIter<'a> {
 impl<'a> RecordIter<'a> {
     /// Reads `body`, the uncompressed frames of a batch with this header.
     pub fn new(header: &BatchHeader, body: &'a [u8]) -> Self {
-        Self { header: *header, rest: body, index: 0, failed: false }
+        Self::from_index(header, body, 0)
+    }
+
+    /// Goes on at the record of that index, with which `rest` begins: for those who keep what
+    /// [`Self::left`] told instead of the iterator.
+    pub fn from_index(header: &BatchHeader, rest: &'a [u8], index: i32) -> Self {
+        Self { header: *header, rest, index, failed: false }
+    }
+
+    /// The frames that have not been read, and the index of the first of them.
+    pub fn left(&self) -> (&'a [u8], i32) {
+        (self.rest, self.index)
     }
 
     fn read(&mut self) -> Result<Record<'a>, RecordFault> {
