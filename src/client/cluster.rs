@@ -1,6 +1,6 @@
 //! The shared handle on a cluster: metadata, one connection per broker, retries.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,7 +130,7 @@ impl Cluster {
             ..MetadataRequest::default()
         };
         let (response, broker) = self.ask_metadata(&request).await?;
-        self.learn(&response, topics.is_none(), &broker)
+        self.learn(&response, topics, &broker)
     }
 
     async fn ask_metadata(&self, request: &MetadataRequest) -> Result<(MetadataResponse, String)> {
@@ -141,8 +141,13 @@ impl Cluster {
         Ok((response, connection.broker().to_owned()))
     }
 
-    fn learn(&self, response: &MetadataResponse, whole: bool, from: &str) -> Result<Arc<Metadata>> {
-        let newer = Metadata::from_response(response);
+    fn learn(
+        &self,
+        response: &MetadataResponse,
+        asked: Option<&[String]>,
+        from: &str,
+    ) -> Result<Arc<Metadata>> {
+        let mut newer = Metadata::from_response(response);
         if newer.brokers.is_empty() {
             return Err(ClientError::Malformed {
                 broker: from.to_owned(),
@@ -151,7 +156,15 @@ impl Cluster {
             });
         }
         let mut known = self.inner.metadata.lock();
-        known.metadata = Arc::new(if whole { newer } else { known.metadata.merged(newer) });
+        known.metadata = Arc::new(match asked {
+            None => newer,
+            Some(asked) => {
+                // What is known stays known: a broker must not add to it what it likes.
+                let asked: HashSet<&str> = asked.iter().map(String::as_str).collect();
+                newer.topics.retain(|name, _| asked.contains(name.as_str()));
+                known.metadata.merged(newer)
+            }
+        });
         known.asked = Some(Instant::now());
         let metadata = known.metadata.clone();
         drop(known);
@@ -373,7 +386,7 @@ impl Cluster {
         }
     }
 
-    /// Metadata in which `topic` is known and every partition has a leader, asked with retries.
+    /// Metadata in which `topic` is known, asked with retries. Its partitions may lack leaders.
     ///
     /// # Errors
     /// When the topic does not come to exist in time, or is refused (invalid name, no permission).

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::error::error_code;
 use pharos_base::{BrokerId, LeaderEpoch, PartitionId, TopicId, TopicPartition};
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::MetadataResponse;
 use pharos_protocol::messages::metadata_response::MetadataResponseTopic;
 
 use crate::config::HostPort;
+use crate::error::error_code;
 
 /// One broker as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -118,8 +118,7 @@ pub(crate) fn version_of<Q: Request>(connection: &Connection, cap: i16) -> Resul
     })
 }
 
-/// Sends `request` in `version` and waits for its answer, at most the request time-out plus `extra`
-/// (the time for which the broker itself was asked to wait).
+/// Sends `request` in `version` and waits for its answer, at most the request time-out.
 pub(crate) async fn call<Q: Request>(
     connection: &Connection,
     config: &ClientConfig,

@@ -1,5 +1,7 @@
 //! Topics: list, describe, create, widen, delete.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pharos_base::{BrokerId, LeaderEpoch, PartitionId, TopicId};
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::create_partitions_request::{
@@ -24,8 +26,6 @@ use crate::metadata::TopicMetadata;
 
 /// First version of DeleteTopics that takes ids.
 const DELETE_BY_ID_FROM: i16 = 6;
-/// Pages of one description: a cursor that never ends is a hostile one.
-const MAX_PAGES: usize = 10_000;
 
 /// A topic to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub struct PartitionDescription {
     /// The last known eligible leader replicas; None where the broker does not tell.
     pub last_known_elr: Option<Vec<BrokerId>>,
 }
+
+/// Outcomes by the name of the topic.
+type Described = BTreeMap<String, Result<TopicDescription>>;
 
 /// A topic as described.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,54 +117,49 @@ impl Admin {
             other => other?,
         };
         let find = |name: &String| {
-            let found = topics.iter().find(|(found, _)| found == name);
             let missing = || {
                 Err(ClientError::Broker { code: ErrorCode::UnknownTopicOrPartition, message: None })
             };
-            (name.clone(), found.map_or_else(missing, |(_, outcome)| outcome.clone()))
+            (name.clone(), topics.get(name).cloned().unwrap_or_else(missing))
         };
         Ok(names.iter().map(find).collect())
     }
 
-    async fn describe_paged(
-        &self,
-        names: &[String],
-        page: i32,
-    ) -> Result<Vec<(String, Result<TopicDescription>)>> {
-        let mut wanted = names.to_vec();
-        wanted.sort();
+    async fn describe_paged(&self, names: &[String], page: i32) -> Result<Described> {
+        let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         let mut cursor: Option<Cursor> = None;
-        let mut topics: Vec<(String, Result<TopicDescription>)> = Vec::new();
-        for _ in 0..MAX_PAGES {
+        let mut topics = Described::new();
+        loop {
             let from = cursor.as_ref().map_or("", |cursor| &cursor.topic_name);
-            let rest = wanted.iter().filter(|name| name.as_str() >= from);
+            let rest = wanted.range(from..).map(|name| (*name).to_owned());
             let request = DescribeTopicPartitionsRequest {
-                topics: rest.map(|name| TopicRequest { name: name.clone() }).collect(),
+                topics: rest.map(|name| TopicRequest { name }).collect(),
                 response_partition_limit: page,
                 cursor: cursor.clone(),
             };
             let response: DescribeTopicPartitionsResponse =
                 self.cluster.call(Target::Any, &request).await?;
-            for topic in response.topics {
-                add_page(&mut topics, topic);
+            // What was not asked for would be kept for nobody.
+            let asked = response
+                .topics
+                .into_iter()
+                .filter(|topic| topic.name.as_deref().is_some_and(|name| wanted.contains(name)));
+            asked.for_each(|topic| add_page(&mut topics, topic));
+            let Some(next) = response.next_cursor else { return Ok(topics) };
+            let place = (next.topic_name.as_str(), next.partition_index);
+            let before = cursor.as_ref().map(|it| (it.topic_name.as_str(), it.partition_index));
+            if before.is_some_and(|before| place <= before) {
+                return Err(ClientError::Usage(
+                    "the description of the topics does not end: its cursor stands still"
+                        .to_owned(),
+                ));
             }
-            match response.next_cursor {
-                Some(next) => {
-                    cursor = Some(Cursor {
-                        topic_name: next.topic_name,
-                        partition_index: next.partition_index,
-                    });
-                }
-                None => return Ok(topics),
-            }
+            cursor =
+                Some(Cursor { topic_name: next.topic_name, partition_index: next.partition_index });
         }
-        Err(ClientError::Usage("the description of the topics does not end".to_owned()))
     }
 
-    async fn describe_by_metadata(
-        &self,
-        names: &[String],
-    ) -> Result<Vec<(String, Result<TopicDescription>)>> {
+    async fn describe_by_metadata(&self, names: &[String]) -> Result<Described> {
         let ask = || self.cluster.refresh(Some(names), false);
         let metadata = self.cluster.retry("describing topics", ask).await?;
         let topics = names.iter().filter_map(|name| {
@@ -349,10 +347,7 @@ fn ids(list: &[i32]) -> Vec<BrokerId> {
 }
 
 /// Adds the partitions of one page to what earlier pages told of the topic.
-fn add_page(
-    topics: &mut Vec<(String, Result<TopicDescription>)>,
-    page: DescribeTopicPartitionsResponseTopic,
-) {
+fn add_page(topics: &mut Described, page: DescribeTopicPartitionsResponseTopic) {
     let name = page.name.unwrap_or_default();
     let partitions = page.partitions.iter().map(|p| PartitionDescription {
         partition: PartitionId(p.partition_index),
@@ -363,9 +358,7 @@ fn add_page(
         elr: Some(ids(p.eligible_leader_replicas.as_deref().unwrap_or_default())),
         last_known_elr: Some(ids(p.last_known_elr.as_deref().unwrap_or_default())),
     });
-    if let Some((last, Ok(topic))) = topics.last_mut()
-        && *last == name
-    {
+    if let Some(Ok(topic)) = topics.get_mut(&name) {
         topic.partitions.extend(partitions);
         return;
     }
@@ -375,7 +368,7 @@ fn add_page(
         internal: page.is_internal,
         partitions: partitions.collect(),
     });
-    topics.push((name, outcome));
+    topics.insert(name, outcome);
 }
 
 fn from_metadata(name: &str, topic: &TopicMetadata) -> Result<TopicDescription> {

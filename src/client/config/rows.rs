@@ -128,7 +128,7 @@ rows! {
     PARTITIONER_ADAPTIVE "partitioner.adaptive.partitioning.enable" Kind::Ignored("partitions are chosen evenly"), "true", "Prefer fast brokers.";
     PARTITIONER_AVAILABILITY "partitioner.availability.timeout.ms" Kind::Ignored("partitions are chosen evenly"), "0", "Avoid slow brokers.";
     TRANSACTIONAL_ID "transactional.id" Kind::Absent("transactions are not built yet"), "", "Identity of a transactional producer.";
-    TRANSACTION_TIMEOUT_MS "transaction.timeout.ms" Kind::Number(0), "60000", "Longest transaction.";
+    TRANSACTION_TIMEOUT_MS "transaction.timeout.ms" Kind::Ignored("transactions are not built yet"), "60000", "Longest transaction.";
 
     ALLOW_AUTO_CREATE "allow.auto.create.topics" Kind::Flag, "true", "Let the broker create topics that are subscribed.";
     AUTO_COMMIT_INTERVAL_MS "auto.commit.interval.ms" Kind::Number(0), "5000", "Time between automatic commits.";

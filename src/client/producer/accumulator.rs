@@ -69,6 +69,15 @@ pub(crate) enum Outcome {
     Failed(ClientError),
 }
 
+/// What may leave.
+#[derive(Default)]
+pub(crate) struct Drained {
+    /// By the leader that it goes to.
+    pub requests: HashMap<BrokerId, Vec<(TopicPartition, Batch)>>,
+    /// Something else may leave, too, and has no leader to go to.
+    pub leaderless: bool,
+}
+
 #[derive(Default)]
 struct Queue {
     pending: VecDeque<Batch>,
@@ -152,26 +161,30 @@ impl Accumulator {
         topics
     }
 
-    /// Batches that may leave now, by the leader they go to: one per partition and request.
+    /// Takes the batches that may leave now: one per partition and request.
     pub fn drain(
         &mut self,
         now: Instant,
         idempotent: bool,
         leader_of: impl Fn(&TopicPartition) -> Option<BrokerId>,
         mut has_room: impl FnMut(BrokerId) -> bool,
-    ) -> HashMap<BrokerId, Vec<(TopicPartition, Batch)>> {
-        let mut requests: HashMap<BrokerId, Vec<(TopicPartition, Batch)>> = HashMap::new();
+    ) -> Drained {
+        let mut drained = Drained::default();
         let mut sizes: HashMap<BrokerId, usize> = HashMap::new();
         if idempotent && self.identity.is_none() {
-            return requests;
+            return drained;
         }
         for (partition, queue) in &mut self.queues {
             if !queue.is_ready(now, &self.limits, self.flushing) {
                 continue;
             }
-            let Some(leader) = leader_of(partition).filter(|leader| has_room(*leader)) else {
+            let Some(leader) = leader_of(partition) else {
+                drained.leaderless = true;
                 continue;
             };
+            if !has_room(leader) {
+                continue;
+            }
             let size = sizes.entry(leader).or_default();
             let bytes = queue.pending.front().map_or(0, |batch| batch.bytes);
             if *size > 0 && *size + bytes > self.limits.max_request_size {
@@ -180,10 +193,11 @@ impl Accumulator {
             queue.start_over(&mut self.identity);
             if let Some(batch) = queue.take(self.identity.filter(|_| idempotent)) {
                 *size += bytes;
-                requests.entry(leader).or_default().push((partition.clone(), batch));
+                let request = drained.requests.entry(leader).or_default();
+                request.push((partition.clone(), batch));
             }
         }
-        requests
+        drained
     }
 
     /// Takes back a batch that was drained. True when the metadata should be asked again.

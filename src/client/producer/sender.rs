@@ -126,38 +126,38 @@ impl Sender {
         }
         let now = Instant::now();
         let metadata = self.cluster.metadata();
-        let (requests, deadline, leaderless) = {
+        let (drained, deadline) = {
             let mut guard = self.state.lock();
             let State { accumulator, in_flight, .. } = &mut *guard;
             accumulator.expire(now);
             let limit = self.config.max_in_flight;
-            let requests = accumulator.drain(
+            let drained = accumulator.drain(
                 now,
                 self.config.idempotence,
                 |partition| metadata.leader(partition),
                 |broker| in_flight.get(&broker).is_none_or(|count| *count < limit),
             );
-            for broker in requests.keys() {
+            for broker in drained.requests.keys() {
                 *in_flight.entry(*broker).or_default() += 1;
             }
-            let overdue = accumulator.next_deadline().is_some_and(|deadline| deadline <= now);
-            (requests, accumulator.next_deadline(), overdue && requests_is_idle(in_flight))
+            (drained, accumulator.next_deadline())
         };
         self.announce_if_empty();
-        let sent = !requests.is_empty();
-        for (broker, batches) in requests {
+        let sent = !drained.requests.is_empty();
+        for (broker, batches) in drained.requests {
             let turn = self.state.lock().turns.next(broker);
             tokio::spawn(self.clone().deliver(broker, batches, turn));
+        }
+        if drained.leaderless {
+            self.refresh();
         }
         if sent {
             return Some(now);
         }
-        if leaderless {
-            // Something is due and has no leader to go to.
-            self.refresh();
-        }
+        // What is overdue waits for a leader or for an answer. Either wakes this task: to look again
+        // at once would only keep a processor busy.
         let soonest = now + self.config.client.retry.after(1);
-        deadline.map(|deadline| if leaderless { deadline.max(soonest) } else { deadline })
+        deadline.map(|deadline| if deadline <= now { soonest } else { deadline })
     }
 
     async fn identify(&self) -> Result<()> {
@@ -176,12 +176,13 @@ impl Sender {
 
     /// Sends one request and reports each of its batches.
     async fn deliver(self: Arc<Self>, broker: BrokerId, mut batches: Batches, turn: Turn) {
+        // The answer is read with the ids that the request was written with.
+        let metadata = self.cluster.metadata();
         let answer = match encode_all(&mut batches, &self.config) {
-            Ok(()) => self.produce(broker, &batches, turn).await,
+            Ok(()) => self.produce(broker, &batches, &metadata, turn).await,
             Err(error) => Err(error),
         };
         let now = Instant::now();
-        let metadata = self.cluster.metadata();
         let mut stale = false;
         {
             let mut state = self.state.lock();
@@ -208,15 +209,15 @@ impl Sender {
         &self,
         broker: BrokerId,
         batches: &Batches,
+        metadata: &Metadata,
         mut turn: Turn,
     ) -> Result<Option<ProduceResponse>> {
         let connection = self.cluster.connection(Target::Broker(broker)).await?;
-        let metadata = self.cluster.metadata();
-        let known = batches.iter().all(|(partition, _)| topic_id(&metadata, partition).is_some());
+        let known = batches.iter().all(|(partition, _)| topic_id(metadata, partition).is_some());
         let cap = if known { i16::MAX } else { TOPIC_IDS_FROM - 1 };
         let version = wire::version_of::<ProduceRequest>(&connection, cap)?;
         let by_id = version >= TOPIC_IDS_FROM;
-        let request = self.request(batches, &metadata, by_id);
+        let request = self.request(batches, metadata, by_id);
         turn.come().await;
         if self.config.acks == 0 {
             wire::send_silent(&connection, &self.config.client, &request, version).await?;
@@ -270,10 +271,6 @@ impl Sender {
             self.emptied.notify_waiters();
         }
     }
-}
-
-fn requests_is_idle(in_flight: &HashMap<BrokerId, usize>) -> bool {
-    in_flight.values().all(|count| *count == 0)
 }
 
 fn topic_id(metadata: &Metadata, partition: &TopicPartition) -> Option<TopicId> {
@@ -357,4 +354,39 @@ fn error_text(answer: &PartitionProduceResponse) -> Option<String> {
         .find_map(|record| record.batch_index_error_message.clone())
         .filter(|_| error_code(answer.error_code) == ErrorCode::InvalidRecord);
     of_record.or_else(|| answer.error_message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Properties;
+    use crate::producer::tests::{limits, metadata, waiting};
+    use crate::testing::Script;
+    use pharos_protocol::messages::MetadataRequest;
+
+    #[tokio::test]
+    async fn what_is_overdue_is_not_looked_at_again_and_again() {
+        let broker =
+            Script::new().on(|_: MetadataRequest| Some(metadata(1))).start().await.unwrap();
+        let mut properties = Properties::new();
+        properties.set("bootstrap.servers", broker.address());
+        properties.set("acks", "1");
+        let config = Arc::new(ProducerConfig::parse(&properties).unwrap());
+        let cluster = Cluster::new(config.client.clone());
+        cluster.refresh(Some(&["t".to_owned()]), false).await.unwrap();
+        let mut accumulator = Accumulator::new(limits());
+        accumulator.set_flushing(true);
+        let sender = Arc::new(Sender::new(cluster, config.clone(), accumulator));
+        for topic in ["t", "without a leader"] {
+            let began = Instant::now() - limits().linger;
+            let partition = TopicPartition::new(topic, 0);
+            sender.state.lock().accumulator.append(&partition, waiting("a").0, began);
+        }
+        // The leader of one has as many requests as it may have.
+        sender.state.lock().in_flight.insert(BrokerId(1), config.max_in_flight);
+        let before = Instant::now();
+        let again = sender.step(&mut true).await.unwrap();
+        assert!(again > before, "{:?}", before - again);
+        assert!(sender.refreshing.load(Ordering::Acquire), "a leader is looked for");
+    }
 }

@@ -24,7 +24,7 @@ use crate::backoff::Backoff;
 use crate::config::Properties;
 use crate::testing::Script;
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         batch_size: 1000,
         max_request_size: 10_000,
@@ -38,21 +38,23 @@ fn limits() -> Limits {
 
 type Outcomes = Vec<oneshot::Receiver<Result<RecordMetadata>>>;
 
-fn add(accumulator: &mut Accumulator, outcomes: &mut Outcomes, value: &str, now: Instant) {
+/// A record that waits, and where its outcome is told.
+pub(super) fn waiting(value: &str) -> (Waiting, oneshot::Receiver<Result<RecordMetadata>>) {
     let (done, outcome) = oneshot::channel();
     let memory = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let record = ProducerRecord::new("t", value.to_owned());
-    accumulator.append(
-        &TopicPartition::new("t", 0),
-        Waiting { record, timestamp_ms: 7, done, _memory: memory },
-        now,
-    );
+    (Waiting { record, timestamp_ms: 7, done, _memory: memory }, outcome)
+}
+
+fn add(accumulator: &mut Accumulator, outcomes: &mut Outcomes, value: &str, now: Instant) {
+    let (waiting, outcome) = waiting(value);
+    accumulator.append(&TopicPartition::new("t", 0), waiting, now);
     outcomes.push(outcome);
 }
 
 fn drain(accumulator: &mut Accumulator, now: Instant) -> Option<(TopicPartition, Batch)> {
     let drained = accumulator.drain(now, true, |_| Some(BrokerId(1)), |_| true);
-    drained.into_values().flatten().next()
+    drained.requests.into_values().flatten().next()
 }
 
 fn failed(code: ErrorCode) -> Outcome {
@@ -132,7 +134,7 @@ async fn what_waits_too_long_fails() {
     assert!(accumulator.is_empty());
 }
 
-fn metadata(port: u16) -> MetadataResponse {
+pub(super) fn metadata(port: u16) -> MetadataResponse {
     MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: 1,
