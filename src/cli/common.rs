@@ -4,6 +4,8 @@ use std::future::Future;
 
 use anyhow::{Context, Result, bail};
 use pharos_base::BrokerId;
+use pharos_client::admin::GroupListing;
+use pharos_client::consumer::TimestampType;
 use pharos_client::{Admin, ClientError, Properties};
 use pharos_protocol::ErrorCode;
 use regex::Regex;
@@ -70,6 +72,23 @@ pub fn include_list(raw: &str) -> Result<Regex> {
 /// Ids joined by commas.
 pub fn join_ids(ids: &[BrokerId]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// `Classic`, `Consumer`, ..., from whatever the broker says of a group.
+pub fn type_name(group: &GroupListing) -> String {
+    let mut letters = group.group_type.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect(),
+        None => "Unknown".to_owned(),
+    }
+}
+
+/// What kind of time a record has.
+pub fn timestamp_name(kind: TimestampType) -> &'static str {
+    match kind {
+        TimestampType::CreateTime => "CreateTime",
+        TimestampType::LogAppendTime => "LogAppendTime",
+    }
 }
 
 /// The name of Kafka's exception for a code, as its tools print it.

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use pharos_client::consumer::TimestampType;
 use pharos_client::{ConsumerRecord, Properties};
+
+use crate::common::timestamp_name;
 
 /// The parts of a record that are shown.
 #[derive(Debug)]
@@ -36,14 +37,6 @@ enum Deserializer {
     Float,
     Double,
     Boolean,
-}
-
-/// What kind of time a record has, as it is shown.
-pub fn timestamp_name(kind: TimestampType) -> &'static str {
-    match kind {
-        TimestampType::CreateTime => "CreateTime",
-        TimestampType::LogAppendTime => "LogAppendTime",
-    }
 }
 
 impl Columns {

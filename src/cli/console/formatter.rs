@@ -5,7 +5,8 @@ use std::io::Write;
 use anyhow::{Result, bail};
 use pharos_client::{ConsumerRecord, Properties};
 
-use super::columns::{Columns, timestamp_name};
+use super::columns::Columns;
+use crate::common::timestamp_name;
 use crate::stored::{Json, Log};
 
 /// How records are shown.

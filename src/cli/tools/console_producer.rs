@@ -150,25 +150,32 @@ async fn produce(
     let producer = Producer::new(config);
     let mut lines = read_lines(io)?;
     let (failures, mut failed) = mpsc::unbounded_channel();
-    loop {
+    let outcome = loop {
         prompt(io)?;
         let line = tokio::select! {
             line = lines.recv() => line,
             _ = tokio::signal::ctrl_c() => None,
         };
-        let Some(line) = line else { break };
-        let record = reader.read(&line?)?;
-        send(&producer, record, sync, &failures).await?;
+        let Some(line) = line else { break Ok(()) };
+        let record = line.map_err(Into::into).and_then(|line| reader.read(&line));
+        let sent = match record {
+            Ok(record) => send(&producer, record, sync, &failures).await,
+            Err(error) => Err(error),
+        };
+        if sent.is_err() {
+            break sent;
+        }
         while let Ok(error) = failed.try_recv() {
             io.warn(error);
         }
-    }
+    };
+    // Lines before one that cannot be sent are sent.
     producer.close().await;
     drop(failures);
     while let Some(error) = failed.recv().await {
         io.warn(error);
     }
-    Ok(())
+    outcome
 }
 
 async fn send(

@@ -8,7 +8,9 @@ use pharos_base::BrokerId;
 use pharos_client::admin::FeatureUpdate;
 use pharos_client::{Admin, ApiRange, Target};
 
-use self::versions::{FEATURES, METADATA_VERSION, level_name, metadata_version, newest_metadata};
+pub use self::versions::{
+    FEATURES, METADATA_VERSION, level_name, metadata_version, newest_metadata,
+};
 use super::command;
 use crate::args::{Args, BOOTSTRAP, COMMAND_CONFIG, CONTROLLER, Spec, switch, value};
 use crate::common::{admin, block_on};
@@ -136,7 +138,11 @@ fn levels(args: &Args, verb: &str, io: &mut Io<'_>) -> Result<Vec<(String, i16)>
     Ok(levels)
 }
 
-fn name_and_level(text: &str) -> Result<(String, i16)> {
+/// Reads `feature=level`; the level of metadata.version may be its name.
+///
+/// # Errors
+/// In Kafka's words when there is no level.
+pub fn name_and_level(text: &str) -> Result<(String, i16)> {
     let (name, level) = text.split_once('=').ok_or_else(|| {
         anyhow!("Can't parse feature=level string {text}: equals sign not found.")
     })?;

@@ -68,7 +68,7 @@ async fn print(args: &Args, io: &mut Io<'_>) -> Result<()> {
         bail!("Could not match any topic-partitions with the specified filters");
     }
     // Kafka orders by the text of the partition: 1, 10, 2.
-    wanted.sort_by_key(|(p, _)| (p.topic.clone(), p.partition.to_string()));
+    wanted.sort_by_cached_key(|(p, _)| (p.topic.clone(), p.partition.to_string()));
     let found = admin.list_offsets(&wanted, false).await;
     for (partition, _) in wanted {
         match found.get(&partition) {

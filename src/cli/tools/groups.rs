@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use pharos_client::admin::GroupListing;
 
 use crate::args::{Args, BOOTSTRAP, COMMAND_CONFIG, Spec, switch, value};
-use crate::common::{admin, block_on};
+use crate::common::{admin, block_on, type_name};
 use crate::io::Io;
 use crate::table::pad;
 
@@ -71,15 +71,6 @@ fn group_type(name: &str) -> Result<&'static str> {
         "streams" => "Streams",
         _ => bail!("--group-type must be a valid group type."),
     })
-}
-
-/// `Classic`, `Consumer`, ..., from whatever the broker says.
-fn type_name(group: &GroupListing) -> String {
-    let mut letters = group.group_type.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect(),
-        None => "Unknown".to_owned(),
-    }
 }
 
 fn lines<'a>(groups: impl Iterator<Item = &'a GroupListing>) -> Vec<String> {

@@ -9,7 +9,10 @@ use pharos_client::Properties;
 use pharos_storage::MetaProperties;
 use pharos_storage::fs::RealFs;
 
-use super::{command, features};
+use super::command;
+use super::features::{
+    self, FEATURES, METADATA_VERSION, level_name, metadata_version, name_and_level, newest_metadata,
+};
 use crate::args::{Args, Spec, switch, value};
 use crate::io::Io;
 
@@ -153,6 +156,7 @@ fn format(args: &Args, io: &mut Io<'_>) -> Result<()> {
             bail!("--{later} is not here yet: it comes later");
         }
     }
+    only_newest_levels(args)?;
     let directories = directories(args)?;
     let cluster_id =
         args.one("cluster-id")?.ok_or_else(|| anyhow!("argument --cluster-id/-t is required"))?;
@@ -201,6 +205,30 @@ fn format(args: &Args, io: &mut Io<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Refuses other levels than those that a fresh cluster has here.
+fn only_newest_levels(args: &Args) -> Result<()> {
+    let newest = newest_metadata();
+    let shown = level_name(METADATA_VERSION, newest);
+    if let Some(release) = args.one("release-version")?
+        && metadata_version(release)? != newest
+    {
+        bail!("--release-version {release} is not here: clusters are formatted with {shown}");
+    }
+    for text in args.values("feature") {
+        let (name, level) = name_and_level(text)?;
+        let feature = FEATURES.iter().find(|feature| feature.name == name);
+        let default = match feature {
+            _ if name == METADATA_VERSION => newest,
+            Some(feature) => feature.default_at(newest),
+            None => bail!("Unsupported feature: {name}."),
+        };
+        if level != default {
+            bail!("--feature {text} is not here: with {shown}, {name} is {default}");
+        }
+    }
+    Ok(())
+}
+
 fn write(dir: &Path, cluster_id: &str, node_id: i32) -> Result<()> {
     std::fs::create_dir_all(dir)
         .map_err(|error| anyhow!("cannot make {}: {error}", dir.display()))?;
@@ -239,6 +267,17 @@ mod tests {
         assert!(again.code == 1 && again.err.contains("is already formatted"), "{again:?}");
         let other = run(&line("format -t AAAAAAAAAAAAAAAAAAAAAA -g"), "");
         assert!(other.err.starts_with("Invalid cluster.id in: "), "{other:?}");
+        for (levels, why) in [
+            ("-r 4.0", "--release-version 4.0 is not here: clusters are formatted with 4.3-IV0"),
+            ("-r 1.0", "Unknown metadata.version '1.0'."),
+            ("-f group.version=0", "--feature group.version=0 is not here: with 4.3-IV0,"),
+            ("-f nothing=1", "Unsupported feature: nothing."),
+        ] {
+            let refused = run(&line(&format!("format -t AAAAAAAAAAAAAAAAAAAAAA {levels}")), "");
+            assert!(refused.code == 1 && refused.err.starts_with(why), "{refused:?}");
+        }
+        let same = line("format -g -t MkU3OEVBNTcwNTJENDM2Qk -r 4.3 -f group.version=1");
+        assert_eq!(run(&same, "").code, 0);
         let info = run(&line("info"), "");
         assert_eq!(info.code, 0);
         let start = format!(

@@ -1,11 +1,13 @@
 //! Tools against a scripted broker: flags in, Kafka's text out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pharos_base::TopicId;
 use pharos_client::testing::{FakeBroker, Script};
 use pharos_protocol::ErrorCode;
+use pharos_protocol::Records;
+use pharos_protocol::batch::batches;
 use pharos_protocol::messages::create_topics_response::CreatableTopicResult;
 use pharos_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult,
@@ -13,11 +15,14 @@ use pharos_protocol::messages::describe_configs_response::{
 use pharos_protocol::messages::describe_topic_partitions_response::{
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
-use pharos_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
+use pharos_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use pharos_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use pharos_protocol::messages::{
     CreateTopicsRequest, CreateTopicsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, MetadataRequest,
-    MetadataResponse,
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, InitProducerIdRequest,
+    InitProducerIdResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
 };
 
 use crate::testing::{Ran, run};
@@ -203,4 +208,71 @@ fn help_and_version_are_no_failures() {
     );
     assert_eq!(run("topics --version", "").out, "4.3.1\n");
     assert_eq!(run("topics", "").code, 1);
+}
+
+/// A broker that keeps the values of what is produced to the only partition of `t`.
+async fn keeper(kept: Arc<Mutex<Vec<String>>>) -> FakeBroker {
+    let port = Arc::new(AtomicU16::new(0));
+    let told = port.clone();
+    let broker = Script::new()
+        .on(move |_: MetadataRequest| {
+            let partition = MetadataResponsePartition { leader_id: 1, ..Default::default() };
+            let port = i32::from(told.load(Ordering::Acquire));
+            Some(MetadataResponse {
+                brokers: vec![MetadataResponseBroker {
+                    node_id: 1,
+                    host: "127.0.0.1".to_owned(),
+                    port,
+                    rack: None,
+                }],
+                topics: vec![MetadataResponseTopic {
+                    name: Some("t".to_owned()),
+                    partitions: vec![partition],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            })
+        })
+        .on(|_: InitProducerIdRequest| {
+            Some(InitProducerIdResponse { producer_id: 1, ..Default::default() })
+        })
+        .on_versions(3, 12, move |request: ProduceRequest, _| {
+            let data = &request.topic_data[0].partition_data[0];
+            let records = data.records.as_ref().and_then(Records::as_bytes).unwrap();
+            for batch in batches(records) {
+                let open = batch.unwrap().open(1 << 20).unwrap();
+                let value = |record: pharos_protocol::batch::Record<'_>| {
+                    String::from_utf8(record.value.unwrap().to_vec()).unwrap()
+                };
+                kept.lock().unwrap().extend(open.records().map(|record| value(record.unwrap())));
+            }
+            Some(ProduceResponse {
+                responses: vec![TopicProduceResponse {
+                    name: "t".to_owned(),
+                    partition_responses: vec![PartitionProduceResponse::default()],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            })
+        })
+        .start()
+        .await
+        .unwrap();
+    port.store(broker.port(), Ordering::Release);
+    broker
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_before_one_that_cannot_be_sent_are_sent() {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let broker = keeper(kept.clone()).await;
+    let line = format!(
+        "console-producer --topic t --bootstrap-server {} --reader-property parse.key=true",
+        broker.address()
+    );
+    let run = move || run(&line, "k\tone\nk\ttwo\nno key\nk\tlate\n");
+    let ran = tokio::task::spawn_blocking(run).await.unwrap();
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("no key"), "{}", ran.err);
+    assert_eq!(*kept.lock().unwrap(), ["one", "two"]);
 }

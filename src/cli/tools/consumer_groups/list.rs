@@ -6,6 +6,7 @@ use pharos_client::admin::GroupListing;
 
 use super::widest;
 use crate::args::Args;
+use crate::common::type_name;
 use crate::io::Io;
 use crate::table::pad;
 
@@ -57,14 +58,6 @@ fn names(text: Option<&str>, known: &[&str], what: (&str, &str)) -> Result<Vec<S
         }
     }
     Ok(names)
-}
-
-fn type_name(group: &GroupListing) -> String {
-    let mut letters = group.group_type.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect(),
-        None => "Unknown".to_owned(),
-    }
 }
 
 fn lines(groups: &[GroupListing], with_type: bool, with_state: bool) -> Vec<String> {

@@ -23,7 +23,7 @@ fn entries(path: &Path, base: i64) -> Result<Vec<(i64, u64)>> {
     check_length("Index", path, &bytes, rest, ENTRY)?;
     let entry = |[a, b, c, d, e, f, g, h]: &[u8; ENTRY]| {
         let relative = i32::from_be_bytes([*a, *b, *c, *d]);
-        (base + i64::from(relative), u64::from(u32::from_be_bytes([*e, *f, *g, *h])))
+        (base.saturating_add(i64::from(relative)), u64::from(u32::from_be_bytes([*e, *f, *g, *h])))
     };
     Ok(entries.iter().map(entry).collect())
 }
@@ -36,7 +36,7 @@ fn time_entries(path: &Path, base: i64) -> Result<Vec<(i64, i64)>> {
     let entry = |bytes: &[u8; TIME_ENTRY]| {
         let [t0, t1, t2, t3, t4, t5, t6, t7, a, b, c, d] = *bytes;
         let timestamp = i64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
-        (timestamp, base + i64::from(i32::from_be_bytes([a, b, c, d])))
+        (timestamp, base.saturating_add(i64::from(i32::from_be_bytes([a, b, c, d]))))
     };
     Ok(entries.iter().map(entry).collect())
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use pharos_protocol::batch::{
-    BatchHeader, ControlRecord, MAGIC_V2, Record, RecordBatch, TimestampType, sequence_plus,
+    BatchHeader, ControlRecord, MAGIC_V2, Record, RecordBatch, sequence_plus,
 };
 
 use super::batches::Batches;
 use super::{Decoder, Findings, absolute, base_offset};
 use crate::args::Args;
+use crate::common::timestamp_name;
 use crate::io::Io;
 use crate::stored;
 
@@ -51,14 +52,14 @@ pub fn dump(
     io.line(heading(path)?)?;
     let limit = options.max_bytes.map_or(u64::MAX, u64::from);
     let mut batches = Batches::open(path, 0, limit)?;
-    let mut last_offset = -1;
+    let mut last_offset: i64 = -1;
     while let Some((position, bytes)) = batches.next()? {
         let Ok((batch, _)) = RecordBatch::split(&bytes) else { break };
         io.line(batch_line(batch.header(), position, batch.check_crc().is_ok()))?;
         if options.records {
             for offset in records(&batch, options, io)? {
                 // That the first offset must be 0 is Kafka's.
-                if offset != last_offset + 1 {
+                if offset != last_offset.saturating_add(1) {
                     findings.add(
                         format!("Non-consecutive offsets in {}", absolute(path)),
                         format!("  {last_offset} is followed by {offset}"),
@@ -112,20 +113,13 @@ fn batch_line(header: &BatchHeader, position: u64, valid: bool) -> String {
         header.partition_leader_epoch,
         header.is_transactional(),
         header.is_control(),
-        time_name(header.timestamp_type()),
+        timestamp_name(header.timestamp_type()),
         header.max_timestamp,
         header.total_len(),
         MAGIC_V2,
         header.codec().map_or("unknown", |codec| codec.name()),
         header.crc
     )
-}
-
-fn time_name(kind: TimestampType) -> &'static str {
-    match kind {
-        TimestampType::CreateTime => "CreateTime",
-        TimestampType::LogAppendTime => "LogAppendTime",
-    }
 }
 
 /// Shows the records of a batch; returns their offsets.
@@ -184,7 +178,7 @@ fn metadata(header: &BatchHeader, index: i32, record: &Record<'_>) -> String {
     let _ = write!(
         text,
         " {}: {} keySize: {} valueSize: {} sequence: {sequence} headerKeys: [{}]",
-        time_name(header.timestamp_type()),
+        timestamp_name(header.timestamp_type()),
         record.timestamp,
         size(record.key),
         size(record.value),

@@ -69,10 +69,11 @@ pub fn metadata_version(text: &str) -> Result<i16> {
 
 /// How a level of a feature is shown: by name for metadata.version.
 pub fn level_name(feature: &str, level: i16) -> String {
-    let name = (feature == METADATA_VERSION)
-        .then(|| usize::try_from(level - FIRST).ok().and_then(|index| NAMES.get(index)))
-        .flatten();
-    name.map_or_else(|| level.to_string(), |name| (*name).to_owned())
+    let index = level.checked_sub(FIRST).and_then(|index| usize::try_from(index).ok());
+    match index.and_then(|index| NAMES.get(index)) {
+        Some(name) if feature == METADATA_VERSION => (*name).to_owned(),
+        _ => level.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +88,10 @@ mod tests {
         }
         assert!(metadata_version("2.8").is_err());
         assert_eq!(level_name(METADATA_VERSION, 25), "4.0-IV3");
-        assert_eq!(level_name(METADATA_VERSION, 0), "0");
+        // Whatever a broker says.
+        for level in [0, i16::MIN, i16::MAX] {
+            assert_eq!(level_name(METADATA_VERSION, level), level.to_string());
+        }
     }
 
     #[test]
