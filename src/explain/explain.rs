@@ -6,12 +6,12 @@ use pharos_metrics::Owner;
 use pharos_metrics::truth::{Proof, Standing, TABLE, Table, tests_of_families};
 use promql_parser::parser::{Expr, VectorSelector};
 
-use crate::facts::Records;
 use crate::findings::records;
 use crate::known::{Known, Series, Source};
 use crate::labels::is_of_target;
 use crate::query::{self, fits};
 use crate::readers::{Asker, Queries};
+use crate::world::{MAX_CHAIN, Records};
 
 /// The label that tells series of 1.x apart whose rules do not.
 const APART: &str = "_objectname";
@@ -169,9 +169,6 @@ fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Rea
     found.dedup();
     found
 }
-
-/// Deepest chain of recording rules.
-const MAX_CHAIN: usize = 10;
 
 fn reads_through(expr: &Expr, series: &Series, records: &Records<'_>, depth: usize) -> bool {
     let selectors = query::selectors(expr);

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::facts::{Comes, Facts, Records, World};
+use crate::facts::{Comes, Facts};
 use crate::known::Known;
 use crate::readers::{Asker, Queries, Query};
+use crate::world::{Records, World};
 
 /// A class of defects; its name is stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,6 +14,7 @@ mod readers;
 mod shipped;
 #[cfg(test)]
 mod tests;
+mod world;
 
 pub use explain::{Explained, Reader, Unknown, explain};
 pub use findings::{Class, Finding, check};

@@ -10,6 +10,8 @@ pub(crate) const CHOSEN: &str = "xChosenOnTheBoardx";
 const MAX_QUERY: usize = 64 * 1024;
 /// Most brackets open at a time: the reader recurses.
 const MAX_OPEN: usize = 100;
+/// Most operators: each may stand below the next, and whoever walks over them recurses.
+const MAX_OPERATORS: usize = 250;
 
 /// Reads a query.
 ///
@@ -19,17 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Expr, String> {
     if text.len() > MAX_QUERY {
         return Err(format!("is longer than {MAX_QUERY} bytes"));
     }
-    let mut open = 0_usize;
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => open += 1,
-            b')' | b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        if open > MAX_OPEN {
-            return Err(format!("opens more than {MAX_OPEN} brackets"));
-        }
-    }
+    check_depth(text)?;
     let plain = without_variables(text, "5");
     promql_parser::parser::parse(&plain)
         .or_else(|error| {
@@ -38,6 +30,43 @@ pub(crate) fn parse(text: &str) -> Result<Expr, String> {
             promql_parser::parser::parse(&named).map_err(|_| error)
         })
         .map_err(|error| error.replace(['\n', '\r'], " "))
+}
+
+/// Refuses what would be too deep a tree. What stands in quotes and comments does not count.
+fn check_depth(text: &str) -> Result<(), String> {
+    let (mut open, mut operators) = (0_usize, 0_usize);
+    let (mut quote, mut word) = (None::<char>, String::new());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some('"' | '\''), '\\') => {
+                chars.next();
+            }
+            (Some(end), c) if c == end => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'' | '`') => quote = Some(c),
+            (None, '#') => {
+                chars.find(|c| *c == '\n');
+            }
+            (None, '(' | '[' | '{') => open += 1,
+            (None, ')' | ']' | '}') => open = open.saturating_sub(1),
+            (None, '+' | '-' | '*' | '/' | '%' | '^' | '=' | '<' | '>' | '!') => operators += 1,
+            (None, _) => {}
+        }
+        if c.is_ascii_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
+        } else {
+            operators += usize::from(matches!(&*word, "and" | "or" | "unless" | "atan2"));
+            word.clear();
+        }
+        if open > MAX_OPEN {
+            return Err(format!("opens more than {MAX_OPEN} brackets"));
+        }
+        if operators > MAX_OPERATORS {
+            return Err(format!("has more than {MAX_OPERATORS} operators"));
+        }
+    }
+    Ok(())
 }
 
 /// `$name`, `${name:format}` and `[[name]]`: a mark in quotes, a duration in brackets, else `other`.
@@ -168,5 +197,18 @@ mod tests {
         assert!(parse("sum by ($by) (rate(a[$__range]))").is_ok());
         assert!(parse("sum(").is_err());
         assert!(parse(&"(".repeat(5000)).unwrap_err().contains("brackets"));
+    }
+
+    #[test]
+    fn a_query_that_would_be_too_deep_is_refused() {
+        for (first, more) in [("a", "+a"), ("1", "-"), ("a", " or a"), ("# '\na", "*a")] {
+            let text = match more {
+                "-" => more.repeat(15_000) + first,
+                more => first.to_owned() + &more.repeat(15_000),
+            };
+            assert!(parse(&text).unwrap_err().contains("operators"), "{more}");
+        }
+        let quoted = format!("a{{b=~\"{}\", c!='\\'{}'}}", "x+".repeat(1000), "-".repeat(1000));
+        assert!(parse(&quoted).is_ok());
     }
 }

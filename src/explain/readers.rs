@@ -71,7 +71,7 @@ impl Queries {
         Ok(queries)
     }
 
-    /// Every board below a directory, or one board.
+    /// Every board in a directory, or one board.
     ///
     /// # Errors
     /// When something cannot be read, or is no board.
