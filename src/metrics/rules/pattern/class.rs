@@ -1,5 +1,14 @@
 //! Sets of characters.
 
+use std::sync::LazyLock;
+
+/// Characters with the ones that are their other case.
+static CASES: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
+    let others = |c: char| c.to_lowercase().chain(c.to_uppercase()).map(move |other| (c, other));
+    let all = (0..=LAST).filter_map(char::from_u32);
+    all.flat_map(others).filter(|(c, other)| c != other).collect()
+});
+
 /// A set of code points as sorted, disjoint ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Class {
@@ -36,6 +45,11 @@ impl Class {
         Self::new(chars.chars().map(|c| (c as u32, c as u32)).collect())
     }
 
+    /// Its ranges, in order.
+    pub(super) fn ranges(&self) -> &[(u32, u32)] {
+        &self.ranges
+    }
+
     pub(super) fn has(&self, c: char) -> bool {
         let code = c as u32;
         if code < 128 { self.ascii >> code & 1 == 1 } else { contains(&self.ranges, code) }
@@ -51,10 +65,6 @@ impl Class {
 
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         !self.and(other).ranges.is_empty()
-    }
-
-    pub(super) fn or(&self, other: &Self) -> Self {
-        Self::new(self.ranges.iter().chain(&other.ranges).copied().collect())
     }
 
     pub(super) fn and(&self, other: &Self) -> Self {
@@ -86,18 +96,11 @@ impl Class {
 
     /// With both cases of every letter; ASCII only unless `unicode`.
     pub(super) fn fold(&self, unicode: bool) -> Self {
-        let mut ranges = self.ranges.clone();
-        let upto = if unicode { LAST } else { 127 };
-        for &(low, high) in &self.ranges {
-            for c in (low..=high.min(upto)).filter_map(char::from_u32) {
-                for other in c.to_lowercase().chain(c.to_uppercase()) {
-                    if unicode || other.is_ascii() {
-                        ranges.push((other as u32, other as u32));
-                    }
-                }
-            }
-        }
-        Self::new(ranges)
+        let cased = CASES
+            .iter()
+            .filter(|(c, other)| self.has(*c) && (unicode || (c.is_ascii() && other.is_ascii())));
+        let more = cased.map(|(_, other)| (*other as u32, *other as u32));
+        Self::new(self.ranges.iter().copied().chain(more).collect())
     }
 
     /// All characters that satisfy `keep`.
@@ -166,8 +169,7 @@ impl Class {
             "Lu" | "IsLu" | "IsUppercase" | "javaUpperCase" => Self::all(char::is_uppercase),
             "Ll" | "IsLl" | "IsLowercase" | "javaLowerCase" => Self::all(char::is_lowercase),
             "N" | "IsN" | "Nd" | "IsNd" | "IsDigit" | "javaDigit" => Self::all(char::is_numeric),
-            "IsWhite_Space" | "IsWhiteSpace" => Self::all(char::is_whitespace),
-            "javaWhitespace" => Self::all(char::is_whitespace),
+            "IsWhite_Space" | "IsWhiteSpace" | "javaWhitespace" => Self::all(char::is_whitespace),
             _ => return None,
         })
     }
@@ -189,7 +191,6 @@ mod tests {
         assert!(some.has('a') && !some.has('x') && !some.has('A'));
         assert!(some.fold(false).has('A') && !some.fold(false).has('X'));
         assert!(some.not().has('x') && some.not().has('\u{10FFFF}'));
-        assert!(some.or(&Class::of("x")).has('x'));
         assert!(!Class::empty().overlaps(&letters) && some.overlaps(&letters));
     }
 }

@@ -132,7 +132,7 @@ impl Literals {
                 self.cut();
             }
             Node::Empty => {}
-            // An assertion takes nothing, but what surrounds it need not be adjacent to a look.
+            // It takes nothing: what stands on its two sides is adjacent in the text.
             Node::Assert(_) => {}
             Node::Alternation(_) | Node::Repeat { .. } | Node::Look { .. } | Node::Back { .. } => {
                 self.cut();
@@ -232,6 +232,16 @@ mod tests {
         }
         assert!(Pattern::new(&"(".repeat(5000)).is_err());
         assert!(Pattern::new("((a{1000}){1000}){1000}").is_err());
+    }
+
+    #[test]
+    fn what_would_take_long_to_compile_is_refused_or_does_not() {
+        let nothing = format!("{}(?:){}", "(?:".repeat(9), "{1000})".repeat(9));
+        assert!(Pattern::new(&nothing).is_err());
+        assert!(Pattern::new(&"\\p{L}".repeat(1000)).is_ok());
+        assert!(Pattern::new(&format!("(?iu){}", "\\W".repeat(300))).is_ok());
+        let letters: String = ('a'..='z').cycle().take(15_000).collect();
+        assert!(Pattern::new(&format!("[{letters}]")).is_ok());
     }
 
     #[test]

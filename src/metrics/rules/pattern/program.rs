@@ -5,6 +5,8 @@ use super::parse::{Assert, Node};
 
 /// Most instructions of one pattern.
 const MAX_INSTRUCTIONS: usize = 50_000;
+/// Most visits to nodes while they are made: counts of repetitions multiply, also over nothing.
+const MAX_VISITS: usize = 4 * MAX_INSTRUCTIONS;
 
 #[derive(Debug)]
 pub(super) enum Inst {
@@ -64,9 +66,11 @@ pub(super) struct Program {
 /// The characters that Java prints numbers with.
 pub(super) const NUMBER: &str = "0123456789.-+EINaNfinity";
 
-pub(super) fn compile(node: &Node, groups: u32) -> Result<Program, String> {
-    let mut compiler =
-        Compiler { insts: Vec::new(), sets: Vec::new(), slots: (groups as usize + 1) * 2 };
+type Result<T> = std::result::Result<T, String>;
+
+pub(super) fn compile(node: &Node, groups: u32) -> Result<Program> {
+    let slots = (groups as usize + 1) * 2;
+    let mut compiler = Compiler { insts: Vec::new(), sets: Vec::new(), slots, visits: 0 };
     compiler.push(node)?;
     compiler.emit(Inst::Match)?;
     let number = Class::of(NUMBER);
@@ -85,12 +89,11 @@ struct Compiler {
     insts: Vec<Inst>,
     sets: Vec<Class>,
     slots: usize,
+    visits: usize,
 }
 
-type Result2 = Result<(), String>;
-
 impl Compiler {
-    fn emit(&mut self, inst: Inst) -> Result<usize, String> {
+    fn emit(&mut self, inst: Inst) -> Result<usize> {
         if self.insts.len() >= MAX_INSTRUCTIONS {
             return Err("is too large".into());
         }
@@ -112,7 +115,11 @@ impl Compiler {
         self.sets.len() - 1
     }
 
-    fn push(&mut self, node: &Node) -> Result2 {
+    fn push(&mut self, node: &Node) -> Result<()> {
+        self.visits += 1;
+        if self.visits > MAX_VISITS {
+            return Err("is too large".into());
+        }
         match node {
             Node::Empty => {}
             Node::Set(class) => {
@@ -149,7 +156,7 @@ impl Compiler {
         Ok(())
     }
 
-    fn sub(&mut self, kind: Sub, node: &Node) -> Result2 {
+    fn sub(&mut self, kind: Sub, node: &Node) -> Result<()> {
         let at = self.emit(Inst::Match)?;
         self.push(node)?;
         self.emit(Inst::Done)?;
@@ -158,7 +165,7 @@ impl Compiler {
         Ok(())
     }
 
-    fn alternation(&mut self, nodes: &[Node]) -> Result2 {
+    fn alternation(&mut self, nodes: &[Node]) -> Result<()> {
         let mut ends = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
             if i + 1 == nodes.len() {
@@ -177,7 +184,7 @@ impl Compiler {
         Ok(())
     }
 
-    fn repeat(&mut self, node: &Node, min: u32, max: Option<u32>, lazy: bool) -> Result2 {
+    fn repeat(&mut self, node: &Node, min: u32, max: Option<u32>, lazy: bool) -> Result<()> {
         if let (Node::Set(class), false) = (node, lazy) {
             let set = self.set(class);
             self.emit(Inst::Run { set, min, max: max.unwrap_or(u32::MAX) })?;
@@ -203,7 +210,7 @@ impl Compiler {
         }
     }
 
-    fn star(&mut self, node: &Node, lazy: bool) -> Result2 {
+    fn star(&mut self, node: &Node, lazy: bool) -> Result<()> {
         let split = self.emit(Inst::Match)?;
         let may_be_empty = width(node).0 == 0;
         let slot = self.slots;
