@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Longest object name that a dump or a rule file may hold.
-pub const MAX_LEN: usize = 16 * 1024;
+/// Longest object name, in bytes. A client's name may have 32 KiB, twice that when it is quoted, and
+/// a bean may be named by two of them.
+const MAX_LEN: usize = 160 * 1024;
 
 /// `domain:key=value,key=value`. Values are verbatim, so a quoted one keeps its quotes. Clones
 /// share the text.

@@ -20,8 +20,7 @@ impl Labels {
             if !out.is_empty() {
                 out.push(b',');
             }
-            // No scraper takes a NUL.
-            push_label(&mut out, name, &value.replace('\0', "\u{FFFD}"));
+            push_label(&mut out, name, value);
         }
         Self(String::from_utf8_lossy(&out).into())
     }

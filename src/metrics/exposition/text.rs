@@ -35,6 +35,8 @@ fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'"' if quotes => out.extend_from_slice(b"\\\""),
+            // A NUL ends the page for Prometheus' reader of text, wherever it stands.
+            0 => out.extend_from_slice("\u{FFFD}".as_bytes()),
             byte => out.push(byte),
         }
     }
@@ -64,6 +66,7 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         assert_eq!(text("a\"b\\c\nd\te"), "a\\\"b\\\\c\\nd\te");
+        assert_eq!(text("a\0b"), "a\u{FFFD}b");
         let long = "é".repeat(200);
         let cut = text(&long);
         assert!(cut.len() <= MAX_LABEL_VALUE && cut.contains('~'));
