@@ -96,7 +96,7 @@ impl Meter {
             late += 1;
             self.take(&mut ticks);
         }
-        while now >= ticks.next {
+        if now >= ticks.next {
             ticks.next = now + TICK;
         }
     }
