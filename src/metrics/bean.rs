@@ -132,12 +132,18 @@ impl std::fmt::Debug for Bean {
 fn constant(text: &'static str) -> Value {
     static KNOWN: OnceLock<parking_lot::RwLock<Vec<Arc<str>>>> = OnceLock::new();
     let known = KNOWN.get_or_init(Default::default);
-    if let Some(have) = known.read().iter().find(|have| &***have == text) {
-        return Value::Text(have.clone());
+    let find = |known: &[Arc<str>]| known.iter().find(|have| &***have == text).cloned();
+    if let Some(have) = find(&known.read()) {
+        return Value::Text(have);
     }
-    let new: Arc<str> = Arc::from(text);
-    known.write().push(new.clone());
-    Value::Text(new)
+    let mut known = known.write();
+    // Another thread may have come first.
+    let text = find(&known).unwrap_or_else(|| {
+        let new: Arc<str> = Arc::from(text);
+        known.push(new.clone());
+        new
+    });
+    Value::Text(text)
 }
 
 fn push_meter(out: &mut Vec<Value>, meter: &Meter, unit: RateUnit) {

@@ -145,7 +145,10 @@ impl Family {
             Some(Cell::Sum(folded)) => {
                 let cell = GaugeCell::new(0.0);
                 let mut folded = folded.lock();
-                folded.retain(|have| have.strong_count() > 0);
+                // Only when the list would grow: each new one must not look at all others.
+                if folded.len() == folded.capacity() {
+                    folded.retain(|have| have.strong_count() > 0);
+                }
                 folded.push(Arc::downgrade(&cell));
                 cell.handle()
             }
@@ -399,5 +402,18 @@ mod tests {
         again.increment(8);
         assert_eq!(family.read(&[OTHER]), Some(12.0));
         assert_eq!(family.folded(), 1);
+    }
+
+    #[test]
+    fn folded_gauges_are_a_sum_of_those_that_live() {
+        static GAUGES: FamilyRow =
+            FamilyRow { name: "t", kind: FamilyKind::Gauge, limit: 0, ..ROW };
+        let registry = Registry::new(Clock::simulated(0).0);
+        let family = registry.family(&GAUGES);
+        for round in 0..3 {
+            let gauges: Vec<_> = (0..10).map(|n| family.gauge(&[&n.to_string()])).collect();
+            gauges.iter().for_each(|gauge| gauge.set(1.0));
+            assert_eq!(family.read(&[OTHER]), Some(10.0), "{round}");
+        }
     }
 }

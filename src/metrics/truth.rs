@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::registry::{Registry, fill};
-use crate::row::{BeanRow, Origin, Shape};
+use crate::row::{BeanRow, Shape};
 use crate::value::Value;
 
 pub use table::{Proof, Standing, TABLE, Table, feeds, kind_of, tests_of_families};
@@ -132,10 +132,7 @@ impl Claim {
         let figure = match self.row.shape {
             Shape::Attributes(rows) => {
                 let row = rows.iter().find(|row| row.name == self.attribute);
-                row.map_or("", |row| match row.from {
-                    Origin::Sensor(_, stat) => stat.name(),
-                    Origin::Gauge(_) => "",
-                })
+                row.map_or("", |row| row.from.figure())
             }
             _ => self.attribute,
         };

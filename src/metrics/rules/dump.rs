@@ -14,7 +14,7 @@ use crate::value::Value;
 
 /// Deepest nesting of composite values.
 const MAX_DEPTH: u32 = 32;
-/// Most samples of one attribute.
+/// Most samples of one bean.
 const MAX_LEAVES: usize = 100_000;
 
 /// A bean of a dump.
