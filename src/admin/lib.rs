@@ -20,5 +20,5 @@ pub use bind::{AddressError, AdminAddress, BindError};
 pub use error::ErrorBody;
 pub use health::{Condition, NotReady, Readiness};
 pub use index::Section;
-pub use pages::{PageRequest, PageSource};
+pub use pages::PageSource;
 pub use server::{Admin, AdminServer};

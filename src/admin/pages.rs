@@ -24,13 +24,12 @@ const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 
 /// What is scraped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PageRequest {
+struct PageRequest {
     /// `None` for `/metrics`, the name for `/metrics/<name>`.
-    pub page: Option<String>,
-    /// The format.
-    pub format: Format,
+    page: Option<String>,
+    format: Format,
     /// The only families that are wanted; all when empty.
-    pub names: Vec<String>,
+    names: Vec<String>,
 }
 
 /// Whoever renders metric pages.
@@ -42,8 +41,9 @@ pub trait PageSource: Send + Sync + 'static {
     /// when there is no such page.
     fn render(&self, page: Option<&str>, format: Format) -> Option<Bytes>;
 
-    /// Counts a scrape whose deadline passed before its page was there.
-    fn timed_out(&self, request: &PageRequest);
+    /// Counts a scrape whose deadline passed before its page was there, `None` standing for
+    /// `/metrics`; the name may be that of no page.
+    fn timed_out(&self, page: Option<&str>);
 }
 
 impl PageSource for pharos_metrics::Pages {
@@ -58,9 +58,8 @@ impl PageSource for pharos_metrics::Pages {
         }
     }
 
-    fn timed_out(&self, request: &PageRequest) {
-        let page = request.page.as_deref().unwrap_or("metrics");
-        tracing::warn!(page, "a page was not ready within its scrape's timeout");
+    fn timed_out(&self, page: Option<&str>) {
+        Self::timed_out(self, page);
     }
 }
 
@@ -157,7 +156,7 @@ impl Pages {
                 ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
             }
             Err(_) => {
-                self.0.source.timed_out(&request);
+                self.0.source.timed_out(request.page.as_deref());
                 let message = "the page was not ready within the scrape's timeout";
                 ErrorBody::new(StatusCode::SERVICE_UNAVAILABLE, message).into_response()
             }

@@ -10,8 +10,8 @@ use axum::routing::post;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use pharos_base::Clock;
-use pharos_metrics::catalog::{network, sockets};
-use pharos_metrics::{Format, Generation, PagesOptions, Registry};
+use pharos_metrics::catalog::{log, network, sockets};
+use pharos_metrics::{Format, Generation, PagesOptions, Registry, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -32,6 +32,14 @@ impl Source {
         *self.closed.lock() = closed;
         self.opened.notify_all();
     }
+
+    /// Waits while the gate is closed.
+    fn pass(&self) {
+        let mut closed = self.closed.lock();
+        while *closed {
+            self.opened.wait(&mut closed);
+        }
+    }
 }
 
 impl PageSource for Source {
@@ -41,10 +49,7 @@ impl PageSource for Source {
 
     fn render(&self, page: Option<&str>, format: Format) -> Option<Bytes> {
         self.renderings.fetch_add(1, Ordering::SeqCst);
-        let mut closed = self.closed.lock();
-        while *closed {
-            self.opened.wait(&mut closed);
-        }
+        self.pass();
         match page {
             None => Some(format!("main_{format:?} 1\nother 2\n").into()),
             Some("native") => Some("native_series 1\n".repeat(1000).into()),
@@ -53,7 +58,7 @@ impl PageSource for Source {
         }
     }
 
-    fn timed_out(&self, _request: &PageRequest) {
+    fn timed_out(&self, _page: Option<&str>) {
         self.timed_out.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -240,7 +245,8 @@ async fn scrapers_that_give_up_leave_no_more_renderings_than_allowed() {
     for page in ["/metrics", "/metrics/native", "/metrics/other", "/metrics?name[]=x"] {
         room.get(page, timeout).await.is_error(503);
     }
-    assert_eq!(room.source.renderings.load(Ordering::SeqCst), crate::limits::MAX_RENDERINGS);
+    assert_eq!(room.source.renderings.load(Ordering::SeqCst), limits::MAX_RENDERINGS);
+    assert_eq!(room.source.timed_out.load(Ordering::SeqCst), 4);
     room.source.set_closed(false);
     assert_eq!(room.get("/metrics", "").await.status, 200);
 }
@@ -272,6 +278,19 @@ async fn the_nodes_own_pages_are_served() {
         assert_eq!(room.get(&format!("/metrics/{name}"), "").await.status, 200, "{name}");
     }
     room.get("/metrics/nothing", "").await.is_error(404);
+
+    // A bean that does not answer in time: the refusal is told by the next page.
+    let gate = Arc::new(Source::default());
+    gate.set_closed(true);
+    let slow = gate.clone();
+    let _bean = room.registry.gauge_fn(&log::LOG_CLEANER_DEAD_THREAD_COUNT, &[], move || {
+        slow.pass();
+        Value::Long(0)
+    });
+    room.get("/metrics", "x-prometheus-scrape-timeout-seconds: 0.05\r\n").await.is_error(503);
+    gate.set_closed(false);
+    let told = room.get("/metrics?name[]=pharos_scrape_timeouts_total", "").await;
+    assert!(told.text().contains("pharos_scrape_timeouts_total{page=\"metrics\"} 1.0\n"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! being counted: subsystems register with a [`Registry`].
 
 mod bean;
-mod beans_json;
+mod bean_counts;
 pub mod catalog;
 mod docs;
 mod exposition;
@@ -22,7 +22,7 @@ pub mod truth;
 mod value;
 
 pub use bean::{Attributes, Bean, Callback, Scratch};
-pub use beans_json::beans_json;
+pub use bean_counts::BeanCounts;
 pub use docs::markdown;
 pub use exposition::{
     Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip, gzip, label_text, negotiate,
@@ -31,7 +31,7 @@ pub use instruments::{GaugeCell, Histogram, Meter, Rates, Sensor, Snapshot, Text
 pub use metrics::{Counter, Gauge, Histogram as NativeHistogram};
 pub use native::{Family, FamilyKind, FamilyRow, OTHER, Owner};
 pub use object_name::{ObjectName, ObjectNameError, push_tag_value};
-pub use registry::{BeanCounts, Registered, Registry};
+pub use registry::{Registered, Registry};
 pub use row::{AttributeInfo, AttributeRow, BeanRow, Origin, RateUnit, Shape, Stat};
 pub use rules::{Generation, RuleError, RuleSet};
 pub use value::{Value, ValueType};

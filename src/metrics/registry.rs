@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use pharos_base::Clock;
 
 use crate::bean::{Attributes, Bean, ByName, Source};
+use crate::bean_counts::BeanCounts;
 use crate::instruments::{GaugeCell, Histogram, Meter, Text, Timer, WeakMeter};
 use crate::native::{Families, Family, FamilyRow, SeriesGuard};
 use crate::object_name::{ObjectName, push_tag_value};
@@ -27,41 +27,6 @@ struct Inner {
     meters: Mutex<Vec<WeakMeter>>,
     families: Families,
     counts: BeanCounts,
-}
-
-/// How many figures there are, kept as beans come and go. Cloning shares the numbers.
-#[derive(Clone, Debug, Default)]
-pub struct BeanCounts(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    yammer: AtomicI64,
-    kafka: AtomicI64,
-}
-
-impl BeanCounts {
-    /// Beans of Yammer's library: meters, histograms, timers and gauges.
-    pub fn yammer(&self) -> i64 {
-        self.0.yammer.load(Ordering::Relaxed)
-    }
-
-    /// Attributes of the beans of Kafka's own library.
-    #[expect(clippy::cast_precision_loss, reason = "Kafka's figure is a double")]
-    pub fn kafka(&self) -> f64 {
-        self.0.kafka.load(Ordering::Relaxed) as f64
-    }
-
-    fn add(&self, row: &BeanRow, times: i64) {
-        match row.shape {
-            Shape::Attributes(rows) => {
-                let figures = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-                self.0.kafka.fetch_add(figures.saturating_mul(times), Ordering::Relaxed);
-            }
-            _ => {
-                self.0.yammer.fetch_add(times, Ordering::Relaxed);
-            }
-        }
-    }
 }
 
 #[derive(Default)]
@@ -390,7 +355,7 @@ fn wrong<T>(row: &BeanRow, instead: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{broker_topics, network, node, sockets};
+    use crate::catalog::{broker_topics, network, node, quotas, sockets};
 
     fn registry() -> Registry {
         Registry::new(Clock::simulated(0).0)
@@ -410,6 +375,16 @@ mod tests {
         assert_eq!(registry.read(name, "Count"), Some(Value::Long(0)));
         drop(newer);
         assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn the_longest_names_that_clients_may_have_are_names_of_beans() {
+        let registry = registry();
+        let longest = "\"".repeat(32_767);
+        let tags = [("user", longest.as_str()), ("client-id", longest.as_str())];
+        let bean = registry.attributes(&quotas::PRODUCE_BY_USER_CLIENT_ID, &tags);
+        bean.sensor("bytes").record(3.0);
+        assert_eq!(registry.len(), 1);
     }
 
     #[test]

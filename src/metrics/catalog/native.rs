@@ -109,6 +109,7 @@ families! {
     PHAROS_SCRAPE_SIZE_BYTES = "pharos_scrape_size_bytes", Gauge, ["page"], Node, FEW, "bytes", "Size of this page, up to this line, before compression.";
     PHAROS_SCRAPE_SERIES = "pharos_scrape_series", Gauge, ["page"], Node, FEW, "series", "Samples of this page, up to this line.";
     PHAROS_SCRAPE_DROPPED_SAMPLES_TOTAL = "pharos_scrape_dropped_samples_total", Counter, ["page", "reason"], Node, FEW, "samples", "Samples that were not written, by reason.";
+    PHAROS_SCRAPE_TIMEOUTS_TOTAL = "pharos_scrape_timeouts_total", Counter, ["page"], Node, FEW, "scrapes", "Scrapes that were refused because the page was not there within the time that the scraper waits.";
     PHAROS_SERIES_LIMIT = "pharos_series_limit", Gauge, ["family"], Node, FEW, "series", "Series of the family before folding.";
     PHAROS_SERIES_FOLDED = "pharos_series_folded", Gauge, ["family"], Node, FEW, "series", "Series folded into (other).";
     PHAROS_RULES_LAST_RELOAD_SUCCESSFUL = "pharos_rules_last_reload_successful", Gauge, ["page"], Node, FEW, "0/1", "1 when the last reading of the rule file succeeded.";

@@ -1,18 +1,15 @@
 //! The series of one rule set: made when beans come, read on a scrape.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::group::{Drops, Group, Sample};
-use crate::bean::{Bean, Scratch};
-use crate::rules::dump::DumpBean;
-use crate::rules::evaluate::{
-    Buffers, Evaluated, Made, Outcome, Reason, Seen, Subject, object_label,
-};
+use super::leaf::{LeafView, Origin};
+use crate::bean::Scratch;
+use crate::rules::evaluate::{Buffers, Evaluated, Made, Outcome, Reason, Seen, object_label};
 use crate::rules::names::without_reserved_suffix;
 use crate::rules::{Generation, RuleSet, Stop};
-use crate::value::{Value, ValueType};
+use crate::value::Value;
 
 /// Series of one family that rules may make.
 const FAMILY_LIMIT: usize = 200_000;
@@ -41,13 +38,6 @@ pub(crate) struct Collector {
     buffers: Buffers,
     scratch: Scratch,
     read: Vec<Value>,
-}
-
-/// Where a bean comes from.
-#[derive(Debug, Clone)]
-pub(crate) enum Origin {
-    Live(Arc<Bean>),
-    Dump(Arc<DumpBean>),
 }
 
 struct Entry {
@@ -90,93 +80,6 @@ struct Found {
     tracked: Vec<Tracked>,
     dropped: Vec<Reason>,
     cached: u32,
-}
-
-/// One attribute as rules see it.
-struct LeafView {
-    extra: Vec<(String, String)>,
-    path: Vec<String>,
-    attribute: Cow<'static, str>,
-    name: Cow<'static, str>,
-    description: Cow<'static, str>,
-    /// The value is a number, whatever number.
-    number: bool,
-    /// The value, when it never changes.
-    fixed: Option<Value>,
-}
-
-impl Origin {
-    fn name(&self) -> &crate::object_name::ObjectName {
-        match self {
-            Self::Live(bean) => bean.name(),
-            Self::Dump(bean) => &bean.name,
-        }
-    }
-
-    fn leaves(&self) -> Vec<LeafView> {
-        match self {
-            Self::Live(bean) => {
-                let mut now = Vec::new();
-                let fixed = |value_type, name: &str| {
-                    value_type == ValueType::TimeUnit || name == "EventType"
-                };
-                let attributes = bean.attributes();
-                if attributes.iter().any(|info| fixed(info.value_type, info.name)) {
-                    bean.read(&mut Scratch::default(), &mut now);
-                }
-                let view = |(at, info): (usize, &crate::row::AttributeInfo)| LeafView {
-                    extra: Vec::new(),
-                    path: Vec::new(),
-                    attribute: info.name.into(),
-                    name: info.name.into(),
-                    description: info.description.into(),
-                    number: !matches!(info.value_type, ValueType::Text | ValueType::TimeUnit),
-                    fixed: fixed(info.value_type, info.name)
-                        .then(|| now.get(at).cloned())
-                        .flatten(),
-                };
-                attributes.iter().enumerate().map(view).collect()
-            }
-            Self::Dump(bean) => bean
-                .leaves
-                .iter()
-                .map(|leaf| LeafView {
-                    extra: leaf.extra.clone(),
-                    path: leaf.path.clone(),
-                    attribute: leaf.attribute.clone().into(),
-                    name: leaf.name.clone().into(),
-                    description: leaf.description.clone().into(),
-                    number: matches!(
-                        leaf.value,
-                        Value::Long(_) | Value::Double(_) | Value::Number { .. }
-                    ),
-                    fixed: None,
-                })
-                .collect(),
-        }
-    }
-
-    fn read(&self, scratch: &mut Scratch, out: &mut Vec<Value>) {
-        match self {
-            Self::Live(bean) => bean.read(scratch, out),
-            Self::Dump(bean) => out.extend(bean.leaves.iter().map(|leaf| leaf.value.clone())),
-        }
-    }
-}
-
-impl LeafView {
-    fn with<T>(&self, origin: &Origin, use_it: impl FnOnce(&Subject<'_>) -> T) -> T {
-        let name = origin.name();
-        let extra = self.extra.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let properties: Vec<_> = name.properties().chain(extra).collect();
-        use_it(&Subject {
-            domain: name.domain(),
-            properties: &properties,
-            path: &self.path,
-            attribute: &self.name,
-            description: &self.description,
-        })
-    }
 }
 
 impl Collector {

@@ -5,14 +5,17 @@ mod collector;
 mod format;
 mod group;
 mod labels;
+mod leaf;
 mod native;
 mod page;
+mod pages;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub(crate) use collector::{Collector, Origin};
+pub(crate) use collector::Collector;
 pub use format::{Format, accepts_gzip, gzip, negotiate};
+pub(crate) use leaf::Origin;
 pub(crate) use page::render_rules;
-pub use page::{Pages, PagesOptions};
+pub use pages::{Pages, PagesOptions};
 pub use text::{MAX_LABEL_VALUE, label_text};

@@ -1,167 +1,36 @@
-//! The pages of a node: `/metrics`, one per rule set, `native`.
+//! One page: what a rule set makes of the beans, the native families, and what the page tells of
+//! itself, written in one go.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use metrics::Gauge;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-use super::collector::{ABSENT, Collector, Origin};
+use super::collector::{ABSENT, Collector};
 use super::group::{Drops, Group};
+use super::leaf::Origin;
 use super::native;
 use super::{Format, text};
 use crate::bean::Bean;
 use crate::catalog::native as rows;
-use crate::registry::{Listener, Registered, Registry};
+use crate::registry::{Listener, Registry};
 use crate::rules::evaluate::Reason;
-use crate::rules::{Generation, RuleError, RuleSet};
+use crate::rules::{Generation, RuleSet};
 use crate::value::push_sample;
 
-/// What a node serves.
-#[derive(Debug)]
-pub struct PagesOptions {
-    /// Rule sets with the names of their pages; the first is served on `/metrics` too. Without
-    /// one that is the built-in default.
-    pub rule_sets: Vec<(String, RuleSet)>,
-    /// Whose names the built-in rule sets make.
-    pub generation: Generation,
-    /// The commit that the program was built from.
-    pub revision: String,
-}
-
-/// The pages. Clones share them.
-#[derive(Clone)]
-pub struct Pages(Arc<Inner>);
-
-struct Inner {
-    registry: Registry,
-    main: String,
-    pages: RwLock<BTreeMap<String, Arc<Page>>>,
-    reloads: Mutex<BTreeMap<String, Reload>>,
-    _always: Vec<Registered<()>>,
-    _build: Registered<Gauge>,
-}
-
-struct Reload {
-    successful: Registered<Gauge>,
-    success_time: Registered<Gauge>,
-}
-
-const NATIVE: &str = "native";
+/// The page of native families alone.
+pub(super) const NATIVE: &str = "native";
 /// The page of `/metrics` in the label `page`.
-const MAIN: &str = "metrics";
-
-impl Pages {
-    /// Sets the pages up. The rules of the main page run at once, those of others with their
-    /// first scrape.
-    ///
-    /// # Errors
-    /// When a built-in rule file is broken.
-    pub fn new(registry: &Registry, options: PagesOptions) -> Result<Self, RuleError> {
-        let mut pages = BTreeMap::new();
-        let mut main = "default".to_owned();
-        for (file, text) in crate::rules::BUILT_IN {
-            let rules = RuleSet::parse(text, file, options.generation)?;
-            let name = file.trim_end_matches(".yml");
-            pages.insert(name.to_owned(), Page::new(name, Some(rules)));
-        }
-        for (at, (name, rules)) in options.rule_sets.into_iter().enumerate() {
-            if at == 0 {
-                main.clone_from(&name);
-            }
-            pages.insert(name.clone(), Page::new(&name, Some(rules)));
-        }
-        pages.insert(NATIVE.to_owned(), Page::new(NATIVE, None));
-        let build = registry.family(&rows::PHAROS_BUILD_INFO);
-        let build = build.gauge(&[env!("CARGO_PKG_VERSION"), &options.revision]);
-        build.set(1.0);
-        if let Some(page) = pages.get(&main) {
-            page.activate(registry);
-        }
-        let this = Self(Arc::new(Inner {
-            registry: registry.clone(),
-            main,
-            reloads: Mutex::default(),
-            _always: crate::process::register(registry),
-            _build: build,
-            pages: RwLock::new(pages),
-        }));
-        let names: Vec<String> = this.names();
-        for name in names.iter().filter(|name| *name != NATIVE) {
-            this.note_reload(name, true);
-        }
-        Ok(this)
-    }
-
-    /// Names below `/metrics/`.
-    pub fn names(&self) -> Vec<String> {
-        self.0.pages.read().keys().cloned().collect()
-    }
-
-    /// `/metrics`: the chosen rule set and the native families.
-    pub fn render_main(&self, format: Format) -> Bytes {
-        let page = self.0.pages.read().get(&self.0.main).cloned();
-        page.map(|page| page.render(&self.0.registry, format, true)).unwrap_or_default()
-    }
-
-    /// `/metrics/<name>`: one rule set alone, or the native families; `None` for no such page.
-    pub fn render(&self, name: &str, format: Format) -> Option<Bytes> {
-        let page = self.0.pages.read().get(name).cloned()?;
-        Some(page.render(&self.0.registry, format, name == NATIVE))
-    }
-
-    /// Replaces a rule set; a broken file keeps the old one and is shown by
-    /// `pharos_rules_last_reload_successful`.
-    ///
-    /// # Errors
-    /// The error that was passed in, for the caller to log.
-    pub fn reload(&self, name: &str, rules: Result<RuleSet, RuleError>) -> Result<(), RuleError> {
-        self.note_reload(name, rules.is_ok());
-        let page = Page::new(name, Some(rules?));
-        if name == self.0.main {
-            page.activate(&self.0.registry);
-        }
-        self.0.pages.write().insert(name.to_owned(), page);
-        Ok(())
-    }
-
-    fn note_reload(&self, name: &str, successful: bool) {
-        let registry = &self.0.registry;
-        let mut reloads = self.0.reloads.lock();
-        let reload = reloads.entry(name.to_owned()).or_insert_with(|| {
-            let time = &rows::PHAROS_RULES_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS;
-            Reload {
-                successful: registry
-                    .family(&rows::PHAROS_RULES_LAST_RELOAD_SUCCESSFUL)
-                    .gauge(&[name]),
-                success_time: registry.family(time).gauge(&[name]),
-            }
-        });
-        reload.successful.set(f64::from(u8::from(successful)));
-        if successful {
-            #[expect(clippy::cast_precision_loss, reason = "times are below 2^53 milliseconds")]
-            reload.success_time.set(registry.clock().now_ms() as f64 / 1000.0);
-        }
-    }
-}
-
-impl std::fmt::Debug for Pages {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pages({:?})", self.names())
-    }
-}
+pub(super) const MAIN: &str = "metrics";
 
 /// One rule set and what its scrapes did.
-struct Page {
+pub(super) struct Page {
     name: String,
+    /// When the rule set begins to be shown, by the registry's clock.
+    rules_from: Duration,
     changes: Mutex<Vec<Change>>,
     state: Mutex<State>,
-    /// Renderings begun; a scrape that waited for one begun after it came shares it.
-    begun: AtomicU64,
-    /// Scrapes that wait.
-    waiting: AtomicU64,
 }
 
 enum Change {
@@ -171,43 +40,53 @@ enum Change {
 
 struct State {
     collector: Option<Collector>,
-    active: bool,
+    follows: bool,
     dropped: Drops,
     last_cached: u64,
     last_error: bool,
-    last: BTreeMap<(bool, bool), (u64, Bytes)>,
+    /// Size of the last rendering, in bytes.
     size: usize,
 }
 
 impl Page {
-    fn new(name: &str, rules: Option<RuleSet>) -> Arc<Self> {
+    /// The page of a rule set, or of the native families without one; `began` is when the node's
+    /// pages were set up.
+    pub(super) fn new(name: &str, rules: Option<RuleSet>, began: Duration) -> Arc<Self> {
+        let delay = rules.as_ref().map_or(Duration::ZERO, RuleSet::start_delay);
         Arc::new(Self {
             name: name.to_owned(),
+            rules_from: began.saturating_add(delay),
             changes: Mutex::default(),
             state: Mutex::new(State {
                 collector: rules.map(|rules| Collector::new(Arc::new(rules))),
-                active: false,
+                follows: false,
                 dropped: Drops::default(),
                 last_cached: 0,
                 last_error: false,
-                last: BTreeMap::new(),
                 size: 4096,
             }),
-            begun: AtomicU64::new(0),
-            waiting: AtomicU64::new(0),
         })
     }
 
-    /// Starts to follow the registry.
-    fn activate(self: &Arc<Self>, registry: &Registry) {
-        let mut state = self.state.lock();
-        if state.active || state.collector.is_none() {
+    /// Takes over what must not fall because rules were read anew.
+    pub(super) fn go_on_from(&self, old: &Self) {
+        let dropped = old.state.lock().dropped.clone();
+        self.state.lock().dropped = dropped;
+    }
+
+    /// Follows the registry from now on.
+    pub(super) fn follow(self: &Arc<Self>, registry: &Registry) {
+        self.begin_to_follow(&mut self.state.lock(), registry);
+    }
+
+    fn begin_to_follow(self: &Arc<Self>, state: &mut State, registry: &Registry) {
+        if state.follows || state.collector.is_none() {
             return;
         }
-        state.active = true;
+        state.follows = true;
         let listener: Arc<dyn Listener> = self.clone();
         registry.listen(&listener);
-        self.take_in(&mut state);
+        self.take_in(state);
     }
 
     fn take_in(&self, state: &mut State) {
@@ -221,35 +100,35 @@ impl Page {
         }
     }
 
-    fn render(self: &Arc<Self>, registry: &Registry, format: Format, with_native: bool) -> Bytes {
-        let came = self.begun.load(Ordering::Acquire);
-        self.activate(registry);
-        self.waiting.fetch_add(1, Ordering::AcqRel);
+    /// The whole page as it is now, with the native families or without.
+    pub(super) fn render(
+        self: &Arc<Self>,
+        registry: &Registry,
+        format: Format,
+        with_native: bool,
+    ) -> Bytes {
         let mut state = self.state.lock();
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        let key = (format == Format::OpenMetrics, with_native);
-        if let Some((begun, body)) = state.last.get(&key)
-            && *begun > came
-        {
-            return body.clone();
-        }
-        let begun = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
-        let started = registry.clock().monotonic();
-        self.take_in(&mut state);
         let state = &mut *state;
+        self.begin_to_follow(state, registry);
+        let started = registry.clock().monotonic();
+        self.take_in(state);
         let mut out = Vec::with_capacity(state.size + state.size / 8);
         let open = format == Format::OpenMetrics;
         let mut samples = 0;
         let mut dropped = Drops::default();
-        if let Some(collector) = &mut state.collector {
+        let waits = started < self.rules_from;
+        if let Some(collector) = state.collector.as_mut().filter(|_| !waits) {
             collector.refresh();
             let seconds = (registry.clock().monotonic().saturating_sub(started)).as_secs_f64();
             let own = Own::of(collector, state.last_cached, state.last_error, Some(seconds));
             samples += write_rules(&mut out, collector, open, &own, &mut dropped);
             (state.last_cached, state.last_error) = now(collector);
+        } else if waits {
+            samples += Own::new(0, true, Some(0.0)).write(&mut out, open);
         }
         if with_native {
-            let taken = |name: &str| state.collector.as_ref().is_some_and(|c| takes(c, name));
+            let shown = state.collector.as_ref().filter(|_| !waits);
+            let taken = |name: &str| shown.is_some_and(|collector| takes(collector, name));
             let (written, left_out) = native::write(&mut out, registry.families(), open, taken);
             samples += written;
             dropped.add(Reason::FamilyTaken, left_out);
@@ -263,13 +142,7 @@ impl Page {
             out.extend_from_slice(b"# EOF\n");
         }
         state.size = out.len();
-        let body = Bytes::from(out);
-        // Kept for those alone who wait: it may be large.
-        state.last.clear();
-        if self.waiting.load(Ordering::Acquire) > 0 {
-            state.last.insert(key, (begun, body.clone()));
-        }
-        body
+        Bytes::from(out)
     }
 
     /// Adds this scrape's drops to the page's counters; the first of a kind is logged.
@@ -303,12 +176,16 @@ struct Own(Vec<(&'static str, &'static str, f64)>);
 
 impl Own {
     /// 0.x tells of this scrape, 1.x of the one before.
-    #[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
     fn of(collector: &Collector, cached: u64, error: bool, seconds: Option<f64>) -> Self {
         let (cached, error) = match collector.rules().generation() {
             Generation::V0 => now(collector),
             Generation::V1 => (cached, error),
         };
+        Self::new(cached, error, seconds)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
+    fn new(cached: u64, error: bool, seconds: Option<f64>) -> Self {
         let cached_help = "Number of beans with their matching rule cached";
         let mut own = vec![("jmx_scrape_cached_beans", cached_help, cached as f64)];
         if let Some(seconds) = seconds {
@@ -318,6 +195,11 @@ impl Own {
         let error_help = "Non-zero if this scrape failed.";
         own.push(("jmx_scrape_error", error_help, f64::from(u8::from(error))));
         Self(own)
+    }
+
+    /// Writes them alone.
+    fn write(&self, out: &mut Vec<u8>, open: bool) -> u64 {
+        self.0.iter().map(|(name, help, number)| write_own(out, open, name, help, *number)).sum()
     }
 }
 

@@ -3,8 +3,11 @@
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pharos_base::Clock;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::collector::Collector;
+use super::leaf::Origin;
 use super::{Format, Pages, PagesOptions};
 use crate::catalog::{broker_topics, log, native, network, node};
 use crate::registry::Registry;
@@ -86,6 +89,56 @@ fn pages_stand_side_by_side() {
 }
 
 #[test]
+fn rules_wait_as_long_as_their_file_says() {
+    let (clock, hand) = Clock::simulated(0);
+    let registry = Registry::new(clock);
+    let rules = "startDelaySeconds: 30\nrules:\n- pattern: 'name=LeaderCount><>Value'\n  name: kafka_brokers\n";
+    let pages = pages(&registry, Some(rules));
+    let _bean = registry.gauge(&crate::catalog::replicas::REPLICA_MANAGER_LEADER_COUNT, &[]);
+    let native = registry.family(&native::KAFKA_BROKERS).gauge(&[]);
+    native.set(7.0);
+    let error = "jmx_scrape_error";
+    // Until then the native families alone are there.
+    hand.advance(Duration::from_secs(29));
+    let main = text(&pages.render_main(Format::Text));
+    assert_eq!((number(&main, "kafka_brokers"), number(&main, error)), (Some(7.0), Some(1.0)));
+    let own = text(&pages.render("own", Format::Text).unwrap());
+    assert_eq!((number(&own, "kafka_brokers"), number(&own, error)), (None, Some(1.0)));
+    let default = text(&pages.render("default", Format::Text).unwrap());
+    assert_eq!(number(&default, error), Some(0.0));
+    hand.advance(Duration::from_secs(1));
+    let main = text(&pages.render_main(Format::Text));
+    assert_eq!((number(&main, "kafka_brokers"), number(&main, error)), (Some(0.0), Some(0.0)));
+    // The start is long past when rules are read anew.
+    pages.reload("own", RuleSet::parse(rules, "own.yml", Generation::V1)).unwrap();
+    let main = text(&pages.render_main(Format::Text));
+    assert_eq!((number(&main, "kafka_brokers"), number(&main, error)), (Some(0.0), Some(0.0)));
+}
+
+#[test]
+fn scrapes_that_were_refused_are_counted_by_page() {
+    let registry = registry();
+    let pages = pages(&registry, None);
+    for page in [None, None, Some("default"), Some("of a scraper's own")] {
+        pages.timed_out(page);
+    }
+    let native = text(&pages.render("native", Format::Text).unwrap());
+    let count = |page| number(&native, &format!("pharos_scrape_timeouts_total{{page=\"{page}\"}}"));
+    assert_eq!((count("metrics"), count("default")), (Some(2.0), Some(1.0)));
+    assert_eq!((count("native"), count("of a scraper's own")), (Some(0.0), None));
+}
+
+#[test]
+fn no_nul_reaches_a_page() {
+    let registry = registry();
+    let pages = pages(&registry, None);
+    let lag = registry.family(&native::KAFKA_CONSUMERGROUP_MEMBERS).gauge(&["a\0b"]);
+    lag.set(1.0);
+    let page = text(&pages.render_main(Format::OpenMetrics));
+    assert!(page.contains("{consumergroup=\"a\u{FFFD}b\"} 1.0\n") && !page.contains('\0'));
+}
+
+#[test]
 fn values_that_decide_are_looked_at_again() {
     let registry = registry();
     let rules = "rules:\n- pattern: 'app-info><>version: (.+)'\n  name: v\n  value: 1\n  \
@@ -118,6 +171,9 @@ fn a_negative_counter_is_dropped_and_counted() {
         assert!(!page.contains("down_total"));
         assert_eq!(number(&page, dropped), Some(f64::from(scrape)));
     }
+    // A counter does not fall because rules are read anew.
+    pages.reload("own", RuleSet::parse(rules, "own.yml", Generation::V1)).unwrap();
+    assert_eq!(number(&text(&pages.render_main(Format::Text)), dropped), Some(3.0));
     gauge.set(2.0);
     assert_eq!(number(&text(&pages.render_main(Format::Text)), "down_total"), Some(2.0));
 }
@@ -237,4 +293,35 @@ fn many_series_come_and_go() {
     handles.truncate(10);
     let page = text(&pages.render_main(Format::Text));
     assert_eq!(page.matches("\nkafka_log_log_size{").count(), 10);
+}
+
+/// What a page keeps of a series, the bean apart, in a node that has many.
+#[test]
+fn a_series_takes_less_than_250_bytes() {
+    const TOPICS: usize = 1000;
+    let registry = registry();
+    let rows = [
+        &broker_topics::BYTES_IN_PER_SEC_BY_TOPIC,
+        &broker_topics::MESSAGES_IN_PER_SEC_BY_TOPIC,
+        &broker_topics::TOTAL_PRODUCE_REQUESTS_PER_SEC_BY_TOPIC,
+    ];
+    let meters: Vec<_> = (0..TOPICS)
+        .map(|topic| format!("{topic:04}-a-topic-with-a-name-of-the-usual-length"))
+        .flat_map(|topic| rows.map(|row| registry.meter(row, &[("topic", &topic)])))
+        .collect();
+    for (name, text) in crate::rules::BUILT_IN {
+        let rules = Arc::new(RuleSet::parse(text, name, Generation::V1).unwrap());
+        let mut collector = Collector::new(rules);
+        let used = allocation_counter::measure(|| {
+            for (id, bean) in (0..).zip(registry.beans("")) {
+                collector.add(id, Origin::Live(bean));
+            }
+            collector.refresh();
+        });
+        let series: usize = collector.groups().map(|(_, group)| group.samples().count()).sum();
+        assert!(series >= meters.len(), "{name}: {series} series");
+        let each = used.bytes_current / i64::try_from(series).unwrap();
+        println!("{name}: {series} series, {each} bytes each");
+        assert!(each < 250, "{name}: {each} bytes for each of {series} series");
+    }
 }

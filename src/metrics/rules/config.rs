@@ -1,10 +1,12 @@
 //! A rule file of jmx_exporter: its keys, their types and what is refused.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use std::time::Duration;
 
+use super::keys::{RULE_KEYS, TOP_KEYS, known_keys, remote, without_meaning};
 use super::lines;
 use super::names::java_double;
 use super::pattern::Pattern;
+use super::prefilter::Prefilter;
 use super::select::NamePattern;
 use super::template::Template;
 use super::yaml::{self, Yaml};
@@ -51,6 +53,7 @@ pub struct RuleSet {
     pub(crate) generation: Generation,
     pub(crate) lowercase_name: bool,
     pub(crate) lowercase_labels: bool,
+    start_delay: Duration,
     include: Option<Vec<NamePattern>>,
     exclude: Vec<NamePattern>,
     exclude_attributes: Vec<(ObjectName, Vec<String>)>,
@@ -91,7 +94,8 @@ pub(crate) struct Rule {
     pub(crate) snake_case: bool,
 }
 
-type Result<T> = std::result::Result<T, String>;
+/// The error is a sentence that names the key.
+pub(super) type Result<T> = std::result::Result<T, String>;
 
 impl RuleSet {
     /// Reads a rule file. `file` names it in errors.
@@ -124,31 +128,7 @@ impl RuleSet {
         known_keys(&yaml, &TOP_KEYS, 0, &mut written);
         remote(&yaml, &mut warnings)?;
         without_meaning(&yaml, &mut warnings)?;
-        if let Some(delay) = yaml.get("startDelaySeconds")
-            && !matches!(delay, Yaml::Int(_) | Yaml::Null)
-        {
-            return Err(expected("startDelaySeconds", "a whole number", delay));
-        }
-        let rules = match yaml.get("rules") {
-            None => vec![Rule::everything()],
-            Some(Yaml::List(list)) if list.len() <= MAX_RULES => {
-                let numbered = list.iter().zip(1..);
-                let lines = lines::of_rules(text, list.len());
-                let place = |n: usize| match lines.get(n - 1) {
-                    Some(line) => format!("line {line}: rule {n}"),
-                    None => format!("rule {n}"),
-                };
-                numbered
-                    .map(|(rule, n)| {
-                        Rule::build(rule, generation, n, &mut written)
-                            .map_err(|error| format!("{}: {error}", place(n)))
-                    })
-                    .collect::<Result<_>>()?
-            }
-            Some(Yaml::List(_)) => return Err(format!("rules: more than {MAX_RULES}")),
-            Some(other) => return Err(expected("rules", "a list", other)),
-        };
-        written.lines = lines::of_rules(text, rules.len());
+        let rules = rules(&yaml, text, generation, &mut written)?;
         let top = written.unknown_keys.iter().filter(|(rule, _)| *rule == 0);
         let lines = top.filter_map(|(_, key)| Some((key.clone(), lines::of_key(text, key)?)));
         written.top_lines = lines.collect();
@@ -162,6 +142,7 @@ impl RuleSet {
             generation,
             lowercase_name: flag(&yaml, "lowercaseOutputName")?,
             lowercase_labels: flag(&yaml, "lowercaseOutputLabelNames")?,
+            start_delay: start_delay(&yaml)?,
             include: patterns(&yaml, "includeObjectNames", "whitelistObjectNames")?,
             exclude: patterns(&yaml, "excludeObjectNames", "blacklistObjectNames")?
                 .unwrap_or_default(),
@@ -181,6 +162,11 @@ impl RuleSet {
     /// The generation that it was read for.
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// How long after the start of the program its series are not shown yet.
+    pub(crate) fn start_delay(&self) -> Duration {
+        self.start_delay
     }
 
     /// True when the file looks at this bean at all; exclusion beats inclusion.
@@ -263,6 +249,41 @@ impl Rule {
             pattern,
             pattern_text,
         })
+    }
+}
+
+/// The rules in order, with their lines; without the key one that exports everything.
+fn rules(
+    yaml: &Yaml,
+    text: &str,
+    generation: Generation,
+    written: &mut Written,
+) -> Result<Vec<Rule>> {
+    let list = match yaml.get("rules") {
+        None => return Ok(vec![Rule::everything()]),
+        Some(Yaml::List(list)) if list.len() <= MAX_RULES => list,
+        Some(Yaml::List(_)) => return Err(format!("rules: more than {MAX_RULES}")),
+        Some(other) => return Err(expected("rules", "a list", other)),
+    };
+    written.lines = lines::of_rules(text, list.len());
+    let mut rules = Vec::with_capacity(list.len());
+    for (rule, n) in list.iter().zip(1..) {
+        let rule = Rule::build(rule, generation, n, written).map_err(|error| {
+            let line = written.lines.get(n - 1);
+            let line = line.map_or_else(String::new, |line| format!("line {line}: "));
+            format!("{line}rule {n}: {error}")
+        })?;
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+/// A delay below 0 is none, as in the exporter.
+fn start_delay(yaml: &Yaml) -> Result<Duration> {
+    match yaml.get("startDelaySeconds") {
+        None | Some(Yaml::Null) => Ok(Duration::ZERO),
+        Some(Yaml::Int(seconds)) => Ok(Duration::from_secs(u64::try_from(*seconds).unwrap_or(0))),
+        Some(other) => Err(expected("startDelaySeconds", "a whole number", other)),
     }
 }
 
@@ -371,109 +392,7 @@ fn attributes(yaml: &Yaml, written: &mut Written) -> Result<Vec<(ObjectName, Vec
     Ok(all)
 }
 
-fn remote(yaml: &Yaml, warnings: &mut Vec<String>) -> Result<()> {
-    let given: Vec<_> =
-        ["hostPort", "jmxUrl"].into_iter().filter(|key| yaml.get(key).is_some()).collect();
-    match given.as_slice() {
-        [] => Ok(()),
-        [key] => {
-            warnings.push(format!("{key} is ignored: rules read this process's own beans"));
-            Ok(())
-        }
-        _ => Err("hostPort and jmxUrl exclude each other".into()),
-    }
-}
-
-/// Keys that mean nothing here, each with the reason.
-const WITHOUT_MEANING: [(&str, &str); 13] = [
-    ("startDelaySeconds", "beans are there before their page is"),
-    ("username", "no connection is made to read beans"),
-    ("password", "no connection is made to read beans"),
-    ("ssl", "no connection is made to read beans"),
-    ("scrapeTimeoutSeconds", "the scraper tells how long it waits"),
-    ("excludeJvmMetrics", "there are no beans of a JVM"),
-    ("autoExcludeObjectNameAttributes", "what makes no sample is left out anyway"),
-    ("inferCounterTypeFromName", "it is younger than the exporters whose names are made"),
-    ("includeObjectNameAttributes", "it is younger than the exporters whose names are made"),
-    ("metricCustomizers", "it is younger than the exporters whose names are made"),
-    ("openTelemetry", "pages are fetched, not pushed"),
-    ("hostname", "admin.listeners says where pages are served"),
-    ("port", "admin.listeners says where pages are served"),
-];
-
-/// Says which keys mean nothing. What would protect pages is refused: it must not be thought to.
-fn without_meaning(yaml: &Yaml, warnings: &mut Vec<String>) -> Result<()> {
-    for (key, why) in WITHOUT_MEANING {
-        if yaml.get(key).is_some() {
-            warnings.push(format!("{key} is ignored: {why}"));
-        }
-    }
-    let Some(server) = yaml.get("httpServer") else { return Ok(()) };
-    for (key, _) in server.entries() {
-        let key = key.scalar().unwrap_or_default();
-        if matches!(key.as_str(), "ssl" | "authentication") {
-            return Err(format!(
-                "httpServer: {key} is refused: who may read pages is a matter of admin.listeners"
-            ));
-        }
-        warnings.push(format!(
-            "httpServer.{key} is ignored: admin.listeners says where and how pages are served"
-        ));
-    }
-    Ok(())
-}
-
-const TOP_KEYS: [&str; 26] = [
-    "startDelaySeconds",
-    "scrapeTimeoutSeconds",
-    "hostPort",
-    "jmxUrl",
-    "username",
-    "password",
-    "ssl",
-    "lowercaseOutputName",
-    "lowercaseOutputLabelNames",
-    "inferCounterTypeFromName",
-    "includeObjectNames",
-    "whitelistObjectNames",
-    "excludeObjectNames",
-    "blacklistObjectNames",
-    "excludeJvmMetrics",
-    "excludeObjectNameAttributes",
-    "includeObjectNameAttributes",
-    "autoExcludeObjectNameAttributes",
-    "metricCustomizers",
-    "rules",
-    "httpServer",
-    "openTelemetry",
-    "hostname",
-    "port",
-    "metrics",
-    "collectors",
-];
-
-const RULE_KEYS: [&str; 9] = [
-    "pattern",
-    "name",
-    "value",
-    "valueFactor",
-    "labels",
-    "help",
-    "type",
-    "cache",
-    "attrNameSnakeCase",
-];
-
-fn known_keys(yaml: &Yaml, known: &[&str], rule: usize, written: &mut Written) {
-    for (key, _) in yaml.entries() {
-        let key = key.scalar().unwrap_or_default();
-        if !known.contains(&key.as_str()) {
-            written.unknown_keys.push((rule, key));
-        }
-    }
-}
-
-fn expected(key: &str, what: &str, found: &Yaml) -> String {
+pub(super) fn expected(key: &str, what: &str, found: &Yaml) -> String {
     let found = match found.scalar().filter(|_| !matches!(found, Yaml::Null)) {
         Some(text) => format!("{} ({:?})", found.kind(), text.chars().take(60).collect::<String>()),
         None => found.kind().to_owned(),
@@ -484,88 +403,4 @@ fn expected(key: &str, what: &str, found: &Yaml) -> String {
 /// Java's order of strings: by UTF-16 units.
 pub(crate) fn utf16(a: &str, b: &str) -> std::cmp::Ordering {
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
-}
-
-/// Finds the rules that a text could match, by the literals that each pattern must contain.
-#[derive(Debug)]
-pub(crate) struct Prefilter {
-    automaton: Option<AhoCorasick>,
-    /// For each literal the rules that need it.
-    needed_by: Vec<Vec<usize>>,
-    /// For each rule how many literals it needs.
-    needs: Vec<u32>,
-    /// Rules that need none.
-    always: Vec<usize>,
-}
-
-/// What one scan found; reused by one thread.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    /// The rules worth trying, in file order.
-    pub(crate) rules: Vec<usize>,
-    seen: Vec<bool>,
-    found: Vec<u32>,
-}
-
-impl Prefilter {
-    fn new(rules: &[Rule]) -> Result<Self> {
-        let mut literals: indexmap::IndexMap<&str, Vec<usize>> = indexmap::IndexMap::new();
-        let mut needs = vec![0; rules.len()];
-        let mut always = Vec::new();
-        for ((at, rule), need) in rules.iter().enumerate().zip(&mut needs) {
-            // A cached rule sees a text of its own.
-            let own = match &rule.pattern {
-                Some(pattern) if !rule.cache => pattern.literals(),
-                _ => &[],
-            };
-            if own.is_empty() {
-                always.push(at);
-            }
-            for literal in own {
-                literals.entry(literal).or_default().push(at);
-                *need += 1;
-            }
-        }
-        let automaton = if literals.is_empty() {
-            None
-        } else {
-            let built =
-                AhoCorasick::builder().match_kind(MatchKind::Standard).build(literals.keys());
-            Some(built.map_err(|error| format!("rules: {error}"))?)
-        };
-        Ok(Self { automaton, needed_by: literals.into_values().collect(), needs, always })
-    }
-
-    /// Scans both texts, which count together: the second is the one with the attribute in snake
-    /// case.
-    pub(crate) fn scan(&self, texts: [&str; 2], out: &mut Candidates) {
-        let Candidates { rules, seen, found } = out;
-        rules.clear();
-        rules.extend_from_slice(&self.always);
-        let Some(automaton) = &self.automaton else { return };
-        seen.clear();
-        seen.resize(self.needed_by.len(), false);
-        found.clear();
-        found.resize(self.needs.len(), 0);
-        for text in texts {
-            for hit in automaton.find_overlapping_iter(text) {
-                let literal = hit.pattern().as_usize();
-                let Some(seen) = seen.get_mut(literal) else { continue };
-                if std::mem::replace(seen, true) {
-                    continue;
-                }
-                for rule in self.needed_by.get(literal).into_iter().flatten() {
-                    let (Some(found), Some(need)) = (found.get_mut(*rule), self.needs.get(*rule))
-                    else {
-                        continue;
-                    };
-                    *found += 1;
-                    if found == need {
-                        rules.push(*rule);
-                    }
-                }
-            }
-        }
-        rules.sort_unstable();
-    }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::config::{Generation, Kind, RuleSet};
 use super::dump::{self, DumpBean};
-use super::evaluate::{Buffers, Outcome, Seen, Subject};
+use super::evaluate::{Buffers, Outcome, Seen, Subject, push_head};
 use super::names::without_reserved_suffix;
 use crate::catalog::rows_of_beans;
 use crate::object_name::{ObjectName, push_tag_value};
@@ -86,10 +86,11 @@ pub(crate) fn text(
     leaf: &ExampleLeaf,
     value: &Value,
 ) -> String {
-    let properties: Vec<_> =
-        properties.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let mut out =
-        format!("{domain}<{}><{}>{}: ", properties.join(", "), leaf.path.join(", "), leaf.name);
+    let (path, attribute) = (leaf.path.as_slice(), leaf.name.as_str());
+    let mut out = String::new();
+    push_head(&mut out, &Subject { domain, properties, path, attribute, description: "" });
+    out.push_str(attribute);
+    out.push_str(": ");
     value.write_java(&mut out);
     out
 }
