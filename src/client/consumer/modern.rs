@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::config::ConsumerConfig;
 use super::coordinator::{Coordinator, Identity};
+use crate::backoff::Backoff;
 use crate::error::{ClientError, Result, error_code};
 use crate::wire::millis;
 
@@ -163,6 +164,31 @@ impl Drop for ModernMember {
     }
 }
 
+/// How long it is from one heartbeat to the next.
+struct Pace {
+    retry: Backoff,
+    /// Heartbeats in a row after which the member was in no group.
+    failures: u32,
+}
+
+impl Pace {
+    fn lives(&mut self, interval: Duration) -> Duration {
+        self.failures = 0;
+        interval
+    }
+
+    fn failed(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.retry.after(self.failures)
+    }
+
+    /// A fenced member joins again at once, unless it is fenced again and again.
+    fn fenced(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.retry.after(self.failures - 1)
+    }
+}
+
 struct Beat {
     coordinator: Coordinator,
     config: Arc<ConsumerConfig>,
@@ -171,24 +197,16 @@ struct Beat {
 
 impl Beat {
     async fn run(self) {
-        let mut failures: u32 = 0;
+        let mut pace = Pace { retry: self.config.client.retry, failures: 0 };
         loop {
             let pause = match self.beat().await {
-                Ok(Some(interval)) => {
-                    failures = 0;
-                    interval
-                }
-                Ok(None) => {
-                    // A fenced member joins again at once, unless it is fenced again and again.
-                    failures += 1;
-                    self.config.client.retry.after(failures - 1)
-                }
+                Ok(Some(interval)) => pace.lives(interval),
+                Ok(None) => pace.fenced(),
                 Err(error) if error.is_retriable() => {
                     tracing::debug!("heartbeat failed, trying on: {error}");
                     self.coordinator.notice(&error);
-                    failures += 1;
                     self.shared.state.lock().whole = true;
-                    self.config.client.retry.after(failures)
+                    pace.failed()
                 }
                 Err(error) => {
                     self.shared.state.lock().failure = Some(error);
@@ -289,4 +307,20 @@ fn by_id(owned: &Owned) -> Vec<TopicPartitions> {
         }
     }
     topics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_fenced_again_and_again_does_not_storm_its_coordinator() {
+        let mut pace = Pace { retry: Backoff { initial_ms: 100, max_ms: 1000 }, failures: 0 };
+        assert_eq!(pace.fenced(), Duration::ZERO);
+        let waits = [pace.fenced(), pace.fenced(), pace.failed()];
+        assert!(waits.is_sorted() && !waits[0].is_zero(), "{waits:?}");
+        let interval = Duration::from_secs(5);
+        assert_eq!(pace.lives(interval), interval);
+        assert_eq!(pace.fenced(), Duration::ZERO);
+    }
 }

@@ -1,21 +1,11 @@
 //! Decoding of fetched bytes, and a consumer against a scripted broker.
 
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-
 use pharos_base::PartitionId;
 use pharos_protocol::batch::{BatchBuilder, BatchOptions, NewRecord};
 use pharos_protocol::compression::Codec;
-use pharos_protocol::messages::find_coordinator_response::Coordinator as Found;
-use pharos_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
-use pharos_protocol::messages::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, MetadataRequest, MetadataResponse,
-};
 
 use super::record::Fetched;
 use super::*;
-use crate::config::Properties;
-use crate::testing::Script;
 
 pub(super) fn batch(base_offset: i64, options: BatchOptions, values: &[&str]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(BatchOptions { base_offset, ..options });
@@ -124,45 +114,4 @@ fn a_batch_of_many_records_is_read_in_pieces() {
         fetched.next().unwrap();
         assert!(fetched.decoded() < 2000, "{}", fetched.decoded());
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_member_that_is_fenced_again_and_again_does_not_storm_its_coordinator() {
-    const MOST: usize = 50;
-    let (port, beats) = (Arc::new(AtomicU16::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (told, counted) = (port.clone(), beats.clone());
-    let broker = Script::new()
-        .on(move |_: MetadataRequest| {
-            let broker = MetadataResponseBroker {
-                node_id: 1,
-                host: "127.0.0.1".to_owned(),
-                port: i32::from(told.load(Ordering::Acquire)),
-                rack: None,
-            };
-            let topic = MetadataResponseTopic { name: Some("t".to_owned()), ..Default::default() };
-            let (brokers, topics) = (vec![broker], vec![topic]);
-            Some(MetadataResponse { brokers, topics, ..Default::default() })
-        })
-        .on(|_: FindCoordinatorRequest| {
-            let coordinators = vec![Found { node_id: 1, ..Default::default() }];
-            Some(FindCoordinatorResponse { node_id: 1, coordinators, ..Default::default() })
-        })
-        .on(move |_: ConsumerGroupHeartbeatRequest| {
-            let code = match counted.fetch_add(1, Ordering::AcqRel) {
-                MOST.. => ErrorCode::GroupAuthorizationFailed,
-                _ => ErrorCode::UnknownMemberId,
-            };
-            let error_code = code.code();
-            Some(ConsumerGroupHeartbeatResponse { error_code, ..Default::default() })
-        })
-        .start()
-        .await
-        .unwrap();
-    port.store(broker.port(), Ordering::Release);
-    let mut properties = Properties::parse("group.protocol=consumer\ngroup.id=g");
-    properties.set("bootstrap.servers", broker.address());
-    let mut consumer = Consumer::new(ConsumerConfig::parse(&properties).unwrap());
-    consumer.subscribe(["t".to_owned()]).unwrap();
-    assert!(consumer.poll(Duration::from_secs(10)).await.unwrap().is_empty());
-    assert!((2..MOST).contains(&beats.load(Ordering::Acquire)));
 }

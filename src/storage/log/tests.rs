@@ -329,29 +329,24 @@ fn one_record(options: BatchOptions, key: Option<&[u8]>, value: &[u8]) -> Bytes 
 #[test]
 fn an_abort_that_finds_no_room_for_its_index_entry_is_told_from_memory() {
     use crate::fs::{Fault, Op};
-    use std::io::{Error, ErrorKind};
-    let no_handles = Error::from_raw_os_error(24).kind();
-    for error in [ErrorKind::StorageFull, no_handles] {
-        let bench = Bench::new(LogConfig::default());
-        let log = bench.open();
-        log.append(&transactional(0), &leader(0)).unwrap();
-        let path = ".txnindex".to_owned();
-        bench.fs.fail(Fault { op: Op::Write, path, error, after: 0, times: 1 });
-        let coordinator =
-            AppendOptions { origin: Origin::Coordinator, leader_epoch: LeaderEpoch(0) };
-        let info = log.append(&abort_marker(), &coordinator).unwrap();
-        assert_eq!((info.first_offset, log.log_end_offset()), (Offset(1), Offset(2)));
-        let aborted = |log: &Log| {
-            let found = log.aborted_transactions(Offset(0), Offset(2)).unwrap();
-            found.iter().map(|entry| (entry.first_offset, entry.last_offset)).collect::<Vec<_>>()
-        };
-        assert_eq!(aborted(&log), [(0, 1)]);
-        // What follows gets the next offset, and the entry is there after a clean stop.
-        let next = log.append(&batch(NOW, &["next"]), &leader(0)).unwrap();
-        assert_eq!(next.first_offset, Offset(2));
-        log.close().unwrap();
-        let (log, report) = Log::open(LogOptions { clean: true, ..bench.options() }).unwrap();
-        assert_eq!((report.recovered_segments, log.log_end_offset()), (0, Offset(3)));
-        assert_eq!(aborted(&log), [(0, 1)]);
-    }
+    let bench = Bench::new(LogConfig::default());
+    let log = bench.open();
+    log.append(&transactional(0), &leader(0)).unwrap();
+    let (path, error) = (".txnindex".to_owned(), std::io::ErrorKind::StorageFull);
+    bench.fs.fail(Fault { op: Op::Write, path, error, after: 0, times: 1 });
+    let coordinator = AppendOptions { origin: Origin::Coordinator, leader_epoch: LeaderEpoch(0) };
+    let info = log.append(&abort_marker(), &coordinator).unwrap();
+    assert_eq!((info.first_offset, log.log_end_offset()), (Offset(1), Offset(2)));
+    let aborted = |log: &Log| {
+        let found = log.aborted_transactions(Offset(0), Offset(2)).unwrap();
+        found.iter().map(|entry| (entry.first_offset, entry.last_offset)).collect::<Vec<_>>()
+    };
+    assert_eq!(aborted(&log), [(0, 1)]);
+    // What follows gets the next offset, and the entry is there after a clean stop.
+    let next = log.append(&batch(NOW, &["next"]), &leader(0)).unwrap();
+    assert_eq!(next.first_offset, Offset(2));
+    log.close().unwrap();
+    let (log, report) = Log::open(LogOptions { clean: true, ..bench.options() }).unwrap();
+    assert_eq!((report.recovered_segments, log.log_end_offset()), (0, Offset(3)));
+    assert_eq!(aborted(&log), [(0, 1)]);
 }
