@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::group::{Drops, Group, Sample};
 use super::leaf::{LeafView, Origin};
 use crate::bean::Scratch;
@@ -20,7 +22,8 @@ pub(super) const ABSENT: u64 = 0x7ff8_dead_beef_0001;
 /// The beans and series of a rule set.
 pub(crate) struct Collector {
     rules: Arc<RuleSet>,
-    entries: HashMap<u64, Entry>,
+    /// Boxed: a map has up to twice as many places as it needs.
+    entries: HashMap<u64, Box<Entry>>,
     groups: BTreeMap<Arc<str>, Group>,
     /// The groups' names by their numbers; `None` for a number that is free.
     names: Vec<Option<Arc<str>>>,
@@ -42,10 +45,17 @@ pub(crate) struct Collector {
 
 struct Entry {
     origin: Origin,
-    tracked: Box<[Tracked]>,
-    /// Samples dropped of attributes that are not tracked; none for nearly all.
-    dropped: Box<[Reason]>,
-    /// Cached rules tried for attributes that are not tracked.
+    /// Few beans make more than one series.
+    tracked: SmallVec<[Tracked; 1]>,
+    /// What attributes that are not tracked count for; nothing for nearly all beans.
+    aside: Option<Box<Aside>>,
+}
+
+/// What rules made of attributes that are not read again.
+struct Aside {
+    /// Samples dropped.
+    dropped: Vec<Reason>,
+    /// Cached rules tried.
     cached: u32,
 }
 
@@ -77,9 +87,8 @@ struct Series {
 struct Found {
     id: u64,
     origin: Origin,
-    tracked: Vec<Tracked>,
-    dropped: Vec<Reason>,
-    cached: u32,
+    tracked: SmallVec<[Tracked; 1]>,
+    aside: Aside,
 }
 
 impl Collector {
@@ -110,22 +119,23 @@ impl Collector {
         if !self.rules.selects(origin.name()) {
             return;
         }
-        let (tracked, dropped, cached) = (Vec::new(), Vec::new(), 0);
-        let mut found = Found { id, origin, tracked, dropped, cached };
+        let aside = Aside { dropped: Vec::new(), cached: 0 };
+        let mut found = Found { id, origin, tracked: SmallVec::new(), aside };
         for (view, leaf) in found.origin.leaves().into_iter().zip(0_u32..) {
             if self.rules.skips(found.origin.name(), &view.attribute) {
                 continue;
             }
             self.track(&mut found, &view, leaf);
         }
-        let Found { origin, tracked, dropped, cached, .. } = found;
-        self.cached += u64::from(cached);
-        for reason in &dropped {
+        let Found { origin, mut tracked, aside, .. } = found;
+        self.cached += u64::from(aside.cached);
+        for reason in &aside.dropped {
             self.drops.add(*reason, 1);
         }
-        if !tracked.is_empty() || cached > 0 || !dropped.is_empty() {
-            let (tracked, dropped) = (tracked.into_boxed_slice(), dropped.into_boxed_slice());
-            self.entries.insert(id, Entry { origin, tracked, dropped, cached });
+        let aside = (aside.cached > 0 || !aside.dropped.is_empty()).then(|| Box::new(aside));
+        if !tracked.is_empty() || aside.is_some() {
+            tracked.shrink_to_fit();
+            self.entries.insert(id, Box::new(Entry { origin, tracked, aside }));
         }
     }
 
@@ -145,10 +155,10 @@ impl Collector {
         match made {
             Err(Stop::Depends | Stop::Steps) => found.tracked.push(depends()),
             Ok(Evaluated { outcome, cached_tried, .. }) => {
-                found.cached += cached_tried;
+                found.aside.cached += cached_tried;
                 match outcome {
                     Outcome::Nothing => {}
-                    Outcome::Dropped(reason) => found.dropped.push(reason),
+                    Outcome::Dropped(reason) => found.aside.dropped.push(reason),
                     Outcome::Made(made) => {
                         if view.fixed.is_some() && made.constant.is_none() {
                             return;
@@ -158,7 +168,7 @@ impl Collector {
                                 let series = Some(series);
                                 found.tracked.push(Tracked { leaf, series, memo: None });
                             }
-                            Err(reason) => found.dropped.push(reason),
+                            Err(reason) => found.aside.dropped.push(reason),
                         }
                     }
                 }
@@ -214,9 +224,9 @@ impl Collector {
     /// Takes a bean's series away.
     pub(crate) fn remove(&mut self, id: u64) {
         let Some(entry) = self.entries.remove(&id) else { return };
-        self.cached -= u64::from(entry.cached);
-        for reason in entry.dropped {
-            self.drops.remove(reason, 1);
+        if let Some(aside) = entry.aside {
+            self.cached -= u64::from(aside.cached);
+            aside.dropped.into_iter().for_each(|reason| self.drops.remove(reason, 1));
         }
         for tracked in entry.tracked {
             if let Some(memo) = tracked.memo {
@@ -376,7 +386,7 @@ impl Collector {
     }
 
     fn view(&self, bean: u64, leaf: u32) -> Option<(&Entry, LeafView, Option<Value>)> {
-        let entry = self.entries.get(&bean)?;
+        let entry = &**self.entries.get(&bean)?;
         let view = entry.origin.leaves().into_iter().nth(leaf as usize)?;
         let tracked = entry.tracked.iter().find(|tracked| tracked.leaf == leaf)?;
         let value = tracked.memo.as_ref().map(|memo| memo.value.clone()).or(view.fixed.clone());
