@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::RwLock;
 use pharos_metrics::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -113,6 +114,7 @@ fn closing(mut response: Response) -> Response {
 pub struct AdminServer {
     sockets: Vec<TcpListener>,
     port: u16,
+    router: Arc<RwLock<Router>>,
     stopping: CancellationToken,
     cutting: CancellationToken,
     tasks: TaskTracker,
@@ -126,7 +128,8 @@ impl AdminServer {
     pub async fn bind(address: &AdminAddress) -> Result<Self, BindError> {
         let (sockets, port) = bind(address).await?;
         let (stopping, cutting) = (CancellationToken::new(), CancellationToken::new());
-        Ok(Self { sockets, port, stopping, cutting, tasks: TaskTracker::new() })
+        let (router, tasks) = (Arc::default(), TaskTracker::new());
+        Ok(Self { sockets, port, router, stopping, cutting, tasks })
     }
 
     /// The port, also when a free one was asked for.
@@ -134,13 +137,14 @@ impl AdminServer {
         self.port
     }
 
-    /// Serves on `runtime` (the control plane's) until stopped.
+    /// Serves on `runtime` (the control plane's) until stopped. Who is served already gets, from the
+    /// next request on, what a later call says.
     pub fn serve(&mut self, admin: Admin, runtime: &Handle) {
-        let router = admin.router();
+        *self.router.write() = admin.router();
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         for socket in self.sockets.drain(..) {
             let acceptor = Acceptor {
-                router: router.clone(),
+                router: self.router.clone(),
                 places: places.clone(),
                 stopping: self.stopping.clone(),
                 cutting: self.cutting.clone(),
@@ -162,8 +166,16 @@ impl AdminServer {
     }
 }
 
+/// A start that fails leaves nobody behind.
+impl Drop for AdminServer {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+        self.cutting.cancel();
+    }
+}
+
 struct Acceptor {
-    router: Router,
+    router: Arc<RwLock<Router>>,
     places: Arc<Semaphore>,
     stopping: CancellationToken,
     cutting: CancellationToken,
@@ -203,9 +215,13 @@ impl Acceptor {
     }
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, stopping: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    router: Arc<RwLock<Router>>,
+    stopping: CancellationToken,
+) {
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.clone();
+        let router = router.read().clone();
         async move {
             let answer = router.oneshot(request.map(Body::new)).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))

@@ -2,9 +2,12 @@
 //! other one.
 //!
 //! Everything that can be refused is refused before a port is served: configuration, directories,
-//! rule files, addresses. A node is ready when it is unfenced and its groups are loaded.
+//! rule files, addresses. Only the admin listener answers before that: a start may take its time. A
+//! node is ready when its logs are recovered, it is unfenced, what it knows of the metadata is of now
+//! and its groups are loaded.
 
 mod background;
+mod behind;
 mod error;
 mod follow;
 mod ground;
@@ -105,21 +108,34 @@ impl Node {
         let NodeOptions { config, fs, spawners, revision, add_pages } = options;
         let clock = Clock::real();
         let registry = Registry::new(clock.clone());
-        let pages = pages::pages(&config, &registry, revision.clone())?;
-        let ground = Ground::open(config, fs, clock, registry).await?;
-        let Ground { config, registry, formatted, .. } = &ground;
+        let pages = Arc::new(pages::pages(&config, &registry, revision.clone())?);
+        let readiness = Readiness::default();
+        let running = readiness.condition("running", "the node starts");
+        let mut admin = bind_admin(&config).await?;
+        let shown = |sections| Admin {
+            pages: pages.clone(),
+            registry: registry.clone(),
+            readiness: readiness.clone(),
+            sections,
+        };
+        for (_, server) in &mut admin {
+            server.serve(shown(Vec::new()), &spawners.control);
+        }
+        let recovery = ground::recovery(&readiness, &registry);
+        let ground = Ground::open(config, fs, clock, registry.clone()).await?;
+        drop(recovery);
+        let Ground { config, formatted, .. } = &ground;
         let found = ground.logs.logs();
         let facts =
             NodeFacts { id: ground.node_id(), cluster_id: formatted.cluster_id.clone(), revision };
-        let state = NodeState::new(registry, &facts);
+        let state = NodeState::new(&registry, &facts);
         let server = SocketServer::new(
             settings::connection_limits(config),
             settings::connection_quotas(config),
             Budget::new(settings::budget_bytes(config)),
-            registry,
+            &registry,
         );
         let (bound, listeners) = bind(config, &server).await?;
-        let mut admin = bind_admin(config).await?;
 
         let controller = quorum::start(&ground, endpoints(&listeners, true)).await?;
         let rooms = Rooms::new(&ground, &spawners);
@@ -127,9 +143,8 @@ impl Node {
         let lifecycle =
             Lifecycle::new(config, formatted, controller.clone(), rooms.requests.clone());
         follow::follow(&rooms, &server, controller.publisher());
-        let readiness = Readiness::default();
-        let running = readiness.condition("running", "the node starts");
         let conditions = Conditions {
+            current: readiness.condition("metadata", "the metadata is not applied yet"),
             unfenced: readiness.condition("unfenced", "the broker is not registered yet"),
             loaded: readiness.condition("groups", "groups are not loaded yet"),
         };
@@ -140,13 +155,12 @@ impl Node {
         state.set(BrokerState::Running);
 
         let services = Arc::new(rooms.services(&ground, &controller, &lifecycle));
-        let forwarding = Forwarding::new(registry);
         let (requests, slow) = (rooms.requests.clone(), rooms.slow.clone());
+        let forwarding = Forwarding::new(&registry);
         let dispatch = Arc::new(Dispatch::new(services, requests, forwarding, slow));
         for listener in bound {
             server.serve(listener, dispatch.clone(), &spawners.data);
         }
-        let pages = Arc::new(pages);
         let (sources, generation) = (pages::sources(config), pages::generation(config));
         let events = rooms.insight.events();
         let reload = Arc::new(Reload::new(pages.clone(), sources, generation, events.clone()));
@@ -172,13 +186,7 @@ impl Node {
             }));
         }
         for (_, server) in &mut admin {
-            let admin = Admin {
-                pages: pages.clone(),
-                registry: registry.clone(),
-                readiness: readiness.clone(),
-                sections: sections.clone(),
-            };
-            server.serve(admin, &spawners.control);
+            server.serve(shown(sections.clone()), &spawners.control);
         }
         let tasks =
             background::start(&ground, &rooms, &controller, &lifecycle, conditions, &spawners);
@@ -192,7 +200,7 @@ impl Node {
             lifecycle,
             tasks,
             state,
-            _at_rest: AtRest::new(registry),
+            _at_rest: AtRest::new(&registry),
             running,
             metadata_dir: config.metadata_log_dir(),
             reload,

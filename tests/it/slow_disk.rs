@@ -1,15 +1,26 @@
 //! A disk that stands still holds up whoever needs it, and nobody else.
 
+<<<<<<< HEAD
+=======
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::net::TcpListener;
+>>>>>>> e380b65 (admin, broker: the admin listener answers while logs are recovered and says how many are left; metadata that is 5 s behind makes a node not ready)
 use std::path::Path;
 use std::sync::Arc;
 
+use pharos_broker::Node;
 use pharos_protocol::Records;
 use pharos_protocol::batch::BatchOptions;
 use pharos_protocol::messages::*;
 
+<<<<<<< HEAD
 use crate::gated_disk::{Act, Gate, GatedFs};
+=======
+use crate::start_process::{HANG_GUARD, answer_at, until};
+>>>>>>> e380b65 (admin, broker: the admin listener answers while logs are recovered and says how many are left; metadata that is 5 s behind makes a node not ready)
 use crate::start_wire::{Wire, batch, fetch};
-use crate::truth::Inside;
+use crate::truth::{Inside, options};
 
 /// Batches of the log: more than a broker keeps the places of in memory.
 const BATCHES: i64 = 200;
@@ -65,4 +76,45 @@ fn what_a_disk_holds_up_delays_no_produce_and_no_fetch_of_the_tail() {
     let found: ListOffsetsResponse = dated.receive(7).unwrap();
     let found = &found.topics[0].partitions[0];
     assert_eq!((found.error_code, found.offset), (0, 0));
+}
+
+/// A start that has to look through a log that the disk does not give.
+#[test]
+fn a_start_tells_what_it_waits_for() {
+    let home = tempfile::tempdir().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let admin = format!("admin.listeners=HTTP://{free}");
+    let launch = |fs| Node::start(options(fs, home.path(), &runtime, &[&admin]));
+    let node = runtime.block_on(launch(Arc::new(RealFs))).unwrap();
+    let port = node.listeners().iter().find(|listener| !listener.controller).unwrap().port;
+    let mut wire = Wire::connect(port).unwrap();
+    assert_eq!(wire.create_topic("t", 1, &[]).unwrap(), 0);
+    let one = batch(BatchOptions::default(), &[("key", "value")]);
+    assert_eq!(wire.produce("t", 0, &one).unwrap().0, 0);
+    drop(wire);
+    runtime.block_on(node.stop());
+    std::fs::remove_file(home.path().join("data/.kafka_cleanshutdown")).unwrap();
+
+    let gate = Arc::new(Gate::default());
+    gate.close(true);
+    let closed = Closed(&gate);
+    let starting = runtime.spawn(launch(Arc::new(SlowFs(gate.clone()))));
+    gate.until_waiting(1);
+    let ready = || answer_at(&free, "GET", "/health/ready");
+    let (status, body) = ready();
+    assert_eq!(status, 503, "{body}");
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let left =
+        serde_json::json!({ "condition": "recovery", "reason": "logs are being opened, 1 left" });
+    assert_eq!(body["reasons"][0], left);
+    assert_eq!(answer_at(&free, "GET", "/health/live").0, 200);
+    assert_eq!(answer_at(&free, "GET", "/metrics").0, 200);
+
+    drop(closed);
+    let node = runtime.block_on(starting).unwrap().unwrap();
+    until("the node to be ready", || ready().0 == 200);
+    assert_eq!(answer_at(&free, "GET", "/events").0, 200);
+    runtime.block_on(node.stop());
 }

@@ -288,16 +288,7 @@ impl Server {
 
     /// What the admin listener answers: status and body.
     pub fn answer(&self, method: &str, path: &str) -> (u16, String) {
-        let address = self.ready["admin"].as_str().unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(HANG_GUARD)).unwrap();
-        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n")
-            .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        answer_at(self.admin(), method, path)
     }
 
     /// The body that the admin listener answers at `path`.
@@ -366,6 +357,19 @@ impl Drop for Server {
             println!("{}", told.collect::<Vec<_>>().join("\n"));
         }
     }
+}
+
+/// What an HTTP listener answers: status and body.
+pub fn answer_at(address: &str, method: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(HANG_GUARD)).unwrap();
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
 }
 
 /// Waits for `met`, with the guard against hanging.

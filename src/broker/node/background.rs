@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_admin::Condition;
-use pharos_base::{Spawners, TopicId};
+use pharos_base::{Clock, Spawners, TopicId};
 use pharos_metadata::Controller;
 use pharos_metrics::Registry;
 use pharos_replication::Replicas;
 use tokio::task::JoinHandle;
 
+use super::behind::Behind;
 use super::ground::Ground;
 use super::rooms::Rooms;
 use crate::beans::IdleMeters;
@@ -25,6 +26,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Conditions {
     /// The broker is registered and not fenced.
     pub unfenced: Condition,
+    /// What is committed of the metadata is applied.
+    pub current: Condition,
     /// Every shard of groups answers.
     pub loaded: Condition,
 }
@@ -49,6 +52,7 @@ pub fn start(
         control.spawn(rooms.insight.clone().keep_current(groups.clone())),
         control.spawn(client_telemetry::expire(rooms.telemetry.clone(), ground.clock.clone())),
         control.spawn(ticking),
+        control.spawn(keep_current(controller.clone(), ground.clock.clone(), conditions.current)),
     ];
     for dir in rooms.logs.dirs() {
         let id = ground.formatted.directory_id(dir.home.path()).unwrap_or(TopicId::ZERO);
@@ -86,6 +90,22 @@ async fn tick(
             loaded.met();
         } else {
             loaded.unmet("groups are being loaded");
+        }
+    }
+}
+
+/// Says whether what is committed of the metadata is applied in time.
+async fn keep_current(controller: Controller, clock: Clock, current: Condition) {
+    let mut behind = Behind::default();
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        // In this order: what is committed meanwhile is not missed.
+        let committed = controller.last_committed_offset();
+        let applied = controller.publisher().load().last_offset();
+        match behind.look(committed, applied, clock.monotonic()) {
+            None => current.met(),
+            Some(reason) => current.unmet(reason),
         }
     }
 }

@@ -3,16 +3,20 @@
 
 use std::sync::Arc;
 
+use pharos_admin::{Condition, Readiness};
 use pharos_base::{BrokerId, Clock};
 use pharos_config::{BrokerConfig, rows};
 use pharos_metadata::{FormatOptions, FormattedDirectories, open_directories, stored_image};
-use pharos_metrics::Registry;
+use pharos_metrics::{Bean, Registry};
 use pharos_storage::fs::Fs;
 use pharos_storage::{LogManager, OpenReport};
 
 use super::StartError;
 use crate::live_config::LiveConfig;
 use crate::settings;
+
+/// What counts, for each directory, the logs that are still to be opened.
+const LEFT: &str = "kafka.log:type=LogManager,name=remainingLogsToRecover,";
 
 /// Configuration, time, directories and logs.
 pub struct Ground {
@@ -55,6 +59,19 @@ impl Ground {
     pub fn node_id(&self) -> BrokerId {
         BrokerId(self.config.node_id())
     }
+}
+
+/// The condition that the logs are open; it says how many are left, once they are counted.
+pub fn recovery(readiness: &Readiness, registry: &Registry) -> Condition {
+    let registry = registry.clone();
+    readiness.watched("recovery", move || {
+        let left = |bean: Arc<Bean>| registry.read(bean.name().as_str(), "Value")?.as_f64();
+        let logs = registry.beans(LEFT).into_iter().filter_map(left).sum::<f64>();
+        Some(match logs {
+            0.0 => "logs are being opened".to_owned(),
+            logs => format!("logs are being opened, {logs} left"),
+        })
+    })
 }
 
 async fn format(
