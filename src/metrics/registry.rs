@@ -355,7 +355,7 @@ fn wrong<T>(row: &BeanRow, instead: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{broker_topics, network, node, quotas, sockets};
+    use crate::catalog::{broker_topics, network, node, sockets};
 
     fn registry() -> Registry {
         Registry::new(Clock::simulated(0).0)
@@ -381,9 +381,15 @@ mod tests {
     fn the_longest_names_that_clients_may_have_are_names_of_beans() {
         let registry = registry();
         let longest = "\"".repeat(32_767);
-        let tags = [("user", longest.as_str()), ("client-id", longest.as_str())];
-        let bean = registry.attributes(&quotas::PRODUCE_BY_USER_CLIENT_ID, &tags);
-        bean.sensor("bytes").record(3.0);
+        let row = &sockets::SOCKET_SERVER_METRICS_BY_CLIENT_SOFTWARE_NAME_CLIENT_SOFTWARE_VERSION_LISTENER_NETWORK_PROCESSOR;
+        let tags = [
+            ("clientSoftwareName", longest.as_str()),
+            ("clientSoftwareVersion", longest.as_str()),
+            ("listener", "PLAINTEXT"),
+            ("networkProcessor", "0"),
+        ];
+        let bean = registry.attributes(row, &tags);
+        bean.gauge("connections").set(1.0);
         assert_eq!(registry.len(), 1);
     }
 
