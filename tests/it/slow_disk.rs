@@ -1,26 +1,18 @@
 //! A disk that stands still holds up whoever needs it, and nobody else.
 
-<<<<<<< HEAD
-=======
-use std::fs::File;
-use std::io::{self, IoSlice};
 use std::net::TcpListener;
->>>>>>> e380b65 (admin, broker: the admin listener answers while logs are recovered and says how many are left; metadata that is 5 s behind makes a node not ready)
 use std::path::Path;
 use std::sync::Arc;
 
-use pharos_broker::Node;
 use pharos_protocol::Records;
 use pharos_protocol::batch::BatchOptions;
 use pharos_protocol::messages::*;
+use pharos_storage::fs::RealFs;
 
-<<<<<<< HEAD
 use crate::gated_disk::{Act, Gate, GatedFs};
-=======
-use crate::start_process::{HANG_GUARD, answer_at, until};
->>>>>>> e380b65 (admin, broker: the admin listener answers while logs are recovered and says how many are left; metadata that is 5 s behind makes a node not ready)
+use crate::start_process::{answer_at, until};
 use crate::start_wire::{Wire, batch, fetch};
-use crate::truth::{Inside, options};
+use crate::truth::Inside;
 
 /// Batches of the log: more than a broker keeps the places of in memory.
 const BATCHES: i64 = 200;
@@ -81,26 +73,20 @@ fn what_a_disk_holds_up_delays_no_produce_and_no_fetch_of_the_tail() {
 /// A start that has to look through a log that the disk does not give.
 #[test]
 fn a_start_tells_what_it_waits_for() {
-    let home = tempfile::tempdir().unwrap();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let admin = format!("admin.listeners=HTTP://{free}");
-    let launch = |fs| Node::start(options(fs, home.path(), &runtime, &[&admin]));
-    let node = runtime.block_on(launch(Arc::new(RealFs))).unwrap();
-    let port = node.listeners().iter().find(|listener| !listener.controller).unwrap().port;
-    let mut wire = Wire::connect(port).unwrap();
-    assert_eq!(wire.create_topic("t", 1, &[]).unwrap(), 0);
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let mut inside = Inside::start_in(home.clone(), Arc::new(RealFs), 2, &[]);
+    inside.create("t", &[]);
     let one = batch(BatchOptions::default(), &[("key", "value")]);
-    assert_eq!(wire.produce("t", 0, &one).unwrap().0, 0);
-    drop(wire);
-    runtime.block_on(node.stop());
+    assert_eq!(inside.wire.produce("t", 0, &one).unwrap().0, 0);
+    drop(inside);
     std::fs::remove_file(home.path().join("data/.kafka_cleanshutdown")).unwrap();
 
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let admin = format!("admin.listeners=HTTP://{free}");
     let gate = Arc::new(Gate::default());
-    gate.close(true);
-    let closed = Closed(&gate);
-    let starting = runtime.spawn(launch(Arc::new(SlowFs(gate.clone()))));
+    let disk = GatedFs { gate: gate.clone(), is_behind: is_cold };
+    let closed = gate.close();
+    let starting = std::thread::spawn(move || Inside::start_in(home, Arc::new(disk), 2, &[&admin]));
     gate.until_waiting(1);
     let ready = || answer_at(&free, "GET", "/health/ready");
     let (status, body) = ready();
@@ -113,8 +99,7 @@ fn a_start_tells_what_it_waits_for() {
     assert_eq!(answer_at(&free, "GET", "/metrics").0, 200);
 
     drop(closed);
-    let node = runtime.block_on(starting).unwrap().unwrap();
+    let _inside = starting.join().unwrap();
     until("the node to be ready", || ready().0 == 200);
     assert_eq!(answer_at(&free, "GET", "/events").0, 200);
-    runtime.block_on(node.stop());
 }

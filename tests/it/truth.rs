@@ -42,7 +42,6 @@ impl Inside {
 
     /// A node on `fs`, all of it on as many threads.
     pub fn start_on(fs: Arc<dyn Fs>, threads: usize, settings: &[&str]) -> Self {
-<<<<<<< HEAD
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), fs, threads, settings)
     }
 
@@ -62,15 +61,13 @@ impl Inside {
         ];
         let sources = Sources::new(Mode::Up).overrides(fixed.iter().chain(settings).copied());
         let (config, _) = BrokerConfig::load(sources.unwrap()).unwrap();
-=======
-        let home = tempfile::tempdir().unwrap();
->>>>>>> e380b65 (admin, broker: the admin listener answers while logs are recovered and says how many are left; metadata that is 5 s behind makes a node not ready)
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .enable_all()
             .build()
             .unwrap();
-        let options = options(fs, home.path(), &runtime, settings);
+        let spawners = Spawners::on(runtime.handle());
+        let options = NodeOptions { fs, ..NodeOptions::new(config, spawners, "test".to_owned()) };
         let node = runtime.block_on(Node::start(options)).unwrap();
         let port = node.listeners().iter().find(|listener| !listener.controller).unwrap().port;
         let wire = Wire::connect(port).unwrap();
@@ -85,21 +82,6 @@ impl Inside {
     pub fn create(&mut self, topic: &str, configs: &[(&str, &str)]) {
         assert_eq!(self.wire.create_topic(topic, 1, configs).unwrap(), 0, "{topic}");
     }
-}
-
-/// A node on free ports, data in `home`.
-pub fn options(fs: Arc<dyn Fs>, home: &Path, runtime: &Runtime, settings: &[&str]) -> NodeOptions {
-    let data = format!("log.dirs={}", home.join("data").display());
-    let fixed = [
-        "listeners=PLAINTEXT://127.0.0.1:0",
-        "admin.listeners=HTTP://127.0.0.1:0",
-        "auto.create.topics.enable=false",
-        data.as_str(),
-    ];
-    let sources = Sources::new(Mode::Up).overrides(fixed.iter().chain(settings).copied());
-    let (config, _) = BrokerConfig::load(sources.unwrap()).unwrap();
-    let spawners = Spawners::on(runtime.handle());
-    NodeOptions { fs, ..NodeOptions::new(config, spawners, "test".to_owned()) }
 }
 
 impl Drop for Inside {
