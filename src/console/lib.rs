@@ -16,6 +16,7 @@ mod now;
 mod page;
 mod pulse;
 mod runbooks;
+mod section;
 mod shared;
 mod skew;
 mod stream;
@@ -23,4 +24,5 @@ mod stream;
 mod tests;
 mod topics;
 
-pub use shared::{ConsoleOptions, section};
+pub use section::section;
+pub use shared::ConsoleOptions;

@@ -92,7 +92,8 @@ fn to_json(shared: &Shared) -> Value {
     let now_ms = shared.registry.clock().now_ms();
     let watch = shared.watch.read();
     let charts: Vec<_> = CHARTS.iter().map(|chart| of_chart(chart, &watch, now_ms)).collect();
-    json!({ "from_ms": now_ms - CHART_MS, "to_ms": now_ms, "charts": charts })
+    let at_ms = shared.pulse.borrow().at_ms;
+    json!({ "from_ms": now_ms - CHART_MS, "to_ms": now_ms, "at_ms": at_ms, "charts": charts })
 }
 
 fn of_chart(chart: &Chart, watch: &Watch, now_ms: i64) -> Value {

@@ -12,9 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{self, number};
 use crate::limits::MAX_ALERTS;
-use crate::pulse::Pulse;
 use crate::runbooks;
-use crate::shared::Shared;
+use crate::shared::{Pulse, Shared};
 
 /// What is wrong at one moment.
 pub(crate) struct Now {

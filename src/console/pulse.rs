@@ -3,21 +3,22 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use pharos_alerting::{RuleError, Rules, Watch};
+use pharos_explain::RULES;
 use pharos_metrics::Format;
 
 use crate::limits::{FIRST_PAUSE, LONGEST_PAUSE, PAUSE_PER_LOOK};
-use crate::shared::Shared;
+use crate::lines::{OWN_RULES, kept_lines};
+use crate::shared::{Pulse, Shared};
 
-/// The last look.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pulse {
-    /// When it was, in ms since 1970; 0 before the first.
-    pub(crate) at_ms: i64,
-    /// How long it took.
-    pub(crate) took: Duration,
-    /// How long until the next.
-    pub(crate) pause: Duration,
-}
+/// Alerts that only those can see who scrape.
+const OUTSIDE: [(&str, &str); 5] = [
+    ("Watchdog", "it fires always, to show that alerts arrive"),
+    ("BrokerDown", "only who scrapes a broker sees that it does not answer"),
+    ("NoBrokers", "only Prometheus knows its targets"),
+    ("BrokerNotScraped", "only Prometheus knows its targets"),
+    ("ScrapeFailing", "only who scrapes a page sees that it does not answer"),
+];
 
 /// The jobs of the shipped prometheus.yml and the pages that they scrape.
 const JOBS: [(&str, &str); 2] = [("pharos", "default"), ("pharos-native", "native")];
@@ -40,7 +41,7 @@ pub(crate) async fn keep_looking(shared: Weak<Shared>) {
 /// Reads the pages and asks the rules. Gives the pause until the next look.
 pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
     if shared.pulse.borrow().at_ms == 0
-        && let Err(error) = shared.read_rules()
+        && let Err(error) = read_rules(shared)
     {
         tracing::error!(%error, "the console has no rules");
         return shared.every * LONGEST_PAUSE;
@@ -62,6 +63,16 @@ pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
     let pause = (cost * PAUSE_PER_LOOK).clamp(shared.every, shared.every * LONGEST_PAUSE);
     shared.pulse.send_replace(Pulse { at_ms, took, pause });
     pause
+}
+
+/// Reads the rules, which takes too long for the start of a node.
+///
+/// # Errors
+/// When a rule file that is compiled in is broken.
+fn read_rules(shared: &Shared) -> Result<(), RuleError> {
+    let rules = Rules::parse(RULES.iter().copied().chain([OWN_RULES]))?;
+    *shared.watch.write() = Watch::new(rules, shared.target.clone(), &OUTSIDE, &kept_lines());
+    Ok(())
 }
 
 /// What this thread has worked so far, where the system tells it.

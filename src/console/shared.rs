@@ -1,24 +1,19 @@
-//! What the console's routes share, and the section that they make.
+//! What the console's routes share.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use parking_lot::RwLock;
-use pharos_admin::{ErrorBody, Readiness, Section};
-use pharos_alerting::{RuleError, Rules, Target, Watch};
-use pharos_explain::{Known, Queries, RULES};
+use pharos_admin::{ErrorBody, Readiness};
+use pharos_alerting::{Rules, Target, Watch};
+use pharos_explain::{Known, Queries};
 use pharos_metrics::{Generation, Pages, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::limits::{MAX_STREAMS, MAX_WORKING};
-use crate::lines::{OWN_RULES, kept_lines};
-use crate::pulse::{Pulse, keep_looking};
-use crate::{explained, files, groups, lines, now, page, runbooks, skew, stream, topics};
 
 /// What a console shows of a node.
 pub struct ConsoleOptions {
@@ -42,17 +37,19 @@ pub struct ConsoleOptions {
     pub runtime: Handle,
 }
 
-/// Alerts that only those can see who scrape.
-const OUTSIDE: [(&str, &str); 5] = [
-    ("Watchdog", "it fires always, to show that alerts arrive"),
-    ("BrokerDown", "only who scrapes a broker sees that it does not answer"),
-    ("NoBrokers", "only Prometheus knows its targets"),
-    ("BrokerNotScraped", "only Prometheus knows its targets"),
-    ("ScrapeFailing", "only who scrapes a page sees that it does not answer"),
-];
-
 /// The label `cluster` in what alerts say, as in the shipped prometheus.yml.
 const CLUSTER: &str = "pharos";
+
+/// The last look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pulse {
+    /// When it was, in ms since 1970; 0 before the first.
+    pub(crate) at_ms: i64,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// How long until the next.
+    pub(crate) pause: Duration,
+}
 
 /// What routes share.
 pub(crate) struct Shared {
@@ -63,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) cluster_id: String,
     pub(crate) every: Duration,
     generation: Generation,
-    target: Target,
+    pub(crate) target: Target,
     /// Without rules until the first look.
     pub(crate) watch: RwLock<Watch>,
     /// Moves with each look.
@@ -71,15 +68,6 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     known: OnceLock<Option<(Known, Queries)>>,
     working: Semaphore,
-}
-
-/// The pages of the console. Looking at the rules begins a moment later, and ends with the last copy
-/// of the section.
-pub fn section(options: ConsoleOptions) -> Section {
-    let runtime = options.runtime.clone();
-    let shared = open(options);
-    runtime.spawn(keep_looking(Arc::downgrade(&shared)));
-    Section { path: "/", title: "the console", router: routes(shared) }
 }
 
 /// A console that has not looked yet.
@@ -102,36 +90,7 @@ pub(crate) fn open(options: ConsoleOptions) -> Arc<Shared> {
     })
 }
 
-/// The routes.
-pub(crate) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/", get(page::answer))
-        .route("/console/{file}", get(files::answer))
-        .route("/runbooks/{name}", get(runbooks::answer))
-        .route("/api/now", get(now::answer))
-        .route("/api/lines", get(lines::answer))
-        .route("/api/explain", get(explained::answer))
-        .route("/api/cost", get(explained::cost))
-        .route("/api/groups", get(groups::list))
-        .route("/api/group", get(groups::one))
-        .route("/api/topics", get(topics::list))
-        .route("/api/topic", get(topics::one))
-        .route("/api/skew", get(skew::answer))
-        .route("/api/stream", get(stream::answer))
-        .with_state(shared)
-}
-
 impl Shared {
-    /// Reads the rules, which takes too long for the start of a node.
-    ///
-    /// # Errors
-    /// When a rule file that is compiled in is broken.
-    pub(crate) fn read_rules(&self) -> Result<(), RuleError> {
-        let rules = Rules::parse(RULES.iter().copied().chain([OWN_RULES]))?;
-        *self.watch.write() = Watch::new(rules, self.target.clone(), &OUTSIDE, &kept_lines());
-        Ok(())
-    }
-
     /// Makes an answer on a thread that may take its time, a few at once.
     pub(crate) async fn work(
         self: &Arc<Self>,

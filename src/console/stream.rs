@@ -14,8 +14,7 @@ use pharos_admin::ErrorBody;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::pulse::Pulse;
-use crate::shared::Shared;
+use crate::shared::{Pulse, Shared};
 
 /// So often a line is sent when nothing else is, so that a peer that left is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -16,7 +16,8 @@ use tower::ServiceExt;
 
 use crate::files::FILES;
 use crate::pulse::look;
-use crate::shared::{ConsoleOptions, Shared, open, routes};
+use crate::section::routes;
+use crate::shared::{ConsoleOptions, Shared, open};
 
 /// A name that would be a script, if anyone took it for more than a name.
 const HOSTILE: &str = "<script>alert(1)</script>\"'&\n{{$labels.x}}";
@@ -242,6 +243,7 @@ async fn charts_and_costs_have_what_is_there() {
     let charts = lines["charts"].as_array().unwrap();
     let lag = charts.iter().find(|it| it["id"] == "lag").unwrap();
     assert_eq!(lag["lines"][0]["labels"]["consumergroup"], "g");
+    assert_eq!(lag["lines"][0]["times_ms"].as_array().unwrap().last().unwrap(), &lines["at_ms"]);
     assert_eq!(lag["lines"][0]["values"].as_array().unwrap().last().unwrap(), 12.0);
     let cost = seen.json("/api/cost").await;
     let families = cost["families"].as_array().unwrap();

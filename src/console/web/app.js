@@ -44,7 +44,7 @@ async function show(again) {
     say('live');
   } catch (error) {
     if (again && shown === location.hash) { say('stale'); return; }
-    content = [problem(error)];
+    content = [h('h1', {}, parts[0] || 'Pharos'), problem(error)];
   }
   // A later view has been asked for meanwhile.
   if (mine !== turn) return;

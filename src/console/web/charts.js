@@ -30,7 +30,8 @@ function align(lines) {
 
 export const name_of = (line) => Object.values(line.labels).join(' / ');
 
-const last = (line) => (line.values.length ? line.values[line.values.length - 1] : null);
+// The value as of the last look; a line that ended before has none.
+const last = (line, at_ms) => (line.times_ms[line.times_ms.length - 1] === at_ms ? line.values[line.values.length - 1] : null);
 
 // One chart as a card. `events` are drawn as thin lines.
 export function chart(spec, from_ms, to_ms, events, height = 120) {
@@ -39,7 +40,7 @@ export function chart(spec, from_ms, to_ms, events, height = 120) {
   const have = kept.get(spec.id) || { canvas: h('div', { class: 'canvas' }) };
   kept.set(spec.id, have);
   have.events = events;
-  const now = spec.lines.map(last).filter((value) => value !== null);
+  const now = spec.lines.map((line) => last(line, spec.at_ms)).filter((value) => value !== null);
   const highest = Math.max(0, ...spec.lines.flatMap((line) => line.values).filter((value) => value !== null));
   have.canvas.setAttribute('role', 'img');
   have.canvas.setAttribute('aria-label', now.length ? `${spec.title}: now ${show(Math.max(...now))}, at most ${show(highest)} within the last hour` : `${spec.title}: nothing yet`);
@@ -49,7 +50,7 @@ export function chart(spec, from_ms, to_ms, events, height = 120) {
     h('header', {}, h('h3', {}, spec.title), figure(value, spec.of)),
     have.canvas,
     several ? h('ul', { class: 'legend' }, spec.lines.slice(0, COLOURS).map((line, at) =>
-      h('li', {}, h('i', { class: `swatch c${at}` }), spec.id === 'lag' ? link(to('group', line.labels.consumergroup || ''), name_of(line) || spec.title) : name_of(line) || spec.title, ' ', h('b', {}, show(last(line)))))) : null,
+      h('li', {}, h('i', { class: `swatch c${at}` }), spec.id === 'lag' ? link(to('group', line.labels.consumergroup || ''), name_of(line) || spec.title) : name_of(line) || spec.title, ' ', h('b', {}, show(last(line, spec.at_ms)))))) : null,
     spec.left_out ? h('p', { class: 'quiet' }, `${spec.left_out} smaller ones are not drawn.`) : null);
 }
 

@@ -1,7 +1,7 @@
 // One thing at a time: a group, a topic, a number, a runbook.
 
 import { h, ask, link, to, figure, table, empty, problem } from './dom.js';
-import { count, bytes, seconds, percent, ratio, ago, plain } from './format.js';
+import { count, bytes, seconds, percent, ratio, rate, ago, plain } from './format.js';
 import { recent_events, event_list, status } from './views.js';
 
 const fact = (title, value) => h('div', { class: 'fact' }, h('dt', {}, title), h('dd', {}, value));
@@ -66,8 +66,8 @@ export async function group_view(id) {
         { title: 'Partition', head: true, wide: true, of: (it) => `${it.topic} ${it.partition}`, show: (it) => [link(to('topic', it.topic), it.topic), ` / ${it.partition}`] },
         { title: 'Behind by', number: true, of: (it) => plain(it.lag_seconds), show: (it) => seconds(it.lag_seconds) },
         { title: 'Records', number: true, of: (it) => plain(it.lag), show: (it) => count(it.lag) },
-        { title: 'In', number: true, of: (it) => plain(it.in_per_second), show: (it) => `${count(it.in_per_second)}/s` },
-        { title: 'Committed', number: true, of: (it) => plain(it.out_per_second), show: (it) => `${count(it.out_per_second)}/s` },
+        { title: 'In', number: true, of: (it) => plain(it.in_per_second), show: (it) => rate(count, it.in_per_second) },
+        { title: 'Committed', number: true, of: (it) => plain(it.out_per_second), show: (it) => rate(count, it.out_per_second) },
         { title: 'Drained in', number: true, of: (it) => plain(it.drain_seconds), show: (it) => seconds(it.drain_seconds) },
         { title: 'Offset', number: true, of: (it) => plain(it.committed), show: (it) => String(it.committed) },
         { title: 'Read by', wide: true, of: (it) => (it.owner ? it.owner.client_id : ''), show: (it) => (it.owner ? [it.owner.client_id, h('span', { class: 'quiet' }, ` ${it.owner.host}`)] : h('span', { class: 'quiet' }, 'nobody')) },
@@ -106,9 +106,9 @@ export async function topic_view(name) {
         { title: 'Leader', number: true, of: (it) => it.leader, show: (it) => (plain(it.leader) < 0 ? h('span', { 'data-mood': 'bad' }, 'nobody') : `broker ${it.leader}`) },
         { title: 'In sync', number: true, of: (it) => it.in_sync, show: (it) => h('span', { 'data-mood': it.in_sync < it.replicas ? 'warn' : null }, `${it.in_sync} of ${it.replicas}`) },
         { title: 'Share of bytes', number: true, of: (it) => plain(it.share), show: (it) => [h('span', { class: 'bar', 'aria-hidden': 'true' }, h('i', { 'width%': Math.min(100, (plain(it.share) || 0) * 100) })), ' ', percent(it.share)] },
-        { title: 'Records in', number: true, of: (it) => plain(it.records_in), show: (it) => `${count(it.records_in)}/s` },
-        { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => `${bytes(it.bytes_in)}/s` },
-        { title: 'Bytes out', number: true, of: (it) => plain(it.bytes_out), show: (it) => `${bytes(it.bytes_out)}/s` },
+        { title: 'Records in', number: true, of: (it) => plain(it.records_in), show: (it) => rate(count, it.records_in) },
+        { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => rate(bytes, it.bytes_in) },
+        { title: 'Bytes out', number: true, of: (it) => plain(it.bytes_out), show: (it) => rate(bytes, it.bytes_out) },
         { title: 'From', number: true, of: (it) => plain(it.oldest_offset), show: (it) => String(it.oldest_offset ?? '–') },
         { title: 'To', number: true, of: (it) => plain(it.high_watermark), show: (it) => String(it.high_watermark ?? '–') },
       ] }),

@@ -45,6 +45,9 @@ export const percent = (given) => { const value = plain(given); return missing(v
 
 export const ratio = (given) => { const value = plain(given); return missing(value) ? '–' : `${three(value)}×`; };
 
+// So many a second; what is not known has no unit.
+export const rate = (show, value) => (missing(plain(value)) ? '–' : `${show(value)}/s`);
+
 export const of_unit = {
   'records/s': (value) => `${count(value)}/s`,
   'requests/s': (value) => `${count(value)}/s`,

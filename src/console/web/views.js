@@ -1,7 +1,7 @@
 // The views: each takes what it asked for and gives elements.
 
 import { h, ask, link, to, figure, table, empty } from './dom.js';
-import { count, bytes, seconds, percent, ratio, ago, clock, moment, plain } from './format.js';
+import { count, bytes, seconds, percent, ratio, rate, ago, clock, moment, plain } from './format.js';
 import { chart } from './charts.js';
 
 // What is wrong now.
@@ -25,9 +25,29 @@ function alert_item(alert, now) {
       h('details', {}, h('summary', {}, 'Rule'), h('code', {}, alert.expr), h('span', {}, ` is ${count(alert.value)}; alert ${alert.name}`))));
 }
 
+// Alerts of one kind that are shown one by one; more of them are lines that open.
+const ONE_BY_ONE = 3;
+
+// The same alert of many things is one thing to a person: the first of each kind, then the rest.
+function alert_list(alerts, now) {
+  const kinds = new Map();
+  for (const alert of alerts) {
+    const kind = `${alert.state} ${alert.name} ${alert.severity}`;
+    kinds.set(kind, [...(kinds.get(kind) || []), alert]);
+  }
+  return h('ol', { class: 'alerts' }, [...kinds.values()].map((same) => [
+    same.slice(0, ONE_BY_ONE).map((alert) => alert_item(alert, now)),
+    same.length > ONE_BY_ONE ? h('li', { class: 'alert rest', 'data-severity': same[0].severity, 'data-state': same[0].state },
+      h('details', {}, h('summary', {}, `and ${same.length - ONE_BY_ONE} more ${same[0].name}`),
+        h('ul', {}, same.slice(ONE_BY_ONE).map((alert) => h('li', {}, alert.summary, ' ', things(alert.labels).map((it) => [it, ' '])))))) : null,
+  ]));
+}
+
+const kinds_of = (alerts) => new Set(alerts.map((alert) => alert.name)).size;
+
 function verdict(now) {
-  const firing = now.alerts.filter((alert) => alert.state === 'firing').length;
-  const pending = now.alerts.length - firing;
+  const firing = kinds_of(now.alerts.filter((alert) => alert.state === 'firing'));
+  const pending = kinds_of(now.alerts.filter((alert) => alert.state === 'pending'));
   if (now.not_ready.length) return ['bad', 'This broker is not ready.'];
   if (!now.look.at_ms) return ['quiet', 'The first look is under way.'];
   const more = `${pending} ${firing ? 'more ' : ''}${pending === 1 ? 'is' : 'are'} building up`;
@@ -49,10 +69,10 @@ export async function now_view() {
       h('p', { class: 'quiet' }, `${now.look.rules} rules asked ${ago(now.look.at_ms, now.time_ms)}, every ${seconds(now.look.pause_ms / 1000)}.`,
         now.node.started_ms ? ` Up ${seconds((now.time_ms - now.node.started_ms) / 1000)}.` : ''),
       now.not_ready.map((it) => h('p', { class: 'problem' }, `${it.condition}: ${it.reason}`)),
-      h('ol', { class: 'alerts' }, now.alerts.map((alert) => alert_item(alert, now.time_ms))),
+      alert_list(now.alerts, now.time_ms),
       now.alerts_left_out ? h('p', { class: 'quiet' }, `${now.alerts_left_out} more.`) : null),
     h('section', { 'aria-label': 'Vital figures' }, h('h2', {}, 'The last hour'),
-      h('div', { class: 'charts' }, lines.charts.map((spec) => chart(spec, lines.from_ms, lines.to_ms, within)))),
+      h('div', { class: 'charts' }, lines.charts.map((spec) => chart({ ...spec, at_ms: lines.at_ms }, lines.from_ms, lines.to_ms, within)))),
     h('section', {}, h('h2', {}, 'What happened ', link(to('timeline'), 'all events')), event_list(events.slice(-8).reverse())),
     now.blind.length ? h('details', { class: 'blind' }, h('summary', {}, `${now.blind.length} alerts cannot be seen from here`),
       h('ul', {}, now.blind.map((it) => h('li', {}, h('b', {}, it.name), ` ${it.why}.`)))) : null,
@@ -139,9 +159,9 @@ export async function topics_view() {
         { title: 'Partitions', number: true, of: (topic) => topic.partitions, show: (topic) => count(topic.partitions) },
         { title: 'Offline', number: true, of: (topic) => topic.offline, show: (topic) => h('span', { 'data-mood': topic.offline ? 'bad' : null }, count(topic.offline)) },
         { title: 'Under-replicated', number: true, of: (topic) => topic.under_replicated, show: (topic) => h('span', { 'data-mood': topic.under_replicated ? 'warn' : null }, count(topic.under_replicated)) },
-        { title: 'Records in', number: true, of: (topic) => plain(topic.messages_in), show: (topic) => `${count(topic.messages_in)}/s` },
-        { title: 'Bytes in', number: true, of: (topic) => plain(topic.bytes_in), show: (topic) => `${bytes(topic.bytes_in)}/s` },
-        { title: 'Bytes out', number: true, of: (topic) => plain(topic.bytes_out), show: (topic) => `${bytes(topic.bytes_out)}/s` },
+        { title: 'Records in', number: true, of: (topic) => plain(topic.messages_in), show: (topic) => rate(count, topic.messages_in) },
+        { title: 'Bytes in', number: true, of: (topic) => plain(topic.bytes_in), show: (topic) => rate(bytes, topic.bytes_in) },
+        { title: 'Bytes out', number: true, of: (topic) => plain(topic.bytes_out), show: (topic) => rate(bytes, topic.bytes_out) },
         { title: 'Skew', number: true, of: (topic) => plain(topic.skew), show: (topic) => h('span', { 'data-mood': plain(topic.skew) >= 3 ? 'warn' : null }, ratio(topic.skew)) },
       ] }) : empty('There is no topic yet.'),
     left_out ? h('p', { class: 'quiet' }, `${left_out} more topics are not listed.`) : null];
@@ -161,8 +181,8 @@ export async function skew_view() {
         { title: 'Partition', head: true, wide: true, of: (it) => `${it.topic} ${it.partition}`, show: (it) => [link(to('topic', it.topic), it.topic), ` / ${it.partition}`] },
         { title: 'Against even', number: true, of: (it) => plain(it.times_even), show: (it) => h('span', { 'data-mood': plain(it.times_even) >= 3 ? 'warn' : null }, ratio(it.times_even)) },
         { title: 'Share of topic', number: true, of: (it) => plain(it.share), show: (it) => percent(it.share) },
-        { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => `${bytes(it.bytes_in)}/s` },
-        { title: 'Too much', number: true, of: (it) => plain(it.too_much), show: (it) => `${bytes(it.too_much)}/s` },
+        { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => rate(bytes, it.bytes_in) },
+        { title: 'Too much', number: true, of: (it) => plain(it.too_much), show: (it) => rate(bytes, it.too_much) },
       ] }) : empty('Within the last 5 minutes no partition took more than its part.'),
     left_out ? h('p', { class: 'quiet' }, `${left_out} smaller ones are not listed.`) : null];
 }

@@ -1,0 +1,39 @@
+//! The routes of the console.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use pharos_admin::Section;
+
+use crate::pulse::keep_looking;
+use crate::shared::{ConsoleOptions, Shared, open};
+use crate::{explained, files, groups, lines, now, page, runbooks, skew, stream, topics};
+
+/// The pages of the console. Looking at the rules begins a moment later, and ends with the last copy
+/// of the section.
+pub fn section(options: ConsoleOptions) -> Section {
+    let runtime = options.runtime.clone();
+    let shared = open(options);
+    runtime.spawn(keep_looking(Arc::downgrade(&shared)));
+    Section { path: "/", title: "the console", router: routes(shared) }
+}
+
+/// The routes.
+pub(crate) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", get(page::answer))
+        .route("/console/{file}", get(files::answer))
+        .route("/runbooks/{name}", get(runbooks::answer))
+        .route("/api/now", get(now::answer))
+        .route("/api/lines", get(lines::answer))
+        .route("/api/explain", get(explained::answer))
+        .route("/api/cost", get(explained::cost))
+        .route("/api/groups", get(groups::list))
+        .route("/api/group", get(groups::one))
+        .route("/api/topics", get(topics::list))
+        .route("/api/topic", get(topics::one))
+        .route("/api/skew", get(skew::answer))
+        .route("/api/stream", get(stream::answer))
+        .with_state(shared)
+}
