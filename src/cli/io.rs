@@ -41,8 +41,25 @@ impl Io<'_> {
                 text = format!("{text}: {cause}");
             }
         }
-        self.warn(text.lines().collect::<Vec<_>>().join(" "));
+        self.warn(sentence(&text));
     }
+}
+
+/// Characters of a sentence; what a broker says may be of any length.
+const MAX_SENTENCE: usize = 4096;
+
+/// One line without what would move a terminal's cursor: brokers may say anything.
+fn sentence(text: &str) -> String {
+    let line = text.lines().collect::<Vec<_>>().join(" ");
+    let mut shown: String = line
+        .chars()
+        .take(MAX_SENTENCE)
+        .map(|of| if of.is_control() { char::REPLACEMENT_CHARACTER } else { of })
+        .collect();
+    if shown.len() < line.len() && line.chars().nth(MAX_SENTENCE).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Runs `work` on the process's streams.

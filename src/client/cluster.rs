@@ -242,11 +242,16 @@ impl Cluster {
                 return Ok(open);
             }
         }
+        // However many brokers the metadata names: none is worth more than one answer's time.
+        let deadline = Instant::now() + self.config().request_timeout;
         let mut last = ClientError::Usage("the bootstrap list is empty".to_owned());
         for place in places {
             match self.connect(place).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
         Err(last)
@@ -355,17 +360,29 @@ impl Cluster {
     ///
     /// # Errors
     /// The first lasting failure, or the time-out with the last failure.
-    pub async fn retry<T, F>(&self, what: &str, mut attempt: impl FnMut() -> F) -> Result<T>
+    pub async fn retry<T, F>(&self, what: &str, attempt: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let limit = self.config().api_timeout;
-        let deadline = Instant::now() + limit;
-        let timeout = |last: Option<ClientError>| ClientError::Timeout {
-            what: what.to_owned(),
-            timeout_ms: millis(limit),
-            last: last.map(Box::new),
-        };
+        self.retry_until(self.deadline(), what, attempt).await
+    }
+
+    /// When a call that begins now has to be over.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.config().api_timeout
+    }
+
+    /// As [`Self::retry`], for one part of a call that has to be over at `deadline`.
+    pub(crate) async fn retry_until<T, F>(
+        &self,
+        deadline: Instant,
+        what: &str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let timeout = |last| self.timeout(what, last);
         let mut failures = 0;
         let mut last = None;
         loop {
@@ -384,6 +401,12 @@ impl Cluster {
             }
             tokio::time::sleep_until(pause).await;
         }
+    }
+
+    /// A call that was not done in default.api.timeout.ms.
+    pub(crate) fn timeout(&self, what: &str, last: Option<ClientError>) -> ClientError {
+        let timeout_ms = millis(self.config().api_timeout);
+        ClientError::Timeout { what: what.to_owned(), timeout_ms, last: last.map(Box::new) }
     }
 
     /// Metadata in which `topic` is known, asked with retries. Its partitions may lack leaders.

@@ -56,8 +56,21 @@ struct InFlight {
 struct Outgoing {
     correlation: i32,
     chunks: Vec<Bytes>,
-    /// None for a request that gets no answer (produce with acks=0).
-    answer: Option<oneshot::Sender<Result<Bytes>>>,
+    answer: Answer,
+}
+
+/// Who waits for what becomes of a request.
+enum Answer {
+    /// For the broker's answer.
+    Frame(oneshot::Sender<Result<Bytes>>),
+    /// For its last byte to leave: produce with acks=0 gets no answer.
+    Sent(oneshot::Sender<Result<()>>),
+}
+
+/// A request whose bytes may leave.
+struct Leaving {
+    chunks: Vec<Bytes>,
+    sent: Option<oneshot::Sender<Result<()>>>,
 }
 
 impl Connection {
@@ -121,14 +134,23 @@ impl Connection {
         queued: impl FnOnce(),
     ) -> Result<Bytes> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Outgoing { correlation, chunks, answer: Some(answer) }).await?;
+        self.enqueue(Outgoing { correlation, chunks, answer: Answer::Frame(answer) }).await?;
         queued();
         answered.await.unwrap_or_else(|_| Err(self.shared.why_closed()))
     }
 
-    /// Sends a whole frame that gets no answer.
-    pub(crate) async fn send(&self, correlation: i32, chunks: Vec<Bytes>) -> Result<()> {
-        self.enqueue(Outgoing { correlation, chunks, answer: None }).await
+    /// Sends a whole frame that gets no answer, and waits until it has left. `queued` as in
+    /// [`Self::exchange`].
+    pub(crate) async fn send(
+        &self,
+        correlation: i32,
+        chunks: Vec<Bytes>,
+        queued: impl FnOnce(),
+    ) -> Result<()> {
+        let (sent, has_left) = oneshot::channel();
+        self.enqueue(Outgoing { correlation, chunks, answer: Answer::Sent(sent) }).await?;
+        queued();
+        has_left.await.unwrap_or_else(|_| Err(self.shared.why_closed()))
     }
 
     async fn enqueue(&self, request: Outgoing) -> Result<()> {
@@ -179,19 +201,23 @@ impl Shared {
         }
     }
 
-    /// Registers the request before its bytes leave, so that no answer can come too early.
-    fn register(&self, request: &mut Outgoing) -> bool {
+    /// Registers the request before its bytes leave, so that no answer can come too early. None
+    /// when the connection has ended; whoever waits learns why.
+    fn register(&self, request: Outgoing) -> Option<Leaving> {
         let mut state = self.state.lock();
-        if let Some(error) = &state.closed {
-            if let Some(answer) = request.answer.take() {
+        let sent = match (request.answer, &state.closed) {
+            (Answer::Frame(answer), Some(error)) => {
                 let _ = answer.send(Err(error.clone()));
+                return None;
             }
-            return false;
-        }
-        if let Some(answer) = request.answer.take() {
-            state.in_flight.push_back(InFlight { correlation: request.correlation, answer });
-        }
-        true
+            (Answer::Sent(_), Some(_)) => return None,
+            (Answer::Sent(sent), None) => Some(sent),
+            (Answer::Frame(answer), None) => {
+                state.in_flight.push_back(InFlight { correlation: request.correlation, answer });
+                None
+            }
+        };
+        Some(Leaving { chunks: request.chunks, sent })
     }
 
     /// Hands a frame to the request that is next.
@@ -230,15 +256,16 @@ async fn write_requests(
     mut requests: mpsc::Receiver<Outgoing>,
     mut socket: OwnedWriteHalf,
 ) {
-    while let Some(mut request) = requests.recv().await {
-        if !shared.register(&mut request) {
-            return;
-        }
-        for mut chunk in request.chunks {
+    while let Some(request) = requests.recv().await {
+        let Some(leaving) = shared.register(request) else { return };
+        for mut chunk in leaving.chunks {
             if let Err(error) = socket.write_all_buf(&mut chunk).await {
                 shared.close(shared.io(error));
                 return;
             }
+        }
+        if let Some(sent) = leaving.sent {
+            let _ = sent.send(Ok(()));
         }
     }
 }

@@ -129,6 +129,12 @@ impl Metadata {
         self.topics.get(&*of.topic)?.partition(of.partition)
     }
 
+    /// `host:port` of a partition's leader; `?` when it is not known.
+    pub(crate) fn leader_address(&self, of: &TopicPartition) -> String {
+        let leader = self.leader(of).and_then(|leader| self.brokers.get(&leader));
+        leader.map_or_else(|| "?".to_owned(), |node| node.address.to_string())
+    }
+
     /// The live leader of a partition.
     pub fn leader(&self, of: &TopicPartition) -> Option<BrokerId> {
         let leader = self.partition(of)?.leader;

@@ -100,6 +100,10 @@ async fn ask_versions(connection: &Connection, config: &ClientConfig) -> Result<
     let version = negotiate::<ApiVersionsRequest>(&theirs, newest).unwrap_or(0);
     let frame = exchange(connection, config, &request, version, || ()).await?;
     let response: ApiVersionsResponse = decode(connection, frame, version)?;
+    if error_code(response.error_code) == ErrorCode::UnsupportedVersion {
+        let broker = connection.broker().to_owned();
+        return Err(ClientError::Unsupported { broker, api: api_name::<ApiVersionsRequest>() });
+    }
     ClientError::check(response.error_code, None)?;
     Ok(ApiVersions::from_response(&response))
 }
@@ -141,15 +145,17 @@ pub(crate) async fn call_then<Q: Request>(
     decode(connection, frame, version)
 }
 
-/// Sends a request that gets no answer.
+/// Sends a request that gets no answer; done when it has left, at most after the request time-out.
 pub(crate) async fn send_silent<Q: Request>(
     connection: &Connection,
     config: &ClientConfig,
     request: &Q,
     version: i16,
+    queued: impl FnOnce(),
 ) -> Result<()> {
     let correlation = connection.next_correlation();
-    connection.send(correlation, encode(config, request, version, correlation)?).await
+    let chunks = encode(config, request, version, correlation)?;
+    in_time::<Q, _>(connection, config, connection.send(correlation, chunks, queued)).await
 }
 
 async fn exchange<Q: Request>(
@@ -161,7 +167,15 @@ async fn exchange<Q: Request>(
 ) -> Result<Bytes> {
     let correlation = connection.next_correlation();
     let chunks = encode(config, request, version, correlation)?;
-    let answer = connection.exchange(correlation, chunks, queued);
+    in_time::<Q, _>(connection, config, connection.exchange(correlation, chunks, queued)).await
+}
+
+/// Waits at most the request time-out, then gives the connection up.
+async fn in_time<Q: Request, T>(
+    connection: &Connection,
+    config: &ClientConfig,
+    answer: impl Future<Output = Result<T>>,
+) -> Result<T> {
     match tokio::time::timeout(config.request_timeout, answer).await {
         Ok(answer) => answer,
         Err(_) => {

@@ -13,6 +13,8 @@ mod dump_log;
 mod features;
 mod get_offsets;
 mod groups;
+#[cfg(test)]
+mod hostile_tests;
 mod install;
 mod log_dirs;
 mod metadata_quorum;

@@ -97,14 +97,12 @@ impl Admin {
         states: &[String],
         types: &[String],
     ) -> Result<Vec<GroupListing>> {
+        let deadline = self.cluster.deadline();
         let mut groups = Vec::new();
         for node in self.cluster.nodes().await? {
             let target = Target::Broker(node.id);
-            let found = self
-                .cluster
-                .retry("listing groups", || self.list_groups_at(target, states, types))
-                .await?;
-            groups.extend(found);
+            let ask = || self.list_groups_at(target, states, types);
+            groups.extend(self.cluster.retry_until(deadline, "listing groups", ask).await?);
         }
         Ok(groups)
     }

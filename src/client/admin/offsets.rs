@@ -7,8 +7,11 @@ use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use pharos_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::cluster::{Cluster, Target};
 use crate::error::{ClientError, Result};
+use crate::metadata::Metadata;
 use crate::wire::millis;
 
 /// Which offset is asked for.
@@ -59,14 +62,27 @@ pub struct ListedOffset {
 /// Outcomes by partition.
 pub type Listed = HashMap<TopicPartition, Result<ListedOffset>>;
 
-/// Asks each leader once.
+/// Asks each leader once. Leaders whose turn has not come when the request time-out is over are
+/// asked another time: metadata may name any number of brokers that do not answer.
 pub(crate) async fn list_once(
     cluster: &Cluster,
     asked: &[(TopicPartition, OffsetSpec)],
     read_committed: bool,
 ) -> Listed {
-    let metadata = cluster.metadata();
     let mut result = Listed::new();
+    let deadline = Instant::now() + cluster.config().request_timeout;
+    list_until(deadline, cluster, asked, read_committed, &mut result).await;
+    result
+}
+
+async fn list_until(
+    deadline: Instant,
+    cluster: &Cluster,
+    asked: &[(TopicPartition, OffsetSpec)],
+    read_committed: bool,
+    result: &mut Listed,
+) {
+    let metadata = cluster.metadata();
     let mut requests: BTreeMap<BrokerId, Vec<&(TopicPartition, OffsetSpec)>> = BTreeMap::new();
     for entry in asked {
         match metadata.leader(&entry.0) {
@@ -79,8 +95,10 @@ pub(crate) async fn list_once(
     }
     for (leader, entries) in requests {
         let request = request(cluster, &entries, read_committed);
-        match cluster.call(Target::Broker(leader), &request).await {
-            Ok(response) => read(&response, &mut result),
+        let call = cluster.call(Target::Broker(leader), &request);
+        let late = ClientError::Broker { code: ErrorCode::RequestTimedOut, message: None };
+        match timeout_at(deadline, call).await.unwrap_or(Err(late)) {
+            Ok(response) => read(&response, &entries, &metadata, result),
             Err(error) => {
                 for (partition, _) in entries {
                     result.insert(partition.clone(), Err(error.clone()));
@@ -88,7 +106,6 @@ pub(crate) async fn list_once(
             }
         }
     }
-    result
 }
 
 /// Asks with retries; what does not succeed in time keeps its last error.
@@ -100,7 +117,7 @@ pub(crate) async fn list(
     let mut topics: Vec<String> = asked.iter().map(|(p, _)| p.topic.to_string()).collect();
     topics.sort();
     topics.dedup();
-    let deadline = tokio::time::Instant::now() + cluster.config().api_timeout;
+    let deadline = cluster.deadline();
     let mut result = Listed::new();
     let mut failures = 0;
     loop {
@@ -113,16 +130,21 @@ pub(crate) async fn list(
             })
             .cloned()
             .collect();
-        if open.is_empty() || tokio::time::Instant::now() >= deadline {
+        if open.is_empty() {
             return result;
         }
-        if failures > 0 {
-            tokio::time::sleep(cluster.config().retry.after(failures)).await;
+        let pause = cluster.config().retry.after(failures);
+        if Instant::now() + pause >= deadline {
+            return result;
         }
-        if let Err(error) = cluster.refresh(Some(&topics), false).await {
-            result.extend(open.into_iter().map(|(partition, _)| (partition, Err(error.clone()))));
-        } else {
-            result.extend(list_once(cluster, &open, read_committed).await);
+        tokio::time::sleep(pause).await;
+        let late = || Err(cluster.timeout("waiting for metadata", None));
+        let refreshed = timeout_at(deadline, cluster.refresh(Some(&topics), false)).await;
+        match refreshed.unwrap_or_else(|_| late()) {
+            Ok(_) => list_until(deadline, cluster, &open, read_committed, &mut result).await,
+            Err(error) => {
+                result.extend(open.into_iter().map(|(of, _)| (of, Err(error.clone()))));
+            }
         }
         failures += 1;
     }
@@ -156,7 +178,21 @@ fn request(
     }
 }
 
-fn read(response: &ListOffsetsResponse, result: &mut Listed) {
+/// Takes in what was asked for, and nothing else.
+fn read(
+    response: &ListOffsetsResponse,
+    asked: &[&(TopicPartition, OffsetSpec)],
+    metadata: &Metadata,
+    result: &mut Listed,
+) {
+    for (partition, _) in asked {
+        let missing = ClientError::Malformed {
+            broker: metadata.leader_address(partition),
+            api: "ListOffsets",
+            reason: format!("it has no answer for {partition}"),
+        };
+        result.insert(partition.clone(), Err(missing));
+    }
     for topic in &response.topics {
         for answer in &topic.partitions {
             let partition = TopicPartition::new(topic.name.as_str(), answer.partition_index);
@@ -165,7 +201,9 @@ fn read(response: &ListOffsetsResponse, result: &mut Listed) {
                 timestamp_ms: answer.timestamp,
                 leader_epoch: answer.leader_epoch,
             });
-            result.insert(partition, outcome);
+            if let Some(of) = result.get_mut(&partition) {
+                *of = outcome;
+            }
         }
     }
 }

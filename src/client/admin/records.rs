@@ -28,6 +28,7 @@ impl Admin {
         let mut topics: Vec<String> = before.iter().map(|(p, _)| p.topic.to_string()).collect();
         topics.sort();
         topics.dedup();
+        let deadline = self.cluster.deadline();
         let ask = || self.cluster.refresh(Some(&topics), false);
         let metadata = self.cluster.retry("deleting records", ask).await?;
         let mut outcomes = DeletedRecords::new();
@@ -48,9 +49,9 @@ impl Admin {
         }
         for (leader, entries) in by_leader {
             let request = self.delete_records_request(&entries);
-            let response =
-                self.cluster.call_retrying("deleting records", Target::Broker(leader), &request);
-            for topic in response.await?.topics {
+            let ask = || self.cluster.call(Target::Broker(leader), &request);
+            let response = self.cluster.retry_until(deadline, "deleting records", ask).await?;
+            for topic in response.topics {
                 for answer in topic.partitions {
                     let name = TopicPartition::new(topic.name.as_str(), answer.partition_index);
                     let outcome = ClientError::check(answer.error_code, None)

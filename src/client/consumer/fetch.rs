@@ -177,7 +177,14 @@ impl Fetcher {
             list.into_iter().map(|aborted| (aborted.producer_id, aborted.first_offset)).collect()
         });
         let check = self.config.check_crcs;
-        self.buffered.push_back(Fetched::new(partition, bytes, offset, aborted, check));
+        let fetched = Fetched::new(partition, bytes, offset, aborted, check);
+        if fetched.is_stuck() {
+            return Err(self.corrupt(
+                fetched.partition(),
+                &format!("the answer at offset {offset} holds no whole batch"),
+            ));
+        }
+        self.buffered.push_back(fetched);
         Ok(())
     }
 
@@ -192,6 +199,12 @@ impl Fetcher {
                 progress.not_before = Some(at);
             }
         }
+    }
+
+    fn corrupt(&self, partition: &TopicPartition, reason: &dyn std::fmt::Display) -> ClientError {
+        let reason = format!("records of {partition} cannot be read: {reason}");
+        let broker = self.cluster.metadata().leader_address(partition);
+        ClientError::Malformed { broker, api: "Fetch", reason }
     }
 
     /// Takes at most `limit` records out of the buffers and moves the positions behind them.
@@ -227,7 +240,7 @@ impl Fetcher {
                     }
                     Ok(None) => break true,
                     Err(error) => {
-                        self.failed = Some(corrupt(&partition, &error));
+                        self.failed = Some(self.corrupt(&partition, &error));
                         break true;
                     }
                 }
@@ -246,11 +259,6 @@ impl Fetcher {
             None => Ok(records),
         }
     }
-}
-
-fn corrupt(partition: &TopicPartition, error: &pharos_protocol::batch::BatchError) -> ClientError {
-    let message = format!("records of {partition} cannot be read: {error}");
-    ClientError::Broker { code: ErrorCode::CorruptMessage, message: Some(message) }
 }
 
 fn is_empty(records: &Records) -> bool {

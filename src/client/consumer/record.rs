@@ -13,8 +13,8 @@ pub use pharos_protocol::batch::TimestampType;
 /// Most bytes that one compressed batch may grow to: brokers take batches of 1 MiB unless told
 /// otherwise, which zeros fill two hundredfold.
 pub const MAX_UNCOMPRESSED_BATCH_BYTES: u64 = 256 * 1024 * 1024;
-/// Records that are decoded at a time: a batch may hold millions of nothing but their frames.
-const RECORDS_AT_ONCE: usize = 1000;
+/// Most bytes of a control batch, which holds one marker of a few bytes.
+const MAX_CONTROL_BATCH_BYTES: u64 = 64 * 1024;
 
 /// A record as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,20 +45,20 @@ pub(crate) struct Fetched {
     bytes: Bytes,
     /// The next offset to hand out.
     pub position: Offset,
-    ready: VecDeque<ConsumerRecord>,
-    open: Option<Open>,
+    /// The batch whose records come next.
+    open: Option<OpenBatch>,
     /// Aborted transactions by first offset; None with read_uncommitted.
     aborted: Option<VecDeque<(i64, i64)>>,
     aborting: HashSet<i64>,
     check_crcs: bool,
 }
 
-/// A batch that is being read.
-struct Open {
+/// A batch whose records are read one by one: as records they take many times their bytes.
+struct OpenBatch {
     header: BatchHeader,
-    /// Frames that have not been read, uncompressed.
-    frames: Bytes,
-    /// Index of the first of them.
+    /// The frames that have not been read, uncompressed.
+    rest: Bytes,
+    /// Index of the next record.
     index: i32,
 }
 
@@ -75,44 +75,42 @@ impl Fetched {
             list.sort_by_key(|(_, first)| *first);
             list.into()
         });
-        Self {
-            partition,
-            bytes,
-            position,
-            ready: VecDeque::new(),
-            open: None,
-            aborted,
-            aborting: HashSet::new(),
-            check_crcs,
-        }
+        let aborting = HashSet::new();
+        Self { partition, bytes, position, open: None, aborted, aborting, check_crcs }
     }
 
     pub fn partition(&self) -> &TopicPartition {
         &self.partition
     }
 
-    /// The next record, or none at the end. `position` moves past what is skipped, too.
+    /// Whether not even one batch is whole: nothing can ever be read from here.
+    pub fn is_stuck(&self) -> bool {
+        matches!(RecordBatch::split(&self.bytes), Err(BatchError::Truncated { .. }))
+    }
+
+    /// The next record, or none at the end. `position` moves past what is skipped, too. After an
+    /// error it stays where it is, and the same error comes again.
     pub fn next(&mut self) -> Result<Option<ConsumerRecord>, BatchError> {
         loop {
-            if let Some(record) = self.ready.pop_front() {
-                self.position = record.offset.plus(1);
-                return Ok(Some(record));
+            while let Some(open) = &mut self.open {
+                let Some(record) = open.next(&self.partition)? else {
+                    // Compaction and control batches leave offsets without records.
+                    self.position = self.position.max(Offset(open.header.next_offset()));
+                    self.open = None;
+                    break;
+                };
+                if record.offset >= self.position {
+                    self.position = record.offset.plus(1);
+                    return Ok(Some(record));
+                }
             }
-            match self.open.take() {
-                Some(open) => self.read_some(open)?,
-                None if self.open_next()? => {}
-                None => return Ok(None),
+            if !self.open_next()? {
+                return Ok(None);
             }
         }
     }
 
-    /// Records that are decoded and not handed out.
-    #[cfg(test)]
-    pub fn decoded(&self) -> usize {
-        self.ready.len()
-    }
-
-    /// Opens the next batch; false at the end. A batch that is cut off ends the fetch: brokers may
+    /// Decodes the next batch; false at the end. A batch that is cut off ends the fetch: brokers may
     /// send the beginning of one.
     fn open_next(&mut self) -> Result<bool, BatchError> {
         let bytes = self.bytes.clone();
@@ -127,19 +125,13 @@ impl Fetched {
         if self.check_crcs {
             batch.check_crc()?;
         }
-        self.bytes = bytes.slice_ref(rest);
-        let header = *batch.header();
         if self.wanted(&batch)? {
-            self.open = Some(Open { header, frames: frames(&bytes, &batch)?, index: 0 });
+            self.open = Some(OpenBatch::new(&bytes, &batch)?);
         } else {
-            self.leave(&header);
+            self.position = self.position.max(Offset(batch.header().next_offset()));
         }
+        self.bytes = bytes.slice_ref(rest);
         Ok(true)
-    }
-
-    /// Moves behind a batch. Compaction and control batches leave offsets without records.
-    fn leave(&mut self, header: &BatchHeader) {
-        self.position = self.position.max(Offset(header.next_offset()));
     }
 
     fn wanted(&mut self, batch: &RecordBatch<'_>) -> Result<bool, BatchError> {
@@ -160,56 +152,49 @@ impl Fetched {
         }
         Ok(!header.is_control())
     }
-
-    /// Decodes some records of an open batch, and keeps it while it has more: records take more room
-    /// than their frames.
-    fn read_some(&mut self, open: Open) -> Result<(), BatchError> {
-        let Open { header, frames, index: first } = open;
-        let mut records = RecordIter::from_index(&header, &frames, first);
-        for record in records.by_ref().take(RECORDS_AT_ONCE) {
-            let record = record?;
-            if record.offset < self.position.0 {
-                continue;
-            }
-            let headers = record.headers.iter().map(|header| {
-                (header.key_text().into_owned(), header.value.map(|value| frames.slice_ref(value)))
-            });
-            self.ready.push_back(ConsumerRecord {
-                topic: self.partition.topic.clone(),
-                partition: self.partition.partition,
-                offset: Offset(record.offset),
-                leader_epoch: header.partition_leader_epoch,
-                timestamp_ms: record.timestamp,
-                timestamp_type: header.timestamp_type(),
-                key: record.key.map(|key| frames.slice_ref(key)),
-                value: record.value.map(|value| frames.slice_ref(value)),
-                headers: headers.collect(),
-            });
-        }
-        let (left, index) = records.left();
-        if index > first {
-            let frames = frames.slice_ref(left);
-            self.open = Some(Open { header, frames, index });
-        } else {
-            self.leave(&header);
-        }
-        Ok(())
-    }
 }
 
-/// The frames of a batch, uncompressed.
-fn frames(bytes: &Bytes, batch: &RecordBatch<'_>) -> Result<Bytes, BatchError> {
-    match batch.header().known_codec()? {
-        Codec::None => Ok(bytes.slice_ref(batch.body())),
-        codec => {
-            let limit = MAX_UNCOMPRESSED_BATCH_BYTES;
-            Ok(compression::decompress(codec, batch.body(), limit)?.into())
-        }
+impl OpenBatch {
+    fn new(frame: &Bytes, batch: &RecordBatch<'_>) -> Result<Self, BatchError> {
+        let header = *batch.header();
+        let rest = match header.codec() {
+            Some(Codec::None) => frame.slice_ref(batch.body()),
+            Some(codec) => Bytes::from(compression::decompress(
+                codec,
+                batch.body(),
+                MAX_UNCOMPRESSED_BATCH_BYTES,
+            )?),
+            None => return Err(BatchError::UnknownCodec(7)),
+        };
+        Ok(Self { header, rest, index: 0 })
+    }
+
+    fn next(&mut self, of: &TopicPartition) -> Result<Option<ConsumerRecord>, BatchError> {
+        let (header, body) = (&self.header, self.rest.clone());
+        let mut records = RecordIter::from_index(header, &body, self.index);
+        let Some(record) = records.next().transpose()? else { return Ok(None) };
+        let headers = record.headers.iter().map(|header| {
+            (header.key_text().into_owned(), header.value.map(|value| body.slice_ref(value)))
+        });
+        let read = ConsumerRecord {
+            topic: of.topic.clone(),
+            partition: of.partition,
+            offset: Offset(record.offset),
+            leader_epoch: header.partition_leader_epoch,
+            timestamp_ms: record.timestamp,
+            timestamp_type: header.timestamp_type(),
+            key: record.key.map(|key| body.slice_ref(key)),
+            value: record.value.map(|value| body.slice_ref(value)),
+            headers: headers.collect(),
+        };
+        let (rest, index) = records.left();
+        (self.rest, self.index) = (body.slice_ref(rest), index);
+        Ok(Some(read))
     }
 }
 
 fn is_abort(batch: &RecordBatch<'_>) -> Result<bool, BatchError> {
-    let open = batch.open(MAX_UNCOMPRESSED_BATCH_BYTES)?;
+    let open = batch.open(MAX_CONTROL_BATCH_BYTES)?;
     let first = open.records().next().transpose()?;
     let control = first.and_then(|record| ControlRecord::read(record.key, record.value).ok());
     Ok(matches!(control, Some(ControlRecord::Abort { .. })))

@@ -59,6 +59,8 @@ pub(crate) struct Batch {
     pub encoded: Option<Bytes>,
     created: Instant,
     attempts: u32,
+    /// Why it came back the last time.
+    last: Option<Box<ClientError>>,
 }
 
 /// What became of a batch.
@@ -128,6 +130,7 @@ impl Accumulator {
             encoded: None,
             created: now,
             attempts: 0,
+            last: None,
         });
         // The first record of a queue starts the linger timer, a second batch closes the first.
         true
@@ -204,7 +207,7 @@ impl Accumulator {
     pub fn complete(
         &mut self,
         partition: &TopicPartition,
-        batch: Batch,
+        mut batch: Batch,
         outcome: Outcome,
         now: Instant,
     ) -> bool {
@@ -230,6 +233,7 @@ impl Accumulator {
             && queue.may_retry(&batch, &error)
         {
             queue.retry_at = Some(now + self.limits.retry.after(batch.attempts));
+            batch.last = Some(Box::new(error));
             queue.put_back(batch);
         } else {
             queue.gap |= batch.sequence.is_some();
@@ -244,10 +248,11 @@ impl Accumulator {
         let limit = self.limits.delivery_timeout;
         for (partition, queue) in &mut self.queues {
             while queue.pending.front().is_some_and(|b| now.duration_since(b.created) >= limit) {
-                let Some(batch) = queue.pending.pop_front() else { break };
+                let Some(mut batch) = queue.pending.pop_front() else { break };
                 queue.gap |= batch.sequence.is_some();
                 let what = format!("sending {} record(s) to {partition}", batch.waiting.len());
-                batch.fail(&ClientError::Timeout { what, timeout_ms: millis(limit), last: None });
+                let last = batch.last.take();
+                batch.fail(&ClientError::Timeout { what, timeout_ms: millis(limit), last });
             }
             queue.settle();
         }

@@ -219,12 +219,13 @@ impl Sender {
         let by_id = version >= TOPIC_IDS_FROM;
         let request = self.request(batches, metadata, by_id);
         turn.come().await;
+        let queued = move || drop(turn);
+        let config = &self.config.client;
         if self.config.acks == 0 {
-            wire::send_silent(&connection, &self.config.client, &request, version).await?;
+            wire::send_silent(&connection, config, &request, version, queued).await?;
             return Ok(None);
         }
-        let queued = move || drop(turn);
-        wire::call_then(&connection, &self.config.client, &request, version, queued).await.map(Some)
+        wire::call_then(&connection, config, &request, version, queued).await.map(Some)
     }
 
     fn request(&self, batches: &Batches, metadata: &Metadata, by_id: bool) -> ProduceRequest {
@@ -329,10 +330,7 @@ fn outcome_of(
         .find(|answer| answer.index == partition.partition.0);
     let Some(answer) = answer else {
         return Outcome::Failed(ClientError::Malformed {
-            broker: metadata
-                .leader(partition)
-                .and_then(|leader| metadata.brokers.get(&leader))
-                .map_or_else(|| "?".to_owned(), |node| node.address.to_string()),
+            broker: metadata.leader_address(partition),
             api: "Produce",
             reason: format!("it has no answer for {partition}"),
         });
