@@ -25,7 +25,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pharos_metrics::Registry;
+use pharos_metrics::{Gauge, Registered, Registry};
 use pharos_replication::Replicas;
 
 use self::families::Families;
@@ -36,14 +36,32 @@ use crate::events::Events;
 
 /// Groups that are remembered as touched; what comes beyond waits for the next look at all.
 const MAX_TOUCHED: usize = 100_000;
+/// Groups that are shown by themselves. One takes some thirty series, and a client may make a group
+/// with each request: of what comes beyond only the members are shown, in the sum of `(other)`.
+const MAX_SHOWN: usize = 10_000;
 
 /// The lag of the groups that this node coordinates, as native families `kafka_consumergroup_*`.
 #[derive(Debug)]
 pub struct Lag {
     families: Families,
     around: Surroundings,
-    groups: Mutex<HashMap<Arc<str>, GroupSeries>>,
+    groups: Mutex<Groups>,
     touched: Mutex<HashSet<Arc<str>>>,
+}
+
+/// The groups with the series that show them.
+#[derive(Debug, Default)]
+struct Groups {
+    whole: HashMap<Arc<str>, GroupSeries>,
+    /// Beyond the limit, with their share of the members' `(other)`.
+    folded: HashMap<Arc<str>, Registered<Gauge>>,
+}
+
+impl Groups {
+    fn remove(&mut self, id: &Arc<str>) {
+        self.whole.remove(id);
+        self.folded.remove(id);
+    }
 }
 
 impl Lag {
@@ -76,7 +94,7 @@ impl Lag {
         let mut groups = self.groups.lock();
         match snapshot {
             Some(snapshot) => self.show(&mut groups, snapshot),
-            None => drop(groups.remove(id)),
+            None => groups.remove(id),
         }
     }
 
@@ -86,24 +104,37 @@ impl Lag {
         for snapshot in snapshots {
             self.show(&mut groups, snapshot);
         }
-        if groups.len() > snapshots.len() {
+        if groups.whole.len() + groups.folded.len() > snapshots.len() {
             let here: HashSet<_> = snapshots.iter().map(|snapshot| &snapshot.group.id).collect();
-            groups.retain(|id, _| here.contains(id));
+            groups.whole.retain(|id, _| here.contains(id));
+            groups.folded.retain(|id, _| here.contains(id));
         }
     }
 
-    fn show(&self, groups: &mut HashMap<Arc<str>, GroupSeries>, snapshot: &GroupSnapshot) {
+    fn show(&self, groups: &mut Groups, snapshot: &GroupSnapshot) {
         let id = &snapshot.group.id;
-        let series = groups
-            .entry(id.clone())
-            .or_insert_with(|| GroupSeries::new(&self.families, &self.around, id));
+        if let Some(series) = groups.whole.get_mut(id) {
+            series.follow(&self.families, &self.around, snapshot);
+            return;
+        }
+        // Once folded, a group stays so until it leaves, as its series do.
+        let is_folded = groups.folded.contains_key(id);
+        if is_folded || groups.whole.len() >= MAX_SHOWN {
+            let members = || self.families.members.gauge(&[id]);
+            let series = groups.folded.entry(id.clone()).or_insert_with(members);
+            series.set(snapshot.group.members as f64);
+            return;
+        }
+        let mut series = GroupSeries::new(&self.families, &self.around, id);
         series.follow(&self.families, &self.around, snapshot);
+        groups.whole.insert(id.clone(), series);
     }
 
     /// Finds the oldest record that waits in each partition, where a commit or the log start has
     /// moved since, and counts records that retention deleted unread. May read logs.
     pub fn resolve(&self) {
-        let watched: Vec<_> = self.groups.lock().values().flat_map(GroupSeries::watched).collect();
+        let watched: Vec<_> =
+            self.groups.lock().whole.values().flat_map(GroupSeries::watched).collect();
         let now_ms = self.around.clock.now_ms();
         for watched in watched {
             watched.resolve(now_ms);

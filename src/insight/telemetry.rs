@@ -14,7 +14,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -56,6 +56,8 @@ struct State {
     /// Grows with each change of the subscriptions.
     version: u64,
     instances: HashMap<TopicId, Known>,
+    /// The instances by when they were last heard of.
+    silence: BTreeSet<(i64, TopicId)>,
     software: Software,
     count: Gauge,
 }
@@ -88,6 +90,7 @@ impl ClientTelemetry {
             subscriptions: Vec::new(),
             version: 0,
             instances: HashMap::new(),
+            silence: BTreeSet::new(),
             software: Software {
                 family: registry.family(&native::PHAROS_CLIENT_INSTANCES),
                 counts: HashMap::new(),
@@ -248,11 +251,10 @@ impl State {
         let (name, release) = (label(client.software_name), label(client.software_version));
         if !is_current {
             self.forget(id);
-            if self.instances.len() >= MAX_INSTANCES {
-                let silent = self.instances.iter().min_by_key(|(_, of)| of.instance.last_seen_ms);
-                if let Some(silent) = silent.map(|(id, _)| *id) {
-                    self.forget(silent);
-                }
+            if self.instances.len() >= MAX_INSTANCES
+                && let Some((_, silent)) = self.silence.first().copied()
+            {
+                self.forget(silent);
             }
             self.software.move_by(name, release, true);
         }
@@ -261,6 +263,8 @@ impl State {
             instance: Instance::new(wanted(), version, now_ms),
             software: (name.into(), release.into()),
         });
+        self.silence.remove(&(known.instance.last_seen_ms, id));
+        self.silence.insert((now_ms, id));
         known.instance.last_seen_ms = now_ms;
         if !is_current {
             self.count.increment(1.0);
@@ -270,6 +274,7 @@ impl State {
 
     fn forget(&mut self, id: TopicId) {
         if let Some(known) = self.instances.remove(&id) {
+            self.silence.remove(&(known.instance.last_seen_ms, id));
             let (name, version) = known.software;
             self.software.move_by(&name, &version, false);
             self.count.decrement(1.0);

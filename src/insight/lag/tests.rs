@@ -472,3 +472,29 @@ fn a_rebalance_is_an_event() {
         (EventKind::Rebalance, "g", "rebalanced: leave")
     );
 }
+
+/// A client may make a group with each request: what is kept for each beyond the limit is one
+/// number among others.
+#[test]
+fn groups_beyond_the_limit_are_shown_in_one_sum() {
+    let rig = Rig::new();
+    let more = 5;
+    let ids: Vec<_> = (0..super::MAX_SHOWN + more).map(|n| format!("g{n:06}")).collect();
+    let snapshots: Vec<_> = ids.iter().map(|id| snapshot(id, &[(0, 0)], START_MS)).collect();
+    rig.lag.follow_all(&snapshots);
+    let family = |row: &'static FamilyRow| rig.registry.family(row);
+    let members = family(&rows::KAFKA_CONSUMERGROUP_MEMBERS);
+    assert_eq!(members.read(&["(other)"]), Some(2.0 * more as f64));
+    let offsets = family(&rows::KAFKA_CONSUMERGROUP_CURRENT_OFFSET);
+    let (last, folded) = (&ids[super::MAX_SHOWN - 1], &ids[super::MAX_SHOWN]);
+    assert_eq!(offsets.read(&[last, "t", "0"]), Some(0.0));
+    assert_eq!(offsets.read(&[folded, "t", "0"]), None);
+    assert_eq!(offsets.read(&["(other)", "(other)", "(other)"]), None);
+    // They stay folded until they leave; those that come then have room.
+    rig.lag.follow_group(&ids[0].as_str().into(), None);
+    rig.lag.follow_group(&folded.as_str().into(), Some(&snapshots[super::MAX_SHOWN]));
+    assert_eq!(offsets.read(&[folded, "t", "0"]), None);
+    rig.lag.follow_all(&[snapshot("new", &[(0, 0)], START_MS)]);
+    assert_eq!(offsets.read(&["new", "t", "0"]), Some(0.0));
+    assert_eq!(members.read(&["(other)"]), Some(0.0));
+}
