@@ -19,11 +19,16 @@ use pharos_protocol::messages::create_topics_request::{
 use pharos_protocol::messages::create_topics_response::CreatableTopicResult;
 use pharos_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicRecord};
 
-/// Decides a whole request: topics are independent of each other.
+/// Decides a whole request: topics are independent of each other, but for the limits of a request
+/// (`ReplicationControlManager.validateTotalNumberOfPartitions`, `BoundedList`), which refuse it whole.
 pub(crate) fn decide(
     facts: &Facts<'_>,
     request: &CreateTopicsRequest,
 ) -> Decision<CreateTopicsResponse> {
+    let partitions = request.topics.iter().map(|topic| count_partitions(facts, topic));
+    if partitions.fold(0, usize::saturating_add) > MAX_RECORDS_PER_REQUEST {
+        return refused_whole(request, "Excessively large number of partitions per request.");
+    }
     let mut records = Vec::new();
     let mut response = CreateTopicsResponse::default();
     let mut collisions = Collisions::new(facts, &request.topics);
@@ -37,6 +42,9 @@ pub(crate) fn decide(
                 records.extend(new);
                 result
             }
+            Err(error) if error.code == ErrorCode::PolicyViolation => {
+                return refused_whole(request, &error.message.unwrap_or_default());
+            }
             Err(error) => refused(&topic.name, error),
         });
     }
@@ -48,6 +56,23 @@ pub(crate) fn decide(
         records.clear();
     }
     Decision { records, response }
+}
+
+/// Partitions that a topic asks for; impossible numbers are refused by their own error later.
+fn count_partitions(facts: &Facts<'_>, topic: &CreatableTopic) -> usize {
+    let count = match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => return topic.assignments.len(),
+        -1 => facts.settings.default_num_partitions,
+        count => count,
+    };
+    usize::try_from(count).unwrap_or(0)
+}
+
+fn refused_whole(request: &CreateTopicsRequest, why: &str) -> Decision<CreateTopicsResponse> {
+    let error = || ApiError::new(ErrorCode::PolicyViolation, why);
+    let topics = request.topics.iter().map(|topic| refused(&topic.name, error()));
+    let response = CreateTopicsResponse { topics: topics.collect(), ..Default::default() };
+    Decision { records: Vec::new(), response }
 }
 
 /// Topics that are named once, and the names of the others.
@@ -199,11 +224,7 @@ fn place_partitions(
         -1 => facts.settings.default_replication_factor,
         factor => factor,
     };
-    let partitions = match topic.num_partitions {
-        -1 => facts.settings.default_num_partitions,
-        partitions => partitions,
-    };
-    let partitions = usize::try_from(partitions).unwrap_or(0);
+    let partitions = count_partitions(facts, topic);
     room.check_count(partitions)?;
     new_partitions(facts, partitions, factor)
 }

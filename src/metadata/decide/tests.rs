@@ -131,7 +131,7 @@ fn topics_are_made_or_refused_as_kafka_does() {
         (new_topic("a", -2, 1), InvalidPartitions, "Number of partitions was set to an invalid non-positive value.".into()),
         (new_topic("a", 1, 0), InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.".into()),
         (new_topic("a", 1, 5), InvalidReplicationFactor, "Unable to replicate the partition 5 time(s): The target replication factor of 5 cannot be reached because only 4 broker(s) are registered or some brokers have all their log directories cordoned.".into()),
-        (new_topic("a", i32::MAX, 1), PolicyViolation, "Unable to perform excessively large batch operation of more than 10000 records.".into()),
+        (new_topic("a", i32::MAX, 1), PolicyViolation, "Excessively large number of partitions per request.".into()),
         (configured("a", "retention.ms", Option::None), InvalidConfig, "Null value not supported for topic configs: retention.ms".into()),
         (configured("a", "retention.ms", Some("bad")), InvalidConfig, "Invalid value bad for configuration retention.ms".into()),
         (configured("configured", "retention.ms", Some("5")), None, String::new()),
