@@ -180,3 +180,104 @@ fn the_controllers_listener_is_no_softer() {
     drop(held);
     server.is_unharmed();
 }
+
+/// Connections that are held at once, and that come and go.
+const MANY: usize = 10_000;
+const COMERS: usize = 5_000;
+/// What one connection may cost.
+const CONNECTION_BYTES: u64 = 64 << 10;
+/// What the allocator keeps of connections that have left.
+const SLACK_BYTES: u64 = 32 << 20;
+/// Files that a process has open beside its connections.
+const OTHER_FILES: u64 = 500;
+
+/// Raises the soft limit of open files, which children inherit. False, with a line that says why,
+/// when the hard limit is too low.
+fn files_for(connections: usize) -> bool {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = connections as u64 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.maximum.is_some_and(|maximum| maximum < wanted) {
+        println!("skipped: {wanted} open files are needed, the hard limit is {:?}", limit.maximum);
+        return false;
+    }
+    if limit.current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).unwrap();
+    }
+    true
+}
+
+/// Sources apart, so that ports do not run out: the whole of 127.0.0.0/8 is this machine.
+fn socket_from(server: &Server, n: usize) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, ipproto, socket};
+    use std::net::{Ipv4Addr, SocketAddrV4};
+    let stream = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
+    let source = Ipv4Addr::new(127, 0, 1, u8::try_from(n % 200).unwrap() + 1);
+    bind(&stream, &SocketAddrV4::new(source, 0)).unwrap();
+    connect(&stream, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, server.port())).unwrap();
+    TcpStream::from(stream)
+}
+
+/// Connections of the listener.
+fn open(server: &Server) -> f64 {
+    let count = "kafka_server_socket_server_metrics_connection_count";
+    server.metric(count, "listener=\"PLAINTEXT\"")
+}
+
+#[test]
+fn ten_thousand_idle_connections() {
+    if !files_for(MANY) {
+        return;
+    }
+    let (_home, mut server) = launch(&[]);
+    let mut first = server.connect();
+    assert!(answers(&mut first));
+    let before = server.resident_bytes();
+    let held: Vec<_> = (0..MANY).map(|n| socket_from(&server, n)).collect();
+    until("all to be accepted", || open(&server) >= MANY as f64);
+    // Whoever works is served meanwhile, newcomers too.
+    assert!(answers(&mut first) && answers(&mut server.connect()));
+    let each = server.resident_bytes().saturating_sub(before) / MANY as u64;
+    println!("{each} bytes for an idle connection");
+    assert!(each <= CONNECTION_BYTES, "{each} bytes for each connection");
+    drop(held);
+    until("all to have left", || server.closed("peer_closed") >= MANY as f64);
+    assert!(answers(&mut first));
+    server.is_unharmed();
+}
+
+#[test]
+fn connections_that_come_and_go_as_fast_as_they_can() {
+    let (_home, mut server) = launch(&[]);
+    let mut steady = server.connect();
+    assert!(answers(&mut steady));
+    let before = server.resident_bytes();
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for line in 0..4 {
+            let server = &server;
+            scope.spawn(move || {
+                for n in 0..COMERS / 4 {
+                    let stream = socket_from(server, line * 50 + n % 50);
+                    // A reset leaves nothing behind on this side.
+                    rustix::net::sockopt::set_socket_linger(
+                        &stream,
+                        Some(std::time::Duration::ZERO),
+                    )
+                    .unwrap();
+                }
+            });
+        }
+        // Whoever was there is served all along.
+        for _ in 0..100 {
+            assert!(answers(&mut steady));
+        }
+    });
+    let rate = COMERS as f64 / began.elapsed().as_secs_f64();
+    println!("{rate:.0} connections a second");
+    until("all to have left", || open(&server) == 1.0);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < SLACK_BYTES, "{grown} bytes are left of {COMERS} connections");
+    assert!(answers(&mut steady));
+    server.is_unharmed();
+}
