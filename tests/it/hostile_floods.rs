@@ -332,7 +332,7 @@ fn topics_and_partitions_in_one_request() {
     let half = (0..5_001).map(|n| topic(format!("topic-{n}"), 1)).collect();
     let wide = |partitions| vec![topic("a".to_owned(), 1), topic("wide".to_owned(), partitions)];
     let partitions = "Excessively large number of partitions per request.";
-    let records = "Unable to perform excessively large batch operation.";
+    let records = "Unable to perform excessively large batch operation";
     let cases: [(&str, Vec<_>, &str); 4] = [
         ("100,000 topics", names, partitions),
         ("5,001 topics", half, records),
@@ -345,8 +345,9 @@ fn topics_and_partitions_in_one_request() {
         let answer: CreateTopicsResponse = wire.call(&request, 7).unwrap();
         assert_eq!(answer.topics.len(), asked, "{what}");
         for topic in answer.topics {
-            let told = (topic.error_code, topic.error_message.as_deref());
-            assert_eq!(told, (POLICY_VIOLATION, Some(expected)), "{what}: {}", topic.name);
+            let told = topic.error_message.unwrap_or_default();
+            assert_eq!(topic.error_code, POLICY_VIOLATION, "{what}: {}: {told}", topic.name);
+            assert!(told.starts_with(expected), "{what}: {told}");
         }
     }
     let all: MetadataResponse =

@@ -96,11 +96,17 @@ fn each_mention_takes_one_entry_off_a_list() {
 fn topics_of_one_request_share_its_room() {
     let cluster = Cluster::new();
     let half = i32::try_from(MAX_RECORDS_PER_REQUEST / 2).unwrap();
-    let names = ["a", "b", "c"];
-    let topics = names.map(|name| new_topic(name, half - 1, 1)).to_vec();
-    let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
-    let decision = create_topics::decide(&cluster.facts(), &request);
-    let codes: Vec<_> = decision.response.topics.iter().map(|topic| topic.error_code).collect();
-    assert_eq!(codes, [0, 0, ErrorCode::PolicyViolation.code()]);
-    assert_eq!(decision.records.len(), MAX_RECORDS_PER_REQUEST);
+    let decide = |topics: &[(&str, i32)]| {
+        let topics = topics.iter().map(|(name, count)| new_topic(name, *count, 1)).collect();
+        let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
+        let decision = create_topics::decide(&cluster.facts(), &request);
+        let codes: Vec<_> = decision.response.topics.iter().map(|topic| topic.error_code).collect();
+        (codes, decision.records.len())
+    };
+    let refused = ErrorCode::PolicyViolation.code();
+    let fitting = decide(&[("a", half - 1), ("b", half - 1)]);
+    assert_eq!(fitting, (vec![0, 0], MAX_RECORDS_PER_REQUEST));
+    // One record too many, and partitions too many: neither makes a part of what was asked.
+    assert_eq!(decide(&[("a", half - 1), ("b", half)]), (vec![refused; 2], 0));
+    assert_eq!(decide(&[("a", half), ("b", half), ("c", 1)]), (vec![refused; 3], 0));
 }
