@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pharos_base::{BrokerId, LeaderEpoch, PartitionId, TopicId};
 
 use super::topic_name::{self, CLUSTER_METADATA_TOPIC};
-use super::{ApiError, Decision, Facts, Room};
+use super::{ApiError, Decision, Facts, MAX_RECORDS_PER_REQUEST, Room};
 use crate::image::{
     ConfigMap, ConfigResource, PartitionRegistration, RecoveryState, config_record,
 };
