@@ -246,7 +246,6 @@ async fn a_description_without_end() {
                 next_cursor: Some(describe_topic_partitions_response::Cursor {
                     topic_name: "t".to_owned(),
                     partition_index: 7,
-                    ..Default::default()
                 }),
                 ..Default::default()
             })
