@@ -1,6 +1,11 @@
 //! Who may do what. There is no authorizer yet: everybody may do everything, and the operations
 //! that answers list are those of their kind of resource.
 
+use std::sync::{Arc, LazyLock};
+
+/// The user of connections that say nothing of who they are (`KafkaPrincipal.ANONYMOUS`).
+pub static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "ANONYMOUS".into());
+
 /// Bits of the operations on the cluster: create, alter, describe, cluster action, describe and
 /// alter configurations, idempotent write (`AclEntry.supportedOperations`).
 pub const CLUSTER_OPERATIONS: i32 = 8096;

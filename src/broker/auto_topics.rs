@@ -10,7 +10,9 @@ use pharos_protocol::messages::CreateTopicsRequest;
 use pharos_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use pharos_protocol::{ApiKey, ErrorCode};
 
+use crate::authorizer::ANONYMOUS;
 use crate::live_config::LiveConfig;
+use crate::quotas::{Client, ClientQuotas, MutationQuota};
 use crate::request_metrics::RequestMetrics;
 use crate::topics::{OFFSETS_TOPIC, is_internal};
 
@@ -38,13 +40,21 @@ impl AutoTopics {
     }
 
     /// Makes the topics if `auto.create.topics.enable` says so, and waits until they are known
-    /// here; gives the metadata afterwards, in which failures show. Internal topics are always made.
-    pub async fn create(&self, names: &[&str]) -> Arc<MetadataImage> {
-        self.create_allowed(names).await;
+    /// here; gives the metadata afterwards, in which failures show. Internal topics are always made,
+    /// as far as `quota` allows.
+    pub async fn create(&self, names: &[&str], quota: &MutationQuota) -> Arc<MetadataImage> {
+        self.create_allowed(names, quota).await;
         self.controller.publisher().current()
     }
 
-    async fn create_allowed(&self, names: &[&str]) {
+    /// Makes an internal topic. This node asks for it, so that its own quota counts.
+    pub async fn create_internal(&self, name: &str, quotas: &ClientQuotas) -> Arc<MetadataImage> {
+        let node = self.controller.settings().node_id.to_string();
+        let client = Client { user: ANONYMOUS.clone(), client_id: node.into() };
+        self.create(&[name], &MutationQuota::new(&quotas.mutation, &client, true)).await
+    }
+
+    async fn create_allowed(&self, names: &[&str], quota: &MutationQuota) {
         let enabled = self.config.get().get(&rows::AUTO_CREATE_TOPICS_ENABLE);
         let topics: Vec<_> = names
             .iter()
@@ -57,7 +67,7 @@ impl AutoTopics {
         let names: Vec<_> = topics.iter().map(|topic| topic.name.clone()).collect();
         let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
         let began = Instant::now();
-        match self.controller.create_topics(request.clone()).await {
+        match self.controller.create_topics(request.clone(), quota.for_controller()).await {
             Ok(response) => {
                 let errors = response.topics.iter().map(|topic| (topic.error_code, 1)).collect();
                 let api = ApiKey::CreateTopics;

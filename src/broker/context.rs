@@ -9,6 +9,7 @@ use pharos_protocol::wire::Chunk;
 use pharos_protocol::{ApiKey, DecodeError, EncodeError, Message, frame};
 
 use crate::apis::Endpoint;
+use crate::quotas::{ClientQuotas, ThreadTime};
 
 /// Who asks for what, in which version.
 #[derive(Clone, Debug)]
@@ -25,6 +26,12 @@ pub struct RequestContext {
     pub correlation_id: i32,
     /// What the client calls itself; empty when it does not say.
     pub client_id: Arc<str>,
+    /// Size of header and body in bytes.
+    pub request_bytes: usize,
+    /// What clients may use.
+    pub quotas: Arc<ClientQuotas>,
+    /// The time that threads work on it, while anyone wants to know.
+    pub time: Option<ThreadTime>,
 }
 
 impl RequestContext {
@@ -98,12 +105,30 @@ pub struct Body {
 }
 
 impl Body {
-    /// Encodes a response without files.
+    /// Encodes a response without files; it counts against the quota of request time.
     ///
     /// # Errors
     /// When the response does not fit its version.
     pub fn of<M: Message>(context: &RequestContext, response: &M) -> Result<Self, AnswerError> {
-        Self::with_files(context, response, |_| None)
+        Self::throttled(context, response, context.charge_time())
+    }
+
+    /// Encodes a response whose client is muted for `ms`.
+    ///
+    /// # Errors
+    /// When the response does not fit its version.
+    pub fn throttled<M: Message>(
+        context: &RequestContext,
+        response: &M,
+        ms: u32,
+    ) -> Result<Self, AnswerError> {
+        if ms == 0 {
+            return Self::with_files(context, response, |_| None);
+        }
+        let mut told = response.clone();
+        told.set_throttle_time_ms(i32::try_from(ms).unwrap_or(i32::MAX));
+        let throttle = Duration::from_millis(ms.into());
+        Ok(Self { throttle, ..Self::with_files(context, &told, |_| None)? })
     }
 
     /// Encodes a response; `file` makes the piece that a token of external records stands for.
@@ -139,8 +164,8 @@ pub enum Answer {
     /// The request took effect; its answer waits. An answer that cannot be written closes the
     /// connection.
     Later(Pin<Box<dyn Future<Output = Result<Body, AnswerError>> + Send>>),
-    /// Nothing is answered (Produce with acks=0).
-    Silent,
+    /// Nothing is answered (Produce with acks=0); the client is muted for that long.
+    Silent(Duration),
     /// The connection must close (Produce with acks=0 that failed).
     Close(&'static str),
 }

@@ -5,7 +5,6 @@
 //! unknown version is the one exception (see `apis`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pharos_net::{CloseReason, Completed, Handler, Outcome, Reply, Request};
 use pharos_protocol::ApiKey;
@@ -15,6 +14,7 @@ use crate::apis::{Endpoint, served};
 use crate::beans::Forwarding;
 use crate::context::{About, Answer, AnswerError, Body, ErrorCounts, RequestContext};
 use crate::handlers as h;
+use crate::quotas::ThreadTime;
 use crate::request_metrics::{Finished, RequestMetrics};
 use crate::request_series::{Measured, phases};
 use crate::services::Services;
@@ -116,10 +116,13 @@ impl Dispatch {
             version,
             correlation_id: frame.header.correlation_id,
             client_id: frame.header.client_id.unwrap_or_default().into(),
+            request_bytes: request.frame.len(),
+            quotas: self.services.quotas.clone(),
+            time: self.services.quotas.begin_request(),
         };
         let row = served(api, endpoint).ok_or_else(|| Refused::not_served(&context))?;
         let answer = if row.versions.contains(&version) {
-            self.route(&context, frame.body).await?
+            ThreadTime::count(context.time.as_ref(), self.route(&context, frame.body)).await?
         } else if api == ApiKey::ApiVersions {
             h::api_versions::answer_unsupported(&context)?
         } else {
@@ -143,7 +146,7 @@ impl Dispatch {
                     Err(error) => unwritable(&error, tag),
                 }
             })),
-            Answer::Silent => Outcome::Silent { tag, throttle: Duration::ZERO },
+            Answer::Silent(throttle) => Outcome::Silent { tag, throttle },
             Answer::Close(why) => Outcome::Close(CloseReason::Refused(why.to_owned())),
         })
     }
@@ -200,6 +203,12 @@ impl Dispatch {
                 h::list_partition_reassignments::answer(&image, context, body)
             }
             ApiKey::OffsetDelete => h::offset_delete::answer(groups, context, body),
+            ApiKey::DescribeClientQuotas => {
+                h::describe_client_quotas::answer(&image, context, body)
+            }
+            ApiKey::AlterClientQuotas => {
+                h::alter_client_quotas::answer(controller, context, body).await
+            }
             ApiKey::DescribeQuorum => h::describe_quorum::answer(controller, context, body),
             ApiKey::UpdateFeatures => h::update_features::answer(controller, context, body).await,
             ApiKey::DescribeCluster => {

@@ -107,6 +107,16 @@ pub enum Mode {
     },
 }
 
+impl Mode {
+    /// The session that answers name, as long as none is opened.
+    pub fn session_id(self) -> i32 {
+        match self {
+            Self::Sessionless | Self::Open { .. } => NO_SESSION,
+            Self::Incremental { session_id } => session_id,
+        }
+    }
+}
+
 /// Counts for the beans of `kafka.server:type=FetchSessionCache`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionCounts {
@@ -182,6 +192,14 @@ impl FetchSessions {
             Mode::Incremental { session_id } => {
                 (session_id, self.cache.lock().note(session_id, told))
             }
+        }
+    }
+
+    /// For each entry of `told`, whether [`Self::finish`] would put it into the answer.
+    pub fn would_tell(&self, mode: Mode, told: &[(&PartitionKey, Told)]) -> Vec<bool> {
+        match mode {
+            Mode::Incremental { session_id } => self.cache.lock().would_tell(session_id, told),
+            Mode::Sessionless | Mode::Open { .. } => vec![true; told.len()],
         }
     }
 

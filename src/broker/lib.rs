@@ -29,6 +29,7 @@ mod members_page;
 mod node;
 mod partition_results;
 mod producer_ids;
+mod quotas;
 mod reload;
 mod request_metrics;
 mod request_series;

@@ -26,6 +26,7 @@ use pharos_admin::{Admin, AdminServer, Condition, Readiness};
 use pharos_base::{Clock, Spawners};
 use pharos_config::{BrokerConfig, rows};
 use pharos_metadata::Controller;
+use pharos_metadata::image::MetadataImage;
 use pharos_metrics::Registry;
 use pharos_net::{Budget, SocketServer};
 use pharos_storage::fs::{Fs, RealFs};
@@ -131,7 +132,7 @@ impl Node {
         let state = NodeState::new(&registry, &facts);
         let server = SocketServer::new(
             settings::connection_limits(config),
-            settings::connection_quotas(config),
+            settings::connection_quotas(config, &MetadataImage::empty()),
             Budget::new(settings::budget_bytes(config)),
             &registry,
         );
@@ -188,8 +189,9 @@ impl Node {
         for (_, server) in &mut admin {
             server.serve(shown(sections.clone()), &spawners.control);
         }
-        let tasks =
+        let mut tasks =
             background::start(&ground, &rooms, &controller, &lifecycle, conditions, &spawners);
+        tasks.push(spawners.control.spawn(server.clone().keep_tidy()));
         running.met();
         Ok(Self {
             listeners,

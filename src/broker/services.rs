@@ -16,6 +16,7 @@ use crate::handlers::fetch::FetchService;
 use crate::handlers::produce::ProduceService;
 use crate::live_config::LiveConfig;
 use crate::producer_ids::ProducerIds;
+use crate::quotas::ClientQuotas;
 
 /// The parts of a running broker that requests reach.
 pub struct Services {
@@ -43,6 +44,8 @@ pub struct Services {
     pub auto_topics: AutoTopics,
     /// What clients tell of themselves.
     pub telemetry: Arc<ClientTelemetry>,
+    /// What clients may use.
+    pub quotas: Arc<ClientQuotas>,
     /// Ids of idempotent producers.
     pub producer_ids: ProducerIds,
 }

@@ -9,16 +9,17 @@ use std::time::Duration;
 use pharos_base::{BrokerId, Clock};
 use pharos_config::{BrokerConfig, GroupConfig as SingleGroup, Overrides, TopicConfig, rows};
 use pharos_coordinator::{Assignor, Config as GroupConfig, GroupOverrides, MigrationPolicy};
-use pharos_metadata::image::{ConfigResourceType, MetadataImage};
+use pharos_metadata::image::{ConfigResourceType, MetadataImage, QuotaName};
 use pharos_metadata::{ControllerSettings, supported_features};
-use pharos_metrics::Registry;
-use pharos_net::{Limits, ListenerQuota, QuotaLimits};
+use pharos_metrics::{Registry, SampleWindows};
+use pharos_net::{AddressLimits, Limits, ListenerQuota, QuotaLimits};
 use pharos_protocol::compression::Codec;
 use pharos_storage::fs::Fs;
 use pharos_storage::{CleanerOptions, ManagerOptions};
 
 use crate::groups::GroupsOptions;
 use crate::live_config::log_config;
+use crate::quotas::QuotaWindows;
 
 /// Bytes of requests and answers in memory over all connections, unless
 /// `queued.max.request.bytes` says otherwise.
@@ -127,8 +128,27 @@ pub fn budget_bytes(config: &BrokerConfig) -> usize {
         .unwrap_or(DEFAULT_BUDGET_BYTES)
 }
 
-/// How many connections there may be.
-pub fn connection_quotas(config: &BrokerConfig) -> QuotaLimits {
+/// The windows that quotas are measured in.
+pub fn quota_windows(config: &BrokerConfig) -> QuotaWindows {
+    let windows = |number: i32, seconds: i32| SampleWindows {
+        number: u32::try_from(number).unwrap_or(1),
+        length_ms: i64::from(seconds).saturating_mul(1000),
+    };
+    QuotaWindows {
+        clients: windows(
+            config.get(&rows::QUOTA_WINDOW_NUM),
+            config.get(&rows::QUOTA_WINDOW_SIZE_SECONDS),
+        ),
+        controller: windows(
+            config.get(&rows::CONTROLLER_QUOTA_WINDOW_NUM),
+            config.get(&rows::CONTROLLER_QUOTA_WINDOW_SIZE_SECONDS),
+        ),
+    }
+}
+
+/// How many connections there may be, and how fast they may come; `image` holds the quotas of
+/// addresses.
+pub fn connection_quotas(config: &BrokerConfig, image: &MetadataImage) -> QuotaLimits {
     let count = |value: i32| u32::try_from(value).unwrap_or(0);
     let rate = config.get(&rows::MAX_CONNECTION_CREATION_RATE);
     QuotaLimits {
@@ -137,8 +157,32 @@ pub fn connection_quotas(config: &BrokerConfig) -> QuotaLimits {
         per_ip_overrides: limits_by_address(config),
         creation_rate: (rate < i32::MAX).then(|| count(rate)),
         listeners: listener_quotas(config),
-        ..QuotaLimits::default()
+        addresses: address_limits(config, image),
     }
+}
+
+/// Creation rates of addresses; names are looked up, as Kafka does.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn address_limits(config: &BrokerConfig, image: &MetadataImage) -> AddressLimits {
+    let mut limits =
+        AddressLimits { windows: quota_windows(config).clients, ..AddressLimits::default() };
+    for (entity, own) in image.quotas() {
+        let rate = own.get("connection_creation_rate").map(|rate| *rate as u32);
+        let (Some(name), Some(rate)) = (&entity.ip, rate) else { continue };
+        match name {
+            QuotaName::Default => limits.default = Some(rate),
+            QuotaName::Named(host) => match (&**host, 0).to_socket_addrs() {
+                Ok(found) => {
+                    let found = found.map(|address| (address.ip().to_canonical(), rate));
+                    limits.by_address.extend(found);
+                }
+                Err(error) => {
+                    tracing::warn!(%host, %error, "connection_creation_rate: unknown host");
+                }
+            },
+        }
+    }
+    limits
 }
 
 /// `max.connections.per.ip.overrides` by address; names are looked up, as Kafka does.
@@ -256,12 +300,12 @@ mod tests {
     fn hosts_have_their_own_limits() {
         let given = "max.connections.per.ip.overrides=10.0.0.1:5,::1:6,::ffff:10.0.0.2:7";
         let config = BrokerConfig::defaults(&[given]).unwrap();
-        let limits = connection_quotas(&config).per_ip_overrides;
+        let limits = connection_quotas(&config, &MetadataImage::empty()).per_ip_overrides;
         for (address, limit) in [("10.0.0.1", 5), ("::1", 6), ("10.0.0.2", 7)] {
             assert_eq!(limits[&address.parse::<IpAddr>().unwrap()], limit, "{address}");
         }
         let named = BrokerConfig::defaults(&["max.connections.per.ip.overrides=localhost:8"]);
-        let limits = connection_quotas(&named.unwrap()).per_ip_overrides;
+        let limits = connection_quotas(&named.unwrap(), &MetadataImage::empty()).per_ip_overrides;
         assert!(limits.keys().all(IpAddr::is_loopback) && !limits.is_empty(), "{limits:?}");
     }
 
@@ -276,7 +320,7 @@ mod tests {
         ])
         .unwrap();
         let limits = |config: &BrokerConfig, name: &str| {
-            let quota = connection_quotas(config).listeners[name].clone();
+            let quota = connection_quotas(config, &MetadataImage::empty()).listeners[name].clone();
             (quota.max_connections, quota.creation_rate, quota.protected)
         };
         assert_eq!(limits(&config, "A"), (3, None, false));

@@ -235,6 +235,12 @@ impl Args {
             .filter_map(|(_, value)| value.as_deref())
     }
 
+    /// Each time that one of these flags was given, in order: its value, if it has one.
+    pub fn each_of(&self, names: &[&str]) -> impl Iterator<Item = Option<&str>> {
+        let given = self.given.iter().filter(|(given, _)| names.contains(given));
+        given.map(|(_, value)| value.as_deref())
+    }
+
     /// The value of a flag as a number or the like.
     ///
     /// # Errors

@@ -54,6 +54,7 @@ requests! {
     ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse,
     OffsetDeleteRequest => OffsetDeleteResponse,
     DescribeClientQuotasRequest => DescribeClientQuotasResponse,
+    AlterClientQuotasRequest => AlterClientQuotasResponse,
     DescribeUserScramCredentialsRequest => DescribeUserScramCredentialsResponse,
     DescribeQuorumRequest => DescribeQuorumResponse,
     UpdateFeaturesRequest => UpdateFeaturesResponse,

@@ -21,7 +21,7 @@ pub use controller::{Controller, ControllerError, ControllerOptions};
 pub use decide::topic_name::{CLUSTER_METADATA_TOPIC, reason_invalid as topic_name_error};
 pub use decide::{
     ApiError, ConfigRules, ControllerSettings, DIRECTORY_LOST, DIRECTORY_UNASSIGNED,
-    MAX_RECORDS_PER_REQUEST, supported_features,
+    MAX_RECORDS_PER_REQUEST, PartitionQuota, supported_features,
 };
 pub use format::{FormatError, FormatOptions, FormattedDirectories, open_directories};
 pub use publish::{ImagePublisher, Subscriber};

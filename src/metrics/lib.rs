@@ -27,7 +27,10 @@ pub use docs::markdown;
 pub use exposition::{
     Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip, gzip, label_text, negotiate,
 };
-pub use instruments::{GaugeCell, Histogram, Meter, Rates, Sensor, Snapshot, Text, Timer};
+pub use instruments::{
+    GaugeCell, Histogram, Meter, Rates, SampleWindows, SampledRate, Sensor, Snapshot, Text, Timer,
+    TokenBucket,
+};
 pub use metrics::{Counter, Gauge, Histogram as NativeHistogram};
 pub use native::{Family, FamilyKind, FamilyRow, OTHER, Owner};
 pub use object_name::{ObjectName, ObjectNameError, push_tag_value};

@@ -89,12 +89,13 @@ impl<H: Handler> Acceptor<H> {
                 }
                 Decision::Refuse { throttle } => {
                     self.metrics.block(blocked);
-                    if let Some(throttle) = throttle {
-                        self.metrics.address_throttle.record(ms(throttle));
-                    }
                     let reason = CloseReason::AddressLimit;
                     self.metrics.closed(&reason);
                     tracing::info!(listener = %self.config.name, %peer, %reason, "refused");
+                    if let Some(throttle) = throttle {
+                        self.metrics.address_throttle.record(ms(throttle));
+                        self.hold(stream, throttle);
+                    }
                     return;
                 }
                 Decision::WaitForClose => closed.await,
@@ -104,6 +105,20 @@ impl<H: Handler> Acceptor<H> {
                 }
             }
         }
+    }
+
+    /// Closes a connection that came too early, but not before its time: its client would only come
+    /// again. Too many of them are closed at once.
+    fn hold(&self, stream: TcpStream, time: Duration) {
+        let Ok(place) = self.shared.held.clone().try_acquire_owned() else { return };
+        let stopping = self.shared.stopping.clone();
+        self.shared.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep(time) => {}
+            }
+            drop((stream, place));
+        });
     }
 
     fn start(&self, stream: TcpStream, peer: SocketAddr) {

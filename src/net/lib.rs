@@ -6,6 +6,7 @@
 //! lies behind the four bytes of the size belongs to the handler.
 
 mod accept;
+mod address_rates;
 mod bind;
 mod budget;
 mod close;
@@ -25,6 +26,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use address_rates::AddressLimits;
 pub use bind::{BindError, BoundListener};
 pub use budget::Budget;
 pub use close::CloseReason;

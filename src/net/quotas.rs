@@ -6,12 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pharos_metrics::Registry;
 use tokio::time::Instant;
 
+use crate::address_rates::{AddressLimits, AddressRates};
 use crate::rate::RateDoor;
-
-/// Addresses whose creation rate is remembered; beyond it, rested ones are forgotten first.
-const MAX_RATED_ADDRESSES: usize = 10_000;
 
 /// The limits. Counts without a limit are `u32::MAX`, rates without one `None`.
 #[derive(Clone, Debug)]
@@ -24,8 +23,8 @@ pub struct QuotaLimits {
     pub per_ip_overrides: HashMap<IpAddr, u32>,
     /// max.connection.creation.rate, per second.
     pub creation_rate: Option<u32>,
-    /// Creation rate per address and second (connection_creation_rate, KIP-612).
-    pub creation_rate_per_ip: Option<u32>,
+    /// Creation rates of addresses.
+    pub addresses: AddressLimits,
     /// Limits of single listeners, by name.
     pub listeners: HashMap<Arc<str>, ListenerQuota>,
 }
@@ -49,7 +48,7 @@ impl Default for QuotaLimits {
             max_connections_per_ip: u32::MAX,
             per_ip_overrides: HashMap::new(),
             creation_rate: None,
-            creation_rate_per_ip: None,
+            addresses: AddressLimits::default(),
             listeners: HashMap::new(),
         }
     }
@@ -83,12 +82,12 @@ pub struct ConnectionQuotas {
     by_address: HashMap<IpAddr, u32>,
     door: Option<RateDoor>,
     listener_doors: HashMap<Arc<str>, RateDoor>,
-    address_doors: HashMap<IpAddr, RateDoor>,
+    addresses: AddressRates,
 }
 
 impl ConnectionQuotas {
     /// Nothing open yet.
-    pub fn new(limits: QuotaLimits) -> Self {
+    pub fn new(limits: QuotaLimits, registry: &Registry) -> Self {
         let mut quotas = Self {
             limits: QuotaLimits::default(),
             total: 0,
@@ -96,7 +95,7 @@ impl ConnectionQuotas {
             by_address: HashMap::new(),
             door: None,
             listener_doors: HashMap::new(),
-            address_doors: HashMap::new(),
+            addresses: AddressRates::new(registry),
         };
         quotas.set_limits(limits);
         quotas
@@ -109,7 +108,7 @@ impl ConnectionQuotas {
         self.listener_doors = rated
             .filter_map(|(name, quota)| Some((name.clone(), RateDoor::new(quota.creation_rate?))))
             .collect();
-        self.address_doors.clear();
+        self.addresses.set_limits(limits.addresses.clone());
         self.limits = limits;
     }
 
@@ -178,23 +177,16 @@ impl ConnectionQuotas {
         address: IpAddr,
     ) -> Result<(), Decision> {
         // Only who passes all doors is charged at any: others come back and ask again.
-        let rate = self.limits.creation_rate_per_ip;
-        let mut of_address = rate.map(|rate| {
-            self.address_doors.get(&address).copied().unwrap_or_else(|| RateDoor::new(rate))
-        });
         let mut of_listener = self.listener_doors.get(listener).copied();
         // What brokers say to each other does not wait for clients.
         let protected = self.is_protected(listener);
         let mut of_all = self.door.filter(|_| !protected);
-        if let Some(Err(ahead)) = of_address.as_mut().map(|door| door.pass(now)) {
-            return Err(Decision::Refuse { throttle: Some(ahead) });
-        }
         for door in [&mut of_listener, &mut of_all].into_iter().flatten() {
             door.pass(now).map_err(Decision::Wait)?;
         }
-        if let Some(door) = of_address {
-            self.forget_rested(now);
-            self.address_doors.insert(address, door);
+        // The address last, as in Kafka: who waits for the others comes back here.
+        if let Err(ahead) = self.addresses.pass(now, address) {
+            return Err(Decision::Refuse { throttle: Some(ahead) });
         }
         if let Some(door) = of_listener {
             self.listener_doors.insert(listener.clone(), door);
@@ -205,19 +197,21 @@ impl ConnectionQuotas {
         Ok(())
     }
 
-    fn forget_rested(&mut self, now: Instant) {
-        if self.address_doors.len() >= MAX_RATED_ADDRESSES {
-            self.address_doors.retain(|_, door| !door.is_rested(now));
-        }
-        if self.address_doors.len() >= MAX_RATED_ADDRESSES {
-            self.address_doors.clear();
-        }
+    /// Forgets addresses that were quiet for an hour.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.addresses.expire(now);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pharos_base::Clock;
+
     use super::*;
+
+    fn quotas(limits: QuotaLimits) -> ConnectionQuotas {
+        ConnectionQuotas::new(limits, &Registry::new(Clock::simulated(0).0))
+    }
 
     fn name(text: &str) -> Arc<str> {
         text.into()
@@ -230,7 +224,7 @@ mod tests {
     fn counts_are_limited_in_all_per_listener_and_per_address() {
         let now = Instant::now();
         let [one, two, three] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|ip| ip.parse().unwrap());
-        let mut quotas = ConnectionQuotas::new(QuotaLimits {
+        let mut quotas = quotas(QuotaLimits {
             max_connections: 4,
             max_connections_per_ip: 2,
             per_ip_overrides: HashMap::from([(three, 0)]),
@@ -262,11 +256,9 @@ mod tests {
     fn new_connections_come_at_the_rate() {
         let now = Instant::now();
         let address = "::1".parse().unwrap();
-        let mut quotas = ConnectionQuotas::new(QuotaLimits {
-            creation_rate: Some(2),
-            creation_rate_per_ip: Some(4),
-            ..Default::default()
-        });
+        let addresses = AddressLimits { default: Some(4), ..AddressLimits::default() };
+        let mut quotas =
+            quotas(QuotaLimits { creation_rate: Some(2), addresses, ..Default::default() });
         let listener = name("A");
         for _ in 0..20 {
             assert_eq!(quotas.open(now, &listener, address), OPEN);
@@ -276,6 +268,7 @@ mod tests {
             assert_eq!(quotas.open(now, &listener, address), wait, "asking costs nothing");
         }
         quotas.door = None;
+        // Ten seconds are assumed to have passed for addresses too.
         for _ in 0..20 {
             assert_eq!(quotas.open(now, &listener, address), OPEN);
         }
@@ -289,7 +282,7 @@ mod tests {
         let address = "::1".parse().unwrap();
         let protected =
             ListenerQuota { creation_rate: Some(3), protected: true, ..Default::default() };
-        let mut quotas = ConnectionQuotas::new(QuotaLimits {
+        let mut quotas = quotas(QuotaLimits {
             creation_rate: Some(1),
             listeners: HashMap::from([(name("B"), protected)]),
             ..Default::default()

@@ -34,11 +34,6 @@ impl RateDoor {
         self.paid_until = Some(paid_until);
         Ok(())
     }
-
-    /// Whether the door is as good as new at `now`.
-    pub(crate) fn is_rested(&self, now: Instant) -> bool {
-        self.paid_until.is_none_or(|paid| paid <= now)
-    }
 }
 
 #[cfg(test)]
@@ -56,7 +51,5 @@ mod tests {
         let later = start + Duration::from_millis(100);
         assert_eq!(door.pass(later), Ok(()));
         assert!(door.pass(later).is_err());
-        assert!(!door.is_rested(later));
-        assert!(door.is_rested(later + Duration::from_secs(10)));
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pharos_metrics::Registry;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,11 @@ use crate::handler::Handler;
 use crate::limits::{Limits, ListenerConfig};
 use crate::metrics::{Processors, ServerMetrics, sample_idle};
 use crate::quotas::{ConnectionQuotas, QuotaLimits};
+
+/// Connections that are held back at a time since they came too early; more are closed at once.
+const MAX_HELD: usize = 1000;
+/// How often rates of quiet addresses are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 /// Listens and serves. Cloning shares the server.
 #[derive(Clone)]
@@ -34,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) quotas: Mutex<ConnectionQuotas>,
     /// Told when a connection has closed.
     pub(crate) closed: Notify,
+    /// Places of connections that are held back.
+    pub(crate) held: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) metrics: Arc<ServerMetrics>,
@@ -54,8 +62,9 @@ impl SocketServer {
         let shared = Arc::new(Shared {
             limits,
             budget,
-            quotas: Mutex::new(ConnectionQuotas::new(quotas)),
+            quotas: Mutex::new(ConnectionQuotas::new(quotas, registry)),
             closed: Notify::new(),
+            held: Arc::new(Semaphore::new(MAX_HELD)),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             metrics: Arc::new(ServerMetrics::new(registry, pool)),
@@ -108,6 +117,15 @@ impl SocketServer {
         self.shared.quotas.lock().set_limits(limits);
         self.shared.close_excess();
         self.shared.closed.notify_waiters();
+    }
+
+    /// Forgets rates of addresses that have been quiet for long, now and then, for ever.
+    pub async fn keep_tidy(self) {
+        let mut interval = tokio::time::interval(TIDY_EVERY);
+        loop {
+            interval.tick().await;
+            self.shared.quotas.lock().expire(Instant::now());
+        }
     }
 
     /// The process's budget of bytes in flight.

@@ -240,6 +240,17 @@ class Load:
         finally:
             producer.close(timeout=0)
 
+    def quota(self):
+        """A client that sends more than it may."""
+        self.tools.call("configs", "--alter", "--client", "greedy", "--add-config", "producer_byte_rate=1000")
+        producer = KafkaProducer(bootstrap_servers=self.node.bootstrap, client_id="greedy", max_block_ms=600000)
+        try:
+            while True:
+                producer.send("orders", b"x" * 1000)
+                yield
+        finally:
+            producer.close(timeout=0)
+
     def telemetry(self):
         """A client that pushes its metrics, since the cluster asks for them."""
         self.tools.call("client-metrics", "--alter", "--name", "all", "--metrics", "*", "--interval", "1000")

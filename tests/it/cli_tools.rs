@@ -28,6 +28,11 @@ fn configs() {
 }
 
 #[test]
+fn quotas() {
+    check("quotas.txt");
+}
+
+#[test]
 fn records() {
     check("records.txt");
 }

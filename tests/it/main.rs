@@ -14,6 +14,7 @@ mod cli_play;
 mod cli_script;
 mod cli_server;
 mod cli_tools;
+mod client_quotas;
 mod controller_listener;
 mod crash;
 mod crash_aim;

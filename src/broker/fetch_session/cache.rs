@@ -100,6 +100,12 @@ impl Cache {
         }
     }
 
+    /// As [`Self::note`] without noting anything.
+    pub fn would_tell(&self, id: i32, told: &[(&PartitionKey, Told)]) -> Vec<bool> {
+        let cached = |key| self.sessions.get(&id).and_then(|session| session.partitions.get(key));
+        told.iter().map(|(key, told)| cached(*key).is_none_or(|it| it.differs(told))).collect()
+    }
+
     /// Opens a session, if there is room or another one must go. Returns its id, [`NO_SESSION`]
     /// when there is no room, and whether another one went.
     pub fn open(
@@ -181,11 +187,7 @@ impl Session {
             .iter()
             .map(|(key, _, told)| {
                 let Some(cached) = self.partitions.get_mut(key) else { return true };
-                let changed = told.bytes > 0
-                    || told.error != ErrorCode::None
-                    || told.notable
-                    || cached.told_high_watermark != told.high_watermark
-                    || cached.told_log_start != told.log_start;
+                let changed = cached.differs(told);
                 cached.told_log_start = told.log_start;
                 // After an error the partition is answered again once it is over.
                 cached.told_high_watermark =
@@ -207,6 +209,15 @@ impl Session {
 impl Cached {
     fn new(wanted: Wanted, told_high_watermark: i64, told_log_start: i64) -> Self {
         Self { wanted, told_high_watermark, told_log_start, got_data: false }
+    }
+
+    /// Whether the client does not know this yet.
+    fn differs(&self, told: &Told) -> bool {
+        told.bytes > 0
+            || told.error != ErrorCode::None
+            || told.notable
+            || self.told_high_watermark != told.high_watermark
+            || self.told_log_start != told.log_start
     }
 }
 

@@ -5,8 +5,11 @@ use pharos_protocol::Message;
 use pharos_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use pharos_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
-use crate::context::{Answer, AnswerError, RequestContext};
+use crate::context::{Answer, AnswerError, Body, RequestContext};
 use crate::forward::{code_of, settled};
+
+/// Version from which what goes beyond a client's quota is refused (KIP-599).
+const STRICT_SINCE: i16 = 3;
 
 /// Answers the request.
 ///
@@ -19,7 +22,9 @@ pub async fn answer(
 ) -> Result<Answer, AnswerError> {
     let request = CreatePartitionsRequest::decode(body, context.version)?;
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let decided = settled(controller, controller.create_partitions(request)).await;
+    let quota = context.mutation_quota(STRICT_SINCE);
+    let decided =
+        settled(controller, controller.create_partitions(request, quota.for_controller())).await;
     let response = decided.unwrap_or_else(|error| {
         let results = names.into_iter().map(|name| CreatePartitionsTopicResult {
             name,
@@ -28,5 +33,6 @@ pub async fn answer(
         });
         CreatePartitionsResponse { results: results.collect(), ..Default::default() }
     });
-    Answer::ready(context, &response)
+    let ms = context.charge_mutation(&quota);
+    Body::throttled(context, &response, ms).map(Answer::Ready)
 }

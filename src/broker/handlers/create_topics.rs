@@ -8,8 +8,11 @@ use pharos_protocol::Message;
 use pharos_protocol::messages::create_topics_response::CreatableTopicResult;
 use pharos_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
-use crate::context::{Answer, AnswerError, RequestContext};
+use crate::context::{Answer, AnswerError, Body, RequestContext};
 use crate::forward::{code_of, settled};
+
+/// Version from which what goes beyond a client's quota is refused (KIP-599).
+const STRICT_SINCE: i16 = 6;
 
 /// Answers the request.
 ///
@@ -22,7 +25,9 @@ pub async fn answer(
 ) -> Result<Answer, AnswerError> {
     let request = CreateTopicsRequest::decode(body, context.version)?;
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let decided = settled(controller, controller.create_topics(request)).await;
+    let quota = context.mutation_quota(STRICT_SINCE);
+    let decided =
+        settled(controller, controller.create_topics(request, quota.for_controller())).await;
     let response = decided.unwrap_or_else(|error| {
         let topics = names.into_iter().map(|name| CreatableTopicResult {
             name,
@@ -32,5 +37,6 @@ pub async fn answer(
         });
         CreateTopicsResponse { topics: topics.collect(), ..Default::default() }
     });
-    Answer::ready(context, &response)
+    let ms = context.charge_mutation(&quota);
+    Body::throttled(context, &response, ms).map(Answer::Ready)
 }

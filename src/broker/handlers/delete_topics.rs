@@ -7,8 +7,11 @@ use pharos_protocol::Message;
 use pharos_protocol::messages::delete_topics_response::DeletableTopicResult;
 use pharos_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 
-use crate::context::{Answer, AnswerError, RequestContext};
+use crate::context::{Answer, AnswerError, Body, RequestContext};
 use crate::forward::{code_of, settled};
+
+/// Version from which what goes beyond a client's quota is refused (KIP-599).
+const STRICT_SINCE: i16 = 5;
 
 /// Answers the request.
 ///
@@ -23,7 +26,9 @@ pub async fn answer(
     let named = request.topic_names.iter().map(|name| (Some(name.clone()), Default::default()));
     let identified = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
     let asked: Vec<_> = named.chain(identified).collect();
-    let decided = settled(controller, controller.delete_topics(request)).await;
+    let quota = context.mutation_quota(STRICT_SINCE);
+    let decided =
+        settled(controller, controller.delete_topics(request, quota.for_controller())).await;
     let response = decided.unwrap_or_else(|error| {
         let responses = asked.into_iter().map(|(name, topic_id)| DeletableTopicResult {
             name,
@@ -33,5 +38,6 @@ pub async fn answer(
         });
         DeleteTopicsResponse { responses: responses.collect(), ..Default::default() }
     });
-    Answer::ready(context, &response)
+    let ms = context.charge_mutation(&quota);
+    Body::throttled(context, &response, ms).map(Answer::Ready)
 }

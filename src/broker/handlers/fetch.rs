@@ -16,11 +16,12 @@ use pharos_base::{Clock, LeaderEpoch, Offset, PartitionId, TopicId};
 use pharos_metadata::ImagePublisher;
 use pharos_metadata::image::MetadataImage;
 use pharos_net::ReplyChunk;
+use pharos_protocol::frame::SIZE_LEN;
 use pharos_protocol::messages::fetch_response::{
     EpochEndOffset, FetchableTopicResponse, PartitionData,
 };
 use pharos_protocol::messages::{FetchRequestRef, FetchResponse};
-use pharos_protocol::{ErrorCode, Records};
+use pharos_protocol::{ErrorCode, Records, encode_to_bytes};
 use pharos_replication::{
     FetchOptions, Fetched, Isolation, Partition, PartitionError, Purgatory, Replicas, Wait, Waited,
 };
@@ -65,9 +66,9 @@ pub fn answer(
 ) -> Result<Answer, AnswerError> {
     let request = FetchRequestRef::decode(body, context.version)?;
     let clock = &service.clock;
-    let fetch = match service.begin(&publisher.current(), clock.now_ms(), context.version, &request)
-    {
-        Ok(fetch) => fetch,
+    let begun = service.begin(&publisher.current(), clock.now_ms(), context.version, &request);
+    let fetch = match begun {
+        Ok(fetch) => fetch.at_most(context.most_fetched()),
         Err(error) => {
             let response = FetchResponse { error_code: error.code(), ..FetchResponse::default() };
             return named(Body::of(context, &response)).map(Answer::Ready);
@@ -77,12 +78,10 @@ pub fn answer(
     let mut found = Found::default();
     let cold = service.read(&fetch, &mut found);
     if cold.is_none() && FetchService::is_enough(&fetch, &found) {
-        let answer = service.answer(clock.now_ms(), fetch, found);
-        let body = encode(publisher, context, answer)?;
+        let body = finish(service, publisher, context, fetch, found)?;
         return Ok(Answer::Ready(Body { about, ..body }));
     }
-    let (service, clock) = (service.clone(), clock.clone());
-    let (context, publisher) = (context.clone(), publisher.clone());
+    let (service, context, publisher) = (service.clone(), context.clone(), publisher.clone());
     Ok(Answer::later(async move {
         service.read_cold(&fetch, &mut found, cold).await;
         if !FetchService::is_enough(&fetch, &found) {
@@ -94,9 +93,26 @@ pub fn answer(
             let cold = service.read(&fetch, &mut found);
             service.read_cold(&fetch, &mut found, cold).await;
         }
-        let answer = service.answer(clock.now_ms(), fetch, found);
-        Ok(Body { about, ..encode(&publisher, &context, answer)? })
+        Ok(Body { about, ..finish(&service, &publisher, &context, fetch, found)? })
     }))
+}
+
+/// The answer: without data when the client is muted, since it would have used too much.
+fn finish(
+    service: &FetchService,
+    publisher: &ImagePublisher,
+    context: &RequestContext,
+    fetch: Fetch,
+    found: Found,
+) -> Result<Body, AnswerError> {
+    let ms = context.charge_fetch(|| service.size(context, &fetch, &found));
+    if ms > 0 {
+        service.count_requests(&fetch, &found);
+        let session_id = fetch.mode.session_id();
+        let response = FetchResponse { session_id, ..FetchResponse::default() };
+        return named(Body::throttled(context, &response, ms));
+    }
+    encode(publisher, context, service.answer(service.clock.now_ms(), fetch, found))
 }
 
 fn encode(
@@ -141,6 +157,15 @@ pub struct Found {
     results: Vec<OneResult>,
     bytes: usize,
     must_answer: bool,
+}
+
+impl Fetch {
+    /// Of `most` bytes at most: more would be muted for sure.
+    fn at_most(mut self, most: usize) -> Self {
+        self.max_bytes = self.max_bytes.min(most);
+        self.min_bytes = self.min_bytes.min(i64::try_from(most).unwrap_or(i64::MAX));
+        self
+    }
 }
 
 impl Found {
@@ -342,6 +367,34 @@ impl FetchService {
         Ok(partition)
     }
 
+    /// Counts the requests of a fetch whose data is not sent.
+    fn count_requests(&self, fetch: &Fetch, found: &Found) {
+        for ((key, _), result) in fetch.partitions.iter().zip(&found.results) {
+            let unknown = matches!(result, OneResult::Error(ErrorCode::UnknownTopicOrPartition));
+            if !key.topic.is_empty() && !unknown {
+                self.metrics.topic(&key.topic).mark(TopicMeter::TotalFetchRequests, 1);
+            }
+        }
+    }
+
+    /// Bytes of the answer that these results would make, as quotas count them: its size in front,
+    /// no header (`FetchResponse.sizeOf`).
+    fn size(&self, context: &RequestContext, fetch: &Fetch, found: &Found) -> usize {
+        let told = fetch.partitions.iter().zip(&found.results);
+        let told: Vec<_> = told.map(|((key, _), result)| (key, tell(result))).collect();
+        let included = self.sessions.would_tell(fetch.mode, &told);
+        let mut response = FetchResponse::default();
+        let mut bytes = 0;
+        for (((key, told), result), _) in
+            told.iter().zip(&found.results).zip(included).filter(|(_, included)| *included)
+        {
+            bytes += told.bytes;
+            push(&mut response.responses, fetch.version, key, frame_of(key.partition, result));
+        }
+        let encoded = encode_to_bytes(&response, context.version);
+        SIZE_LEN + encoded.map_or(0, |encoded| encoded.len()) + bytes
+    }
+
     /// Makes the answer, notes it in the session and counts it.
     fn answer(&self, now_ms: i64, fetch: Fetch, found: Found) -> FetchAnswer {
         let told: Vec<_> = fetch
@@ -433,6 +486,23 @@ fn tell(result: &OneResult) -> Told {
             log_start: fetched.log_start_offset.0,
             notable: fetched.diverging.is_some(),
         },
+    }
+}
+
+/// A partition's answer without its records, to be measured.
+fn frame_of(index: i32, result: &OneResult) -> PartitionData {
+    let diverging = match result {
+        OneResult::Found(_, fetched) => fetched.diverging,
+        OneResult::Error(_) => None,
+    };
+    let epoch =
+        |(epoch, end): (LeaderEpoch, Offset)| EpochEndOffset { epoch: epoch.0, end_offset: end.0 };
+    PartitionData {
+        partition_index: index,
+        diverging_epoch: diverging.map(epoch).unwrap_or_default(),
+        aborted_transactions: None,
+        records: Some(Records::Bytes(Bytes::new())),
+        ..PartitionData::default()
     }
 }
 

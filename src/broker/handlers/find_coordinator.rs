@@ -42,7 +42,7 @@ pub async fn answer(
     if request.key_type != GROUP || view.image.topic(OFFSETS_TOPIC).is_some() {
         return Answer::ready(context, &handle(view, groups, version, &request));
     }
-    let image = auto_topics.create(&[OFFSETS_TOPIC]).await;
+    let image = auto_topics.create_internal(OFFSETS_TOPIC, &context.quotas).await;
     let view = View { image: &image, ..view };
     Answer::ready(context, &handle(view, groups, version, &request))
 }

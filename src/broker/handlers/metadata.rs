@@ -39,7 +39,7 @@ pub async fn answer(
     if !request.allow_auto_topic_creation || missing.is_empty() {
         return Answer::ready(context, &respond(view, version, &request, &asked));
     }
-    let image = auto_topics.create(&missing).await;
+    let image = auto_topics.create(&missing, &context.mutation_quota(0)).await;
     let view = View { image: &image, ..view };
     Answer::ready(context, &respond(view, version, &request, &asked))
 }

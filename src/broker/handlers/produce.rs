@@ -58,16 +58,16 @@ pub fn answer(
         service.metrics.produced.count(codes(&outcome.response));
         let failed = codes(&outcome.response).any(|code| code != 0);
         // Without an answer closing is the only way to tell (`KafkaApis.handleProduceRequest`).
-        return Ok(if failed {
-            Answer::Close("produce with acks=0 failed")
-        } else {
-            Answer::Silent
-        });
+        if failed {
+            return Ok(Answer::Close("produce with acks=0 failed"));
+        }
+        let ms = context.charge_produce(false);
+        return Ok(Answer::Silent(Duration::from_millis(ms.into())));
     }
     if outcome.waiting.is_empty() && outcome.flushes.is_empty() {
         service.metrics.produced.count(codes(&outcome.response));
         leaders::tell_producer(&publisher.load(), context, &mut outcome.response);
-        let body = Body::of(context, &outcome.response)?;
+        let body = respond(context, &outcome.response)?;
         return Ok(Answer::Ready(Body { about: outcome.about, ..body }));
     }
     let (service, context, publisher) = (service.clone(), context.clone(), publisher.clone());
@@ -77,8 +77,13 @@ pub fn answer(
         let mut response = service.finish(outcome, timeout).await;
         metrics.produced.count(codes(&response));
         leaders::tell_producer(&publisher.load(), &context, &mut response);
-        Ok(Body { about, ..Body::of(&context, &response)? })
+        Ok(Body { about, ..respond(&context, &response)? })
     })))
+}
+
+/// The answer, and what it costs the client.
+fn respond(context: &RequestContext, response: &ProduceResponse) -> Result<Body, AnswerError> {
+    Body::throttled(context, response, context.charge_produce(true))
 }
 
 /// The error code of each partition.

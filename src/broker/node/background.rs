@@ -51,6 +51,7 @@ pub fn start(
         control.spawn(lifecycle.clone().keep_alive(conditions.unfenced)),
         control.spawn(rooms.insight.clone().keep_current(groups.clone())),
         control.spawn(client_telemetry::expire(rooms.telemetry.clone(), ground.clock.clone())),
+        control.spawn(rooms.quotas.clone().keep_tidy()),
         control.spawn(ticking),
         control.spawn(keep_current(controller.clone(), ground.clock.clone(), conditions.current)),
     ];

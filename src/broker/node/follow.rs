@@ -38,12 +38,16 @@ struct Settings {
 
 impl Settings {
     fn step(&self, image: &MetadataImage, delta: &MetadataDelta) {
+        let addresses = delta.quotas_changed.iter().any(|entity| entity.ip.is_some());
+        if addresses {
+            self.server.set_quotas(settings::connection_quotas(&self.live.get(), image));
+        }
         if delta.configs_changed.is_empty() {
             return;
         }
         if self.live.follow(image) {
             let config = self.live.get();
-            self.server.set_quotas(settings::connection_quotas(&config));
+            self.server.set_quotas(settings::connection_quotas(&config, image));
             self.logs.set_cleaner(settings::cleaner(&config));
             self.logs.set_cordoned(settings::cordoned(&config));
             let expiration_ms = config.get(&rows::PRODUCER_ID_EXPIRATION_MS);
@@ -65,5 +69,6 @@ fn step(rooms: &Rooms, before: &MetadataImage, image: &Arc<MetadataImage>, delta
     }
     groups::topics::follow(&rooms.groups, image, delta);
     rooms.insight.follow(before, image, delta);
+    rooms.quotas.follow(image, &delta.quotas_changed);
     client_telemetry::follow(&rooms.telemetry, image, delta, &rooms.live.get());
 }

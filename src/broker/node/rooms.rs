@@ -22,6 +22,7 @@ use crate::insight::Insight;
 use crate::lifecycle::Lifecycle;
 use crate::live_config::LiveConfig;
 use crate::producer_ids::ProducerIds;
+use crate::quotas::ClientQuotas;
 use crate::request_metrics::RequestMetrics;
 use crate::services::Services;
 use crate::settings;
@@ -58,6 +59,8 @@ pub struct Rooms {
     pub insight: Arc<Insight>,
     /// What clients tell of themselves.
     pub telemetry: Arc<ClientTelemetry>,
+    /// What clients may use.
+    pub quotas: Arc<ClientQuotas>,
 }
 
 impl Rooms {
@@ -95,6 +98,7 @@ impl Rooms {
             delayed,
             insight,
             telemetry: Arc::new(ClientTelemetry::new(registry, telemetry_bytes)),
+            quotas: Arc::new(ClientQuotas::new(registry, settings::quota_windows(config))),
         }
     }
 
@@ -130,6 +134,7 @@ impl Rooms {
             },
             groups: self.groups.clone(),
             telemetry: self.telemetry.clone(),
+            quotas: self.quotas.clone(),
             auto_topics: AutoTopics::new(controller.clone(), self.live.clone(), requests.clone()),
             producer_ids: ProducerIds::new(
                 controller.clone(),

@@ -1,6 +1,10 @@
 //! `kafka-configs`: configurations of topics, brokers, groups and client metrics
 //! (kafka.admin.ConfigCommand).
 
+mod quotas;
+
+use std::collections::HashSet;
+
 use anyhow::{Result, anyhow, bail};
 use pharos_client::admin::{
     AlterConfig, AlterOp, ConfigEntry, ConfigResource, ConfigSource, ResourceKind,
@@ -45,7 +49,7 @@ pub const SPEC: Spec = Spec {
     ],
 };
 
-/// Types of entities; those without a resource kind come later.
+/// Types of entities, with the kind of resource that they are; quotas hang on the others.
 const TYPES: [(&str, Option<ResourceKind>); 8] = [
     ("topics", Some(ResourceKind::Topic)),
     ("clients", None),
@@ -57,22 +61,89 @@ const TYPES: [(&str, Option<ResourceKind>); 8] = [
     ("broker-loggers", None),
 ];
 
-/// Flags that name type and entity in one, or the default of a type.
-const SHORT: [(&str, &str); 11] = [
+/// Flags that name type and entity in one, in the order in which Kafka looks at them.
+const SHORT: [(&str, &str); 8] = [
     ("topic", "topics"),
-    ("broker", "brokers"),
-    ("broker-defaults", "brokers"),
-    ("broker-logger", "broker-loggers"),
-    ("group", "groups"),
-    ("client-metrics", "client-metrics"),
-    ("user", "users"),
-    ("user-defaults", "users"),
     ("client", "clients"),
-    ("client-defaults", "clients"),
+    ("user", "users"),
+    ("broker", "brokers"),
+    ("broker-logger", "broker-loggers"),
     ("ip", "ips"),
+    ("client-metrics", "client-metrics"),
+    ("group", "groups"),
 ];
 
-/// What the flags are about.
+/// Flags that name the default of a type.
+const DEFAULTS: [(&str, &str); 4] = [
+    ("client-defaults", "clients"),
+    ("user-defaults", "users"),
+    ("broker-defaults", "brokers"),
+    ("ip-defaults", "ips"),
+];
+
+/// What the flags name: types in the plural and names, empty for the default of a type.
+struct Named {
+    types: Vec<&'static str>,
+    names: Vec<String>,
+}
+
+impl Named {
+    fn read(args: &Args) -> Result<Self> {
+        let known = |name: &str| TYPES.iter().find(|(known, _)| *known == name);
+        let short = || SHORT.iter().chain(&DEFAULTS).filter(|(flag, _)| args.has(flag));
+        let long: Vec<&str> = args.values("entity-type").collect();
+        let all: Vec<&str> =
+            long.iter().copied().chain(short().map(|(_, plural)| *plural)).collect();
+        let mut seen = HashSet::new();
+        let twice: Vec<&str> = all.iter().filter(|one| !seen.insert(**one)).copied().collect();
+        if !twice.is_empty() {
+            bail!("Duplicate entity type(s) specified: {}", twice.join(","));
+        }
+        let mut types = Vec::new();
+        for name in &all {
+            let Some((plural, _)) = known(name) else {
+                let all: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
+                bail!(
+                    "Invalid entity type {name}, the entity type must be one of {} with a \
+                     --bootstrap-server or --bootstrap-controller argument",
+                    all.join(", ")
+                )
+            };
+            types.push(*plural);
+        }
+        let mut sorted = types.clone();
+        sorted.sort_unstable();
+        match sorted.len() {
+            0 => bail!("At least one entity type must be specified"),
+            1 => {}
+            _ if sorted == ["clients", "users"] => {}
+            _ => bail!("Only 'users' and 'clients' entity types may be specified together"),
+        }
+        let mixed = ["entity-type", "entity-name", "entity-default"].iter().any(|it| args.has(it));
+        if mixed && short().next().is_some() {
+            bail!(
+                "--entity-{{type,name,default}} should not be used in conjunction with specific \
+                 entity flags"
+            );
+        }
+        let mut names: Vec<String> = args
+            .each_of(&["entity-name", "entity-default"])
+            .map(|name| name.unwrap_or_default().to_owned())
+            .collect();
+        for (flag, _) in SHORT {
+            names.extend(args.one(flag)?.map(str::to_owned));
+        }
+        let defaults = DEFAULTS.iter().filter(|(flag, _)| args.has(flag));
+        names.extend(defaults.map(|_| String::new()));
+        Ok(Self { types, names })
+    }
+
+    fn has(&self, plural: &str) -> bool {
+        self.types.contains(&plural)
+    }
+}
+
+/// A resource that the flags are about.
 struct Entity {
     kind: ResourceKind,
     /// The type's name, in the plural.
@@ -87,86 +158,65 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<i32> {
         &["describe", "alter"],
         "Command must include exactly one action: --describe, --alter",
     )?;
-    let entity = entity(args)?;
+    let named = Named::read(args)?;
+    if named.has("broker-loggers") {
+        bail!("broker-loggers are not here yet: loggers that can be changed come later");
+    }
     if !args.has("bootstrap-server") && !args.has("bootstrap-controller") {
         bail!("Either --bootstrap-server or --bootstrap-controller must be specified.");
     }
-    check(args, action, &entity)?;
+    let quotas = named.types.iter().any(|plural| quotas::concerns(plural));
+    let resource = (!quotas).then(|| entity(&named)).flatten();
+    match &resource {
+        Some(entity) => check(action, entity)?,
+        None => quotas::check(action, &named)?,
+    }
+    if action == "alter" {
+        check_changes(args)?;
+    }
     let admin = Admin::from_properties(&admin_properties(args)?)?;
     block_on(async {
-        match action {
-            "describe" => describe(args, &admin, &entity, io).await,
-            _ => alter(args, &admin, &entity, io).await,
+        match (action, &resource) {
+            ("describe", Some(entity)) => describe(args, &admin, entity, io).await,
+            (_, Some(entity)) => alter(args, &admin, entity, io).await,
+            ("describe", None) => quotas::describe(&admin, &named, io).await,
+            (_, None) => quotas::alter(args, &admin, &named, io).await,
         }
     })?;
     Ok(0)
 }
 
-fn entity(args: &Args) -> Result<Entity> {
-    let mut short = SHORT.iter().filter(|(flag, _)| args.has(flag));
-    let long = args.has("entity-type") || args.has("entity-name") || args.has("entity-default");
-    let (type_name, name) = match short.next() {
-        Some((_, type_name)) if args.values("entity-type").any(|given| given == *type_name) => {
-            bail!("Duplicate entity type(s) specified: {type_name}")
-        }
-        Some(_) if long => bail!(
-            "--entity-{{type,name,default}} should not be used in conjunction with specific entity \
-             flags"
-        ),
-        Some((flag, type_name)) if flag.ends_with("-defaults") => (*type_name, Some(String::new())),
-        Some((flag, type_name)) => (*type_name, args.one(flag)?.map(str::to_owned)),
-        None => {
-            let Some(type_name) = args.values("entity-type").next() else {
-                bail!("At least one entity type must be specified")
-            };
-            let name = if args.has("entity-default") {
-                Some(String::new())
-            } else {
-                args.values("entity-name").next().map(str::to_owned)
-            };
-            (type_name, name)
-        }
-    };
-    match TYPES.iter().find(|(known, _)| *known == type_name) {
-        Some((plural, Some(kind))) => Ok(Entity { kind: *kind, plural, name }),
-        Some(("broker-loggers", None)) => {
-            bail!("broker-loggers are not here yet: loggers that can be changed come later")
-        }
-        Some((plural, None)) => bail!("{plural} are not here yet: quotas and SCRAM come later"),
-        None => {
-            let all: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
-            bail!(
-                "Invalid entity type {type_name}, the entity type must be one of {} with a \
-                 --bootstrap-server or --bootstrap-controller argument",
-                all.join(", ")
-            )
-        }
-    }
+fn entity(named: &Named) -> Option<Entity> {
+    let plural = *named.types.first()?;
+    let (_, kind) = TYPES.iter().find(|(known, _)| *known == plural)?;
+    Some(Entity { kind: (*kind)?, plural, name: named.names.first().cloned() })
 }
 
-fn check(args: &Args, action: &str, entity: &Entity) -> Result<()> {
+fn check(action: &str, entity: &Entity) -> Result<()> {
     if entity.kind == ResourceKind::Broker
         && let Some(name) = entity.name.as_deref().filter(|name| !name.is_empty())
         && name.parse::<i32>().is_err()
     {
         bail!("The entity name for brokers must be a valid integer broker id, but it is: {name}");
     }
-    if action == "alter" {
-        if entity.name.is_none() {
-            bail!("An entity name must be specified with --alter of {}", entity.plural);
-        }
-        if args.has("add-config") && args.has("add-config-file") {
-            bail!("Only one of --add-config or --add-config-file must be specified");
-        }
-        if !["add-config", "add-config-file", "delete-config"].iter().any(|flag| args.has(flag)) {
-            bail!(
-                "At least one of --add-config, --add-config-file, or --delete-config must be \
-                 specified with --alter"
-            );
-        }
+    if action == "alter" && entity.name.is_none() {
+        bail!("An entity name must be specified with --alter of {}", entity.plural);
     }
     if entity.name.as_deref() == Some("") && entity.kind != ResourceKind::Broker {
         bail!("--entity-default must not be specified with --{action} of {}", entity.plural);
+    }
+    Ok(())
+}
+
+fn check_changes(args: &Args) -> Result<()> {
+    if args.has("add-config") && args.has("add-config-file") {
+        bail!("Only one of --add-config or --add-config-file must be specified");
+    }
+    if !["add-config", "add-config-file", "delete-config"].iter().any(|flag| args.has(flag)) {
+        bail!(
+            "At least one of --add-config, --add-config-file, or --delete-config must be specified \
+             with --alter"
+        );
     }
     Ok(())
 }
@@ -287,14 +337,11 @@ async fn alter(args: &Args, admin: &Admin, entity: &Entity, io: &mut Io<'_>) -> 
         .into_iter()
         .map(|(name, value)| AlterConfig { name, op: AlterOp::Set, value: Some(value) })
         .collect();
-    if let Some(keys) = args.one("delete-config")? {
-        let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty());
-        changes.extend(keys.map(|key| AlterConfig {
-            name: key.to_owned(),
-            op: AlterOp::Delete,
-            value: None,
-        }));
-    }
+    changes.extend(deleted(args)?.into_iter().map(|name| AlterConfig {
+        name,
+        op: AlterOp::Delete,
+        value: None,
+    }));
     admin.alter_configs(&resource, &changes).await?;
     Ok(io.line(match name.as_str() {
         "" => format!("Completed updating default config for {} in the cluster.", entity.plural),
@@ -311,6 +358,11 @@ fn added(args: &Args) -> Result<Vec<(String, String)>> {
         Some(text) => parse_pairs(text),
         None => Ok(Vec::new()),
     }
+}
+
+fn deleted(args: &Args) -> Result<Vec<String>> {
+    let keys = args.one("delete-config")?.unwrap_or_default().split(',').map(str::trim);
+    Ok(keys.filter(|key| !key.is_empty()).map(str::to_owned).collect())
 }
 
 /// Reads `k1=v1,k2=[v1,v2]`: brackets keep the commas of a value together.

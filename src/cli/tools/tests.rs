@@ -184,8 +184,9 @@ fn wrong_flags_are_one_sentence() {
         ("console-producer --topic t", "Missing required argument \"[bootstrap-server]\""),
         ("configs --describe --bootstrap-server h:1", "At least one entity type must be specified"),
         (
-            "configs --describe --entity-type users --bootstrap-server h:1",
-            "users are not here yet: quotas and SCRAM come later",
+            "configs --alter --entity-type users --add-config x=1 --bootstrap-server h:1",
+            "An entity-name or default entity must be specified with --alter of users, clients, \
+             brokers or ips",
         ),
         ("acls --list", "kafka-acls is not here yet: access control lists come later"),
         ("nonsense", "nonsense is no tool of Kafka's"),

@@ -4,6 +4,7 @@ mod cluster;
 mod configs;
 mod groups;
 pub mod offsets;
+mod quotas;
 mod records;
 mod topics;
 
@@ -22,6 +23,7 @@ pub use self::configs::{
 };
 pub use self::groups::{GroupDescription, GroupListing, GroupMember, GroupOffsetsDeletion};
 pub use self::offsets::{Listed, ListedOffset, OffsetSpec};
+pub use self::quotas::{DescribedQuota, QuotaEntity, QuotaKind, QuotaMatch, ScramCredentials};
 pub use self::records::DeletedRecords;
 pub use self::topics::{NewTopic, PartitionDescription, TopicDescription, TopicName};
 

@@ -43,7 +43,7 @@ mod reasons {
     pub const CONTROLLER: &str = "the controller logs slow events by itself";
     pub const JVM: &str = "there is no Java virtual machine";
     pub const LOG_DIR_MOVES: &str = "moves between log directories are not available";
-    pub const QUOTAS: &str = "quotas are not available";
+    pub const QUOTAS: &str = "quotas of replication are not available";
     pub const REPORTERS: &str = "Java metric reporters cannot be loaded; metrics are at /metrics";
     pub const SASL: &str = "SASL is not available";
     pub const SHARE: &str = "share groups are not available";

@@ -1,6 +1,6 @@
 //! Rows of the node as a whole.
 
-use super::reasons::{ONE_BROKER, QUOTAS, REPORTERS, SWEEPS, THREADS, TOKENS, WINDOWS};
+use super::reasons::{ONE_BROKER, REPORTERS, SWEEPS, THREADS, TOKENS, WINDOWS};
 use crate::row::broker_rows;
 use crate::value::{Class, List, Password, Text};
 
@@ -105,10 +105,10 @@ broker_rows! {
         .no_meaning(SWEEPS);
     /// Samples kept for client quotas.
     QUOTA_WINDOW_NUM: i32 = key("quota.window.num")
-        .default("11").at_least(1).low().no_meaning(QUOTAS);
+        .default("11").at_least(1).low();
     /// Seconds that one sample of a client quota spans.
     QUOTA_WINDOW_SIZE_SECONDS: i32 = key("quota.window.size.seconds")
-        .default("1").at_least(1).low().no_meaning(QUOTAS);
+        .default("1").at_least(1).low();
     /// Milliseconds that a request of this broker waits for its answer.
     REQUEST_TIMEOUT_MS: i32 = key("request.timeout.ms").default("30000").high()
         .no_meaning(ONE_BROKER);

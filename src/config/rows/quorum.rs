@@ -1,6 +1,6 @@
 //! Rows of the metadata quorum and of its log.
 
-use super::reasons::{CONTROLLER, ONE_VOTER, QUOTAS, SNAPSHOTS, WRITES};
+use super::reasons::{CONTROLLER, ONE_VOTER, SNAPSHOTS, WRITES};
 use crate::row::broker_rows;
 use crate::value::{List, Text};
 
@@ -55,10 +55,10 @@ broker_rows! {
     CONTROLLER_QUORUM_VOTERS: List = key("controller.quorum.voters").default("").non_empty().high();
     /// Samples kept for the quota of topic and partition changes.
     CONTROLLER_QUOTA_WINDOW_NUM: i32 = key("controller.quota.window.num")
-        .default("11").at_least(1).low().no_meaning(QUOTAS);
+        .default("11").at_least(1).low();
     /// Seconds that one sample of the controller quota spans.
     CONTROLLER_QUOTA_WINDOW_SIZE_SECONDS: i32 = key("controller.quota.window.size.seconds")
-        .default("1").at_least(1).low().no_meaning(QUOTAS);
+        .default("1").at_least(1).low();
     /// Milliseconds that a request to the controller may take.
     CONTROLLER_SOCKET_TIMEOUT_MS: i32 = key("controller.socket.timeout.ms").default("30000")
         .no_meaning(ONE_VOTER);

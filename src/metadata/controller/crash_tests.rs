@@ -35,7 +35,8 @@ async fn work(node: &TestNode, acknowledged: &mut Acknowledged) -> Result<(), Co
                 topics: vec![super::tests::topic(&name, 2)],
                 ..CreateTopicsRequest::default()
             };
-            let response = node.controller.create_topics(request).await?;
+            let response =
+                node.controller.create_topics(request, PartitionQuota::unlimited()).await?;
             assert_eq!(response.topics[0].error_code, 0);
             acknowledged.unsure.remove(&name);
             acknowledged.topics.insert(name);
@@ -51,7 +52,7 @@ async fn work(node: &TestNode, acknowledged: &mut Acknowledged) -> Result<(), Co
             }],
             ..DeleteTopicsRequest::default()
         };
-        node.controller.delete_topics(request).await?;
+        node.controller.delete_topics(request, PartitionQuota::unlimited()).await?;
         acknowledged.unsure.remove(&name);
         acknowledged.deleted.insert(name);
         acknowledged.stage = "producer ids";
@@ -271,13 +272,19 @@ async fn removed_topics_are_known_beyond_a_snapshot() {
             topics: vec![super::tests::topic(name, 1)],
             ..CreateTopicsRequest::default()
         };
-        let id = node.controller.create_topics(request).await.unwrap().topics[0].topic_id;
+        let id = node
+            .controller
+            .create_topics(request, PartitionQuota::unlimited())
+            .await
+            .unwrap()
+            .topics[0]
+            .topic_id;
         if name == "c" {
             continue;
         }
         let topic = DeleteTopicState { name: Some(name.to_owned()), ..Default::default() };
         let request = DeleteTopicsRequest { topics: vec![topic], ..Default::default() };
-        node.controller.delete_topics(request).await.unwrap();
+        node.controller.delete_topics(request, PartitionQuota::unlimited()).await.unwrap();
         ids.insert(id);
     }
     assert_eq!(node.controller.removed_topics().unwrap(), ids);
@@ -327,7 +334,9 @@ async fn a_full_disk_is_waited_out() {
         topics: vec![super::tests::topic("t", 1)],
         ..CreateTopicsRequest::default()
     };
-    let creating = tokio::spawn(async move { controller.create_topics(request).await });
+    let creating = tokio::spawn(async move {
+        controller.create_topics(request, PartitionQuota::unlimited()).await
+    });
     let changes = fs.changes();
     while fs.changes() < changes + 2 {
         tokio::task::yield_now().await;
@@ -356,7 +365,8 @@ async fn a_failed_sync_stops_the_quorum_and_says_so() {
         topics: vec![super::tests::topic("t", 1)],
         ..CreateTopicsRequest::default()
     };
-    let refused = node.controller.create_topics(request).await.unwrap_err();
+    let refused =
+        node.controller.create_topics(request, PartitionQuota::unlimited()).await.unwrap_err();
     assert!(matches!(refused, ControllerError::Stopped(_)), "{refused:?}");
     assert!(matches!(node.controller.stopped().await, ControllerError::Stopped(_)));
 }

@@ -16,22 +16,22 @@ pub(crate) mod tests;
 #[cfg(test)]
 mod truth;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use pharos_base::{BrokerId, Clock, Offset, TopicId};
 use pharos_protocol::messages::{
-    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterConfigsRequest,
-    AlterConfigsResponse, AlterPartitionRequest, AlterPartitionResponse,
-    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest,
-    BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    ListPartitionReassignmentsResponse, UnregisterBrokerRequest, UnregisterBrokerResponse,
-    UpdateFeaturesRequest, UpdateFeaturesResponse,
+    AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterClientQuotasRequest,
+    AlterClientQuotasResponse, AlterConfigsRequest, AlterConfigsResponse, AlterPartitionRequest,
+    AlterPartitionResponse, AssignReplicasToDirsRequest, AssignReplicasToDirsResponse,
+    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest,
+    BrokerRegistrationResponse, CreatePartitionsRequest, CreatePartitionsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    ElectLeadersRequest, ElectLeadersResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse, ListPartitionReassignmentsResponse, UnregisterBrokerRequest,
+    UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -40,8 +40,9 @@ use tokio::task::JoinHandle;
 pub use start::ControllerOptions;
 
 use crate::decide::{
-    ControllerSettings, Decision, alter_partition, assign_directories, brokers, configs,
-    create_partitions, create_topics, delete_topics, elect_leaders, features, producer_ids,
+    ControllerSettings, Decision, PartitionQuota, alter_partition, assign_directories, brokers,
+    client_quotas, configs, create_partitions, create_topics, delete_topics, elect_leaders,
+    features, producer_ids,
 };
 use crate::metrics::ControllerMetrics;
 use crate::publish::ImagePublisher;
@@ -121,8 +122,9 @@ impl Controller {
     pub async fn create_topics(
         &self,
         request: CreateTopicsRequest,
+        quota: PartitionQuota,
     ) -> Result<CreateTopicsResponse, ControllerError> {
-        self.ask(move |turn| create_topics::decide(&turn.facts, &request)).await
+        self.ask(move |turn| create_topics::decide(&turn.facts, &request, &quota)).await
     }
 
     /// DeleteTopics (API 20), versions 1 to 6.
@@ -132,8 +134,9 @@ impl Controller {
     pub async fn delete_topics(
         &self,
         request: DeleteTopicsRequest,
+        quota: PartitionQuota,
     ) -> Result<DeleteTopicsResponse, ControllerError> {
-        self.ask(move |turn| delete_topics::decide(&turn.facts, &request)).await
+        self.ask(move |turn| delete_topics::decide(&turn.facts, &request, &quota)).await
     }
 
     /// CreatePartitions (API 37).
@@ -143,8 +146,9 @@ impl Controller {
     pub async fn create_partitions(
         &self,
         request: CreatePartitionsRequest,
+        quota: PartitionQuota,
     ) -> Result<CreatePartitionsResponse, ControllerError> {
-        self.ask(move |turn| create_partitions::decide(&turn.facts, &request)).await
+        self.ask(move |turn| create_partitions::decide(&turn.facts, &request, &quota)).await
     }
 
     /// IncrementalAlterConfigs (API 44). Broker loggers are the broker's own and refused here.
@@ -167,6 +171,18 @@ impl Controller {
         request: AlterConfigsRequest,
     ) -> Result<AlterConfigsResponse, ControllerError> {
         self.ask(move |turn| configs::decide_replacing(&turn.facts, &request)).await
+    }
+
+    /// AlterClientQuotas (API 49). `unknown_hosts` are names among its addresses that have none.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn alter_client_quotas(
+        &self,
+        request: AlterClientQuotasRequest,
+        unknown_hosts: HashSet<String>,
+    ) -> Result<AlterClientQuotasResponse, ControllerError> {
+        self.ask(move |turn| client_quotas::decide(&turn.facts, &request, &unknown_hosts)).await
     }
 
     /// BrokerRegistration (API 62).

@@ -147,7 +147,8 @@ impl TestNode {
             topics: vec![topic(name, partitions)],
             ..CreateTopicsRequest::default()
         };
-        let response = self.controller.create_topics(request).await.unwrap();
+        let response =
+            self.controller.create_topics(request, PartitionQuota::unlimited()).await.unwrap();
         let result = &response.topics[0];
         (result.error_code, result.error_message.clone())
     }

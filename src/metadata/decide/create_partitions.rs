@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pharos_base::PartitionId;
 
 use super::create_topics::{all_fenced, check_assignment, new_partition, new_partitions};
-use super::{ApiError, Decision, Facts, Room, outcome};
+use super::{ApiError, Decision, Facts, PartitionQuota, Room, outcome};
 use crate::image::{PartitionRegistration, TopicImage};
 use crate::record::MetadataRecord;
 use pharos_protocol::ErrorCode;
@@ -17,6 +17,7 @@ use pharos_protocol::messages::{CreatePartitionsRequest, CreatePartitionsRespons
 pub(crate) fn decide(
     facts: &Facts<'_>,
     request: &CreatePartitionsRequest,
+    quota: &PartitionQuota,
 ) -> Decision<CreatePartitionsResponse> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for topic in &request.topics {
@@ -36,7 +37,7 @@ pub(crate) fn decide(
     for topic in &request.topics {
         match counts.get_mut(topic.name.as_str()) {
             Some(1) => {
-                let grown = grow(facts, topic, &mut room);
+                let grown = grow(facts, topic, &mut room, quota);
                 answer(&topic.name, grown.map(|new| records.extend(new)));
             }
             // Answered once, however often it is named.
@@ -58,21 +59,25 @@ fn grow(
     facts: &Facts<'_>,
     request: &CreatePartitionsTopic,
     room: &mut Room,
+    quota: &PartitionQuota,
 ) -> Result<Vec<MetadataRecord>, ApiError> {
     let topic = facts.image.topic(&request.name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let additional = additional(topic, request.count)?;
     room.check_count(additional)?;
     let factor = topic.replication_factor();
+    if let Some(assignments) = &request.assignments
+        && assignments.len() != additional
+    {
+        let message = format!(
+            "Attempted to add {additional} additional partition(s), but only {} \
+                 assignment(s) were specified.",
+            assignments.len()
+        );
+        return Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message));
+    }
+    quota.take(additional)?;
     let partitions = match &request.assignments {
         None => new_partitions(facts, additional, i16::try_from(factor).unwrap_or(i16::MAX))?,
-        Some(assignments) if assignments.len() != additional => {
-            let message = format!(
-                "Attempted to add {additional} additional partition(s), but only {} \
-                 assignment(s) were specified.",
-                assignments.len()
-            );
-            return Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message));
-        }
         Some(assignments) => {
             let replicas = assignments.iter().map(|assignment| &assignment.broker_ids[..]);
             assigned(facts, topic, factor, replicas)?

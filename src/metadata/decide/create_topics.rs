@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pharos_base::{BrokerId, LeaderEpoch, PartitionId, TopicId};
 
 use super::topic_name::{self, CLUSTER_METADATA_TOPIC};
-use super::{ApiError, Decision, Facts, MAX_RECORDS_PER_REQUEST, Room};
+use super::{ApiError, Decision, Facts, MAX_RECORDS_PER_REQUEST, PartitionQuota, Room};
 use crate::image::{
     ConfigMap, ConfigResource, PartitionRegistration, RecoveryState, config_record,
 };
@@ -24,6 +24,7 @@ use pharos_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, Topic
 pub(crate) fn decide(
     facts: &Facts<'_>,
     request: &CreateTopicsRequest,
+    quota: &PartitionQuota,
 ) -> Decision<CreateTopicsResponse> {
     let partitions = request.topics.iter().map(|topic| count_partitions(facts, topic));
     if partitions.fold(0, usize::saturating_add) > MAX_RECORDS_PER_REQUEST {
@@ -36,7 +37,7 @@ pub(crate) fn decide(
     let mut room = Room::default();
     for (index, topic) in unique.into_iter().enumerate() {
         let facts = Facts { chance: facts.chance.wrapping_add(index as u64), ..*facts };
-        let made = make(&facts, topic, &mut collisions, &mut room);
+        let made = make(&facts, topic, &mut collisions, &mut room, quota);
         response.topics.push(match made {
             Ok((new, result)) => {
                 records.extend(new);
@@ -123,6 +124,7 @@ fn make(
     topic: &CreatableTopic,
     collisions: &mut Collisions,
     room: &mut Room,
+    quota: &PartitionQuota,
 ) -> Result<Made, ApiError> {
     check_name(facts, &topic.name, collisions)?;
     let configs = check_configs(facts, topic)?;
@@ -131,6 +133,7 @@ fn make(
     } else {
         assigned_partitions(facts, topic)?
     };
+    quota.take(partitions.len())?;
     let topic_id = TopicId::random();
     let mut records =
         vec![MetadataRecord::Topic(TopicRecord { name: topic.name.clone(), topic_id })];

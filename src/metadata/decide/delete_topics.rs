@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use pharos_base::TopicId;
 
-use super::{ApiError, Decision, Facts};
+use super::{ApiError, Decision, Facts, PartitionQuota};
 use crate::record::MetadataRecord;
 use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -15,6 +15,7 @@ use pharos_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, Remov
 pub(crate) fn decide(
     facts: &Facts<'_>,
     request: &DeleteTopicsRequest,
+    quota: &PartitionQuota,
 ) -> Decision<DeleteTopicsResponse> {
     let mut answers = Answers::default();
     let mut names: Vec<&str> = request.topic_names.iter().map(String::as_str).collect();
@@ -42,12 +43,16 @@ pub(crate) fn decide(
     let found = find(facts, &names, ids, &twice_identified, &mut answers);
     let mut records = Vec::new();
     for (id, name) in found {
-        if facts.settings.delete_topic_enable {
-            records.push(MetadataRecord::RemoveTopic(RemoveTopicRecord { topic_id: id }));
-            answers.push(Some(name), id, Ok(()));
+        let partitions = facts.image.topic_by_id(id).map_or(0, |topic| topic.partition_count());
+        let allowed = if facts.settings.delete_topic_enable {
+            quota.take(partitions)
         } else {
-            answers.push(Some(name), id, Err(ErrorCode::TopicDeletionDisabled.into()));
+            Err(ErrorCode::TopicDeletionDisabled.into())
+        };
+        if allowed.is_ok() {
+            records.push(MetadataRecord::RemoveTopic(RemoveTopicRecord { topic_id: id }));
         }
+        answers.push(Some(name), id, allowed);
     }
     let response = DeleteTopicsResponse { responses: answers.0, ..DeleteTopicsResponse::default() };
     Decision { records, response }

@@ -5,17 +5,21 @@
 pub(crate) mod alter_partition;
 pub(crate) mod assign_directories;
 pub(crate) mod brokers;
+pub(crate) mod client_quotas;
 pub(crate) mod configs;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;
 pub(crate) mod elect_leaders;
 pub(crate) mod features;
+pub(crate) mod partition_quota;
 pub(crate) mod producer_ids;
 pub(crate) mod topic_name;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use partition_quota::PartitionQuota;
 
 use pharos_base::{BrokerId, PartitionId, TopicId};
 

@@ -15,11 +15,12 @@ use pharos_protocol::messages::incremental_alter_configs_request::{
 };
 use pharos_protocol::messages::update_features_request::FeatureUpdateKey;
 use pharos_protocol::messages::{
-    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest,
-    AssignReplicasToDirsRequest, BrokerRegistrationChangeRecord, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
-    PartitionRecord, RegisterBrokerRecord, TopicRecord, UpdateFeaturesRequest,
-    alter_configs_request, alter_partition_request,
+    AllocateProducerIdsRequest, AlterClientQuotasRequest, AlterConfigsRequest,
+    AlterPartitionRequest, AssignReplicasToDirsRequest, BrokerRegistrationChangeRecord,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
+    IncrementalAlterConfigsRequest, PartitionRecord, RegisterBrokerRecord, TopicRecord,
+    UpdateFeaturesRequest, alter_client_quotas_request, alter_configs_request,
+    alter_partition_request,
 };
 
 use super::*;
@@ -149,7 +150,8 @@ fn topics_are_made_or_refused_as_kafka_does() {
     for (topic, code, message) in cases {
         let name = topic.name.clone();
         let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
-        let decision = create_topics::decide(&cluster.facts(), &request);
+        let decision =
+            create_topics::decide(&cluster.facts(), &request, &PartitionQuota::unlimited());
         let result = &decision.response.topics[0];
         assert_eq!(result.error_code, code.code(), "{name}: {:?}", result.error_message);
         assert_eq!(result.error_message.clone().unwrap_or_default(), message);
@@ -183,12 +185,16 @@ fn one_request_is_decided_topic_by_topic() {
     ];
     let request =
         CreateTopicsRequest { topics, validate_only: true, ..CreateTopicsRequest::default() };
-    let decision = create_topics::decide(&cluster.facts(), &request);
+    let decision = create_topics::decide(&cluster.facts(), &request, &PartitionQuota::unlimited());
     let codes: Vec<_> =
         decision.response.topics.iter().map(|it| (it.name.as_str(), it.error_code)).collect();
     assert_eq!(codes, [("a.b", 0), ("a_b", 17), ("twice", 42)]);
     assert!(decision.records.is_empty(), "it was only to be validated");
-    let empty = create_topics::decide(&cluster.facts(), &CreateTopicsRequest::default());
+    let empty = create_topics::decide(
+        &cluster.facts(),
+        &CreateTopicsRequest::default(),
+        &PartitionQuota::unlimited(),
+    );
     assert!(empty.response.topics.is_empty());
 }
 
@@ -214,7 +220,7 @@ fn topics_are_deleted_by_name_or_id() {
         ],
         ..DeleteTopicsRequest::default()
     };
-    let decision = delete_topics::decide(&cluster.facts(), &request);
+    let decision = delete_topics::decide(&cluster.facts(), &request, &PartitionQuota::unlimited());
     let mut answers: Vec<_> = decision
         .response
         .responses
@@ -234,7 +240,7 @@ fn topics_are_deleted_by_name_or_id() {
         topic_names: vec!["both".to_owned()],
         ..DeleteTopicsRequest::default()
     };
-    let decision = delete_topics::decide(&cluster.facts(), &old);
+    let decision = delete_topics::decide(&cluster.facts(), &old, &PartitionQuota::unlimited());
     assert_eq!(decision.response.responses[0].error_code, ErrorCode::TopicDeletionDisabled.code());
     assert!(decision.records.is_empty());
 }
@@ -281,7 +287,8 @@ fn partitions_are_only_added() {
         };
         let request =
             CreatePartitionsRequest { topics: vec![topic], ..CreatePartitionsRequest::default() };
-        let decision = create_partitions::decide(&cluster.facts(), &request);
+        let decision =
+            create_partitions::decide(&cluster.facts(), &request, &PartitionQuota::unlimited());
         let result = &decision.response.results[0];
         assert_eq!(result.error_code, code, "{count}: {:?}", result.error_message);
         assert_eq!(result.error_message.clone().unwrap_or_default(), message);
@@ -661,4 +668,51 @@ fn replicas_are_assigned_to_directories_and_leave_with_them() {
     cluster.apply(&records);
     let partition = cluster.image.partition("t", PartitionId(0)).unwrap();
     assert_eq!((partition.leader, &partition.isr), (BrokerId(2), &vec![BrokerId(2)]));
+}
+
+fn limit(user: &str, key: &str, value: f64) -> alter_client_quotas_request::EntryData {
+    alter_client_quotas_request::EntryData {
+        entity: vec![alter_client_quotas_request::EntityData {
+            entity_type: "user".to_owned(),
+            entity_name: Some(user.to_owned()),
+        }],
+        ops: vec![alter_client_quotas_request::OpData {
+            key: key.to_owned(),
+            value,
+            remove: false,
+        }],
+    }
+}
+
+#[test]
+fn a_quota_is_recorded_once_and_only_when_it_changes() {
+    let mut cluster = Cluster::new();
+    let nobody = std::collections::HashSet::new();
+    let entries =
+        vec![limit("a", "producer_byte_rate", 5.0), limit("a", "producer_byte_rate", 6.0)];
+    let mut request = AlterClientQuotasRequest { entries, validate_only: false };
+    let decided = client_quotas::decide(&cluster.facts(), &request, &nobody);
+    // The second entry is told of and the first one stands.
+    assert_eq!(decided.response.entries.len(), 1);
+    let message = decided.response.entries[0].error_message.as_deref();
+    assert_eq!(message, Some("Ignoring duplicate entity ClientQuotaEntity(entries={user=a})"));
+    assert_eq!(decided.records.len(), 1);
+    cluster.apply(&decided.records);
+    request.entries.pop();
+    let again = client_quotas::decide(&cluster.facts(), &request, &nobody);
+    assert_eq!((again.records.len(), again.response.entries[0].error_code), (0, 0));
+}
+
+#[test]
+fn a_request_for_too_many_quotas_is_refused_whole() {
+    let entries = (0..=MAX_RECORDS_PER_REQUEST)
+        .map(|at| limit(&at.to_string(), "producer_byte_rate", 5.0))
+        .collect();
+    let request = AlterClientQuotasRequest { entries, validate_only: false };
+    let nobody = std::collections::HashSet::new();
+    let decided = client_quotas::decide(&Cluster::new().facts(), &request, &nobody);
+    assert!(decided.records.is_empty());
+    assert_eq!(decided.response.entries.len(), MAX_RECORDS_PER_REQUEST + 1);
+    let refused = ErrorCode::PolicyViolation.code();
+    assert!(decided.response.entries.iter().all(|entry| entry.error_code == refused));
 }

@@ -1,7 +1,7 @@
 //! Records into the image: the one place where the cluster's state changes.
 //!
 //! Each record either takes effect whole or is refused with a reason; a record that Kafka writes
-//! and nothing here can honour (access control, quotas, credentials, tokens) is refused, never
+//! and nothing here can honour (access control, credentials, tokens) is refused, never
 //! dropped in silence.
 
 use std::sync::Arc;
@@ -71,6 +71,9 @@ pub enum ApplyError {
         /// Number of directories.
         directories: usize,
     },
+    /// A quota is for what is neither user, client id nor address.
+    #[error("a quota is for an unknown type of entity, {0:?}")]
+    UnknownQuotaEntity(String),
     /// The record belongs to something that is not built.
     #[error("metadata records of type {0} are not supported")]
     Unsupported(&'static str),
@@ -105,6 +108,7 @@ impl MetadataImage {
             MetadataRecord::Config(record) => self.set_config(record, delta)?,
             MetadataRecord::FeatureLevel(record) => self.set_feature(record, delta),
             MetadataRecord::ProducerIds(record) => self.set_producer_ids(record, delta),
+            MetadataRecord::ClientQuota(record) => self.set_quota(record, delta)?,
             MetadataRecord::RegisterController(record) => {
                 let registration = ControllerRegistration::from(record);
                 self.controllers.insert(registration.id, Arc::new(registration));
@@ -122,7 +126,6 @@ impl MetadataImage {
             | MetadataRecord::RemoveDelegationToken(_)
             | MetadataRecord::UserScramCredential(_)
             | MetadataRecord::RemoveUserScramCredential(_)
-            | MetadataRecord::ClientQuota(_)
             | MetadataRecord::AccessControlEntry(_)
             | MetadataRecord::RemoveAccessControlEntry(_) => {
                 return Err(ApplyError::Unsupported(record.name()));

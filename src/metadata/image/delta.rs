@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pharos_base::{BrokerId, PartitionId, TopicId};
 
-use super::{ConfigResource, ConfigResourceType, MetadataImage};
+use super::{ConfigResource, ConfigResourceType, MetadataImage, QuotaEntity};
 
 /// The things that changed from one image to a later one; their new state stands in the later one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct MetadataDelta {
     pub partitions_changed: BTreeSet<(TopicId, PartitionId)>,
     /// Resources whose configuration changed; those of deleted topics are not among them.
     pub configs_changed: BTreeSet<ConfigResource>,
+    /// Entities whose quotas changed.
+    pub quotas_changed: BTreeSet<QuotaEntity>,
     /// Brokers that were registered, changed or unregistered.
     pub brokers_changed: BTreeSet<BrokerId>,
     /// Whether a controller registered.
@@ -39,6 +41,7 @@ impl MetadataDelta {
             && self.topics_deleted.is_empty()
             && self.partitions_changed.is_empty()
             && self.configs_changed.is_empty()
+            && self.quotas_changed.is_empty()
             && self.brokers_changed.is_empty()
             && !self.controllers_changed
             && !self.features_changed
@@ -59,6 +62,7 @@ impl MetadataDelta {
         self.topics_created.extend(later.topics_created);
         self.partitions_changed.extend(later.partitions_changed);
         self.configs_changed.extend(later.configs_changed);
+        self.quotas_changed.extend(later.quotas_changed);
         self.brokers_changed.extend(later.brokers_changed);
         self.controllers_changed |= later.controllers_changed;
         self.features_changed |= later.features_changed;
@@ -114,6 +118,9 @@ impl MetadataDelta {
         let ids = old.brokers.keys().chain(new.brokers.keys());
         delta.brokers_changed =
             ids.filter(|id| old.broker(**id) != new.broker(**id)).copied().collect();
+        let entities = old.quotas.keys().chain(new.quotas.keys());
+        delta.quotas_changed =
+            entities.filter(|of| old.quota(of) != new.quota(of)).cloned().collect();
         delta.controllers_changed = old.controllers != new.controllers;
         delta.features_changed = old.features != new.features;
         delta.producer_ids_changed = old.next_producer_id != new.next_producer_id;

@@ -7,6 +7,7 @@
 mod apply;
 mod broker;
 mod delta;
+mod quota;
 mod snapshot;
 mod topic;
 
@@ -24,6 +25,8 @@ pub use broker::{
     BrokerRegistration, ControllerRegistration, Endpoint, RegistrationState, VersionRange,
 };
 pub use delta::MetadataDelta;
+pub(crate) use quota::quota_record;
+pub use quota::{CLIENT_ID, IP, QuotaEntity, QuotaMap, QuotaName, USER};
 pub(crate) use snapshot::{config_record, feature_record};
 pub(crate) use topic::to_ids;
 pub use topic::{PartitionRegistration, RecoveryState, TopicImage};
@@ -135,6 +138,7 @@ pub struct MetadataImage {
     pub(crate) topic_ids: OrdMap<Arc<str>, TopicId>,
     pub(crate) topics: HashMap<TopicId, Arc<TopicImage>>,
     pub(crate) configs: OrdMap<ConfigResource, Arc<ConfigMap>>,
+    pub(crate) quotas: OrdMap<QuotaEntity, Arc<QuotaMap>>,
     pub(crate) features: OrdMap<Arc<str>, i16>,
     pub(crate) next_producer_id: i64,
     pub(crate) counts: PartitionCounts,
@@ -276,6 +280,7 @@ impl PartialEq for MetadataImage {
             && self.topic_ids == other.topic_ids
             && self.topics == other.topics
             && self.configs == other.configs
+            && self.quotas == other.quotas
             && self.features == other.features
             && self.next_producer_id == other.next_producer_id
             && self.counts == other.counts

@@ -1,6 +1,6 @@
 //! The image as records: applied to an empty image they make it again.
 
-use super::{ConfigResource, METADATA_VERSION, MetadataImage};
+use super::{ConfigResource, METADATA_VERSION, MetadataImage, quota_record};
 use crate::record::MetadataRecord;
 use pharos_protocol::messages::{ConfigRecord, FeatureLevelRecord, ProducerIdsRecord, TopicRecord};
 
@@ -22,6 +22,10 @@ impl MetadataImage {
                     .iter()
                     .map(|(key, value)| config_record(resource, key, Some(value.as_str()))),
             );
+        }
+        for (entity, limits) in &self.quotas {
+            records
+                .extend(limits.iter().map(|(key, value)| quota_record(entity, key, Some(*value))));
         }
         if self.next_producer_id > 0 {
             records.push(MetadataRecord::ProducerIds(ProducerIdsRecord {

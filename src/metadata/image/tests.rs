@@ -1,9 +1,11 @@
 //! Records into images and back, and what Kafka itself wrote.
 
 use pharos_protocol::batch::batches;
+use pharos_protocol::messages::client_quota_record::EntityData;
 use pharos_protocol::messages::{
-    BrokerRegistrationChangeRecord, ConfigRecord, NoOpRecord, PartitionChangeRecord,
-    PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+    BrokerRegistrationChangeRecord, ClientQuotaRecord, ConfigRecord, NoOpRecord,
+    PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord,
+    RemoveTopicRecord, TopicRecord,
 };
 
 use super::*;
@@ -43,6 +45,10 @@ fn config(kind: i8, name: &str, key: &str, value: Option<&str>) -> MetadataRecor
         name: key.to_owned(),
         value: value.map(str::to_owned),
     })
+}
+
+fn quota(parts: &[(&str, Option<&str>)], key: &str, value: Option<f64>) -> MetadataRecord {
+    quota_record(&QuotaEntity::from_parts(parts.iter().copied()).unwrap(), key, value)
 }
 
 fn broker(id: i32, epoch: i64) -> MetadataRecord {
@@ -90,6 +96,9 @@ fn a_snapshot_makes_the_same_image_again() {
         config(4, "", "log.cleaner.threads", Some("2")),
         config(16, "metrics", "interval.ms", Some("1000")),
         config(32, "group", "consumer.session.timeout.ms", Some("45000")),
+        quota(&[("user", Some("a")), ("client-id", None)], "producer_byte_rate", Some(5.0)),
+        quota(&[("user", None)], "request_percentage", Some(12.5)),
+        quota(&[("ip", Some("::1"))], "connection_creation_rate", Some(7.0)),
         MetadataRecord::ProducerIds(ProducerIdsRecord {
             broker_id: 1,
             broker_epoch: 7,
@@ -139,6 +148,29 @@ fn a_change_bumps_the_epochs_and_is_noted() {
 }
 
 #[test]
+fn quotas_come_change_and_go_with_their_last_limit() {
+    let user = [("user", Some("a"))];
+    let entity = QuotaEntity::from_parts(user.into_iter()).unwrap();
+    let mut image = MetadataImage::empty();
+    let set = [
+        quota(&user, "producer_byte_rate", Some(1.0)),
+        quota(&user, "consumer_byte_rate", Some(2.0)),
+        quota(&user, "producer_byte_rate", Some(3.0)),
+    ];
+    let delta = apply_all(&mut image, &through_bytes(&set));
+    assert_eq!(delta.quotas_changed.iter().collect::<Vec<_>>(), [&entity]);
+    let limits: Vec<_> =
+        image.quota(&entity).unwrap().iter().map(|(key, value)| (&**key, *value)).collect();
+    assert_eq!(limits, [("consumer_byte_rate", 2.0), ("producer_byte_rate", 3.0)]);
+    let before = image.clone();
+    apply_all(&mut image, &[quota(&user, "consumer_byte_rate", None)]);
+    assert!(image.quota(&entity).is_some());
+    apply_all(&mut image, &[quota(&user, "producer_byte_rate", None)]);
+    assert_eq!(image, MetadataImage::empty());
+    assert_eq!(MetadataDelta::between(&before, &image).quotas_changed, delta.quotas_changed);
+}
+
+#[test]
 fn deleting_a_topic_takes_its_configuration_and_counts_along() {
     let id = TopicId::random();
     let mut image = MetadataImage::empty();
@@ -175,6 +207,13 @@ fn a_record_that_does_not_fit_is_refused() {
         (change(id, 7, 1), "topic t has no partition 7".to_owned()),
         (partition_record(id, -1, 1), "partition -1 has no meaning".to_owned()),
         (stale, "broker 1 is not registered with epoch 4".to_owned()),
+        (
+            MetadataRecord::ClientQuota(ClientQuotaRecord {
+                entity: vec![EntityData { entity_type: "group".to_owned(), entity_name: None }],
+                ..ClientQuotaRecord::default()
+            }),
+            "a quota is for an unknown type of entity, \"group\"".to_owned(),
+        ),
         (config(3, "x", "k", None), "config resource type 3 has no meaning".to_owned()),
     ];
     for (record, expected) in cases {

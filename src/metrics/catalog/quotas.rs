@@ -11,22 +11,22 @@ rows! {
     REQUEST = Shape::Attributes(REQUEST_ATTRIBUTES), "kafka.server:type=Request", "channels; %", "Channels muted by the request quota and the share of handler time spent on exempt requests.", "ClientQuotaManager";
     PRODUCE_BY_USER_CLIENT_ID = Shape::Attributes(PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Produce,user={user},client-id={client-id}", "bytes/s; ms", "Produce bandwidth and mean throttle time per user and client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientQuotaManager";
     FETCH_BY_USER_CLIENT_ID = Shape::Attributes(PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Fetch,user={user},client-id={client-id}", "bytes/s; ms", "Fetch bandwidth and mean throttle time per user and client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientQuotaManager";
-    REQUEST_BY_USER_CLIENT_ID = Shape::Attributes(REQUEST_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Request,user={user},client-id={client-id}", "% of a thread; ms", "Handler and network thread time and mean throttle time per user and client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientRequestQuotaManager";
+    REQUEST_BY_USER_CLIENT_ID = Shape::Attributes(REQUEST_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Request,user={user},client-id={client-id}", "% of a thread; ms", "Handler time and mean throttle time per user and client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientRequestQuotaManager";
     CONTROLLER_MUTATION_BY_USER_CLIENT_ID = Shape::Attributes(CONTROLLER_MUTATION_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=ControllerMutation,user={user},client-id={client-id}", "tokens; mutations/s; ms", "Topic mutation rate, remaining tokens and mean throttle time per user and client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ControllerMutationQuotaManager";
     PRODUCE_BY_USER = Shape::Attributes(PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Produce,user={user}", "bytes/s; ms", "Produce bandwidth and mean throttle time per user; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientQuotaManager";
     FETCH_BY_USER = Shape::Attributes(PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Fetch,user={user}", "bytes/s; ms", "Fetch bandwidth and mean throttle time per user; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientQuotaManager";
-    REQUEST_BY_USER = Shape::Attributes(REQUEST_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Request,user={user}", "% of a thread; ms", "Handler and network thread time and mean throttle time per user; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientRequestQuotaManager";
+    REQUEST_BY_USER = Shape::Attributes(REQUEST_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Request,user={user}", "% of a thread; ms", "Handler time and mean throttle time per user; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientRequestQuotaManager";
     CONTROLLER_MUTATION_BY_USER = Shape::Attributes(CONTROLLER_MUTATION_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=ControllerMutation,user={user}", "tokens; mutations/s; ms", "Topic mutation rate, remaining tokens and mean throttle time per user; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ControllerMutationQuotaManager";
     PRODUCE_BY_CLIENT_ID = Shape::Attributes(PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Produce,client-id={client-id}", "bytes/s; ms", "Produce bandwidth and mean throttle time per client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientQuotaManager";
     FETCH_BY_CLIENT_ID = Shape::Attributes(PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Fetch,client-id={client-id}", "bytes/s; ms", "Fetch bandwidth and mean throttle time per client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientQuotaManager";
-    REQUEST_BY_CLIENT_ID = Shape::Attributes(REQUEST_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Request,client-id={client-id}", "% of a thread; ms", "Handler and network thread time and mean throttle time per client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientRequestQuotaManager";
+    REQUEST_BY_CLIENT_ID = Shape::Attributes(REQUEST_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=Request,client-id={client-id}", "% of a thread; ms", "Handler time and mean throttle time per client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ClientRequestQuotaManager";
     CONTROLLER_MUTATION_BY_CLIENT_ID = Shape::Attributes(CONTROLLER_MUTATION_BY_USER_CLIENT_ID_ATTRIBUTES), "kafka.server:type=ControllerMutation,client-id={client-id}", "tokens; mutations/s; ms", "Topic mutation rate, remaining tokens and mean throttle time per client id; sensors exist only while a quota of that shape is configured and expire after an hour idle.", "ControllerMutationQuotaManager";
 }
 
 const PRODUCE_ATTRIBUTES: &[AttributeRow] = &[AttributeRow {
     name: "queue-size",
     from: Origin::Gauge(ValueType::Double),
-    meaning: "delayed answers waiting",
+    meaning: "channels that are muted now",
 }];
 
 const REQUEST_ATTRIBUTES: &[AttributeRow] = &[
@@ -38,14 +38,14 @@ const REQUEST_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow {
         name: "queue-size",
         from: Origin::Gauge(ValueType::Double),
-        meaning: "delayed answers waiting",
+        meaning: "channels that are muted now",
     },
 ];
 
 const PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow {
         name: "byte-rate",
-        from: Origin::Sensor("bytes", Stat::Rate),
+        from: Origin::Gauge(ValueType::Double),
         meaning: "bytes per second that count against the quota",
     },
     AttributeRow {
@@ -58,7 +58,7 @@ const PRODUCE_BY_USER_CLIENT_ID_ATTRIBUTES: &[AttributeRow] = &[
 const REQUEST_BY_USER_CLIENT_ID_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow {
         name: "request-time",
-        from: Origin::Sensor("request-time", Stat::Rate),
+        from: Origin::Gauge(ValueType::Double),
         meaning: "share of handler time used, in percent of one thread",
     },
     AttributeRow {

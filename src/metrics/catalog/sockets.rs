@@ -8,6 +8,7 @@ rows! {
     SOCKET_SERVER_METRICS_BY_LISTENER_NETWORK_PROCESSOR = Shape::Attributes(SOCKET_SERVER_METRICS_BY_LISTENER_NETWORK_PROCESSOR_ATTRIBUTES), "kafka.server:type=socket-server-metrics,listener={listener},networkProcessor={networkProcessor}", "mixed: *-rate per s; *-total cumulative; *-ns-* nanoseconds; *-ratio 0..1; size bytes; reauthentication-latency ms", "Selector statistics of one network processor thread.", "Selector";
     SOCKET_SERVER_METRICS = Shape::Attributes(SOCKET_SERVER_METRICS_ATTRIBUTES), "kafka.server:type=socket-server-metrics", "per s; % ; ns", "Broker-wide connection accept rate and memory-pool depletion.", "SocketServer";
     SOCKET_SERVER_METRICS_BY_LISTENER = Shape::Attributes(SOCKET_SERVER_METRICS_BY_LISTENER_ATTRIBUTES), "kafka.server:type=socket-server-metrics,listener={listener}", "per s; ms", "Connection accept rate and throttle time of one listener.", "SocketServer";
+    SOCKET_SERVER_METRICS_BY_IP = Shape::Attributes(SOCKET_SERVER_METRICS_BY_IP_ATTRIBUTES), "kafka.server:type=socket-server-metrics,ip={ip}", "per s", "Connection accept rate of one client IP; created only when IP connection quotas apply and dropped after an hour idle.", "SocketServer";
     SOCKET_SERVER_METRICS_BY_CLIENT_SOFTWARE_NAME_CLIENT_SOFTWARE_VERSION_LISTENER_NETWORK_PROCESSOR = Shape::Attributes(SOCKET_SERVER_METRICS_BY_CLIENT_SOFTWARE_NAME_CLIENT_SOFTWARE_VERSION_LISTENER_NETWORK_PROCESSOR_ATTRIBUTES), "kafka.server:type=socket-server-metrics,clientSoftwareName={clientSoftwareName},clientSoftwareVersion={clientSoftwareVersion},listener={listener},networkProcessor={networkProcessor}", "connections", "Open connections by client library and version.", "Selector";
     SOCKET_SERVER_METRICS_BY_CIPHER_PROTOCOL_LISTENER_NETWORK_PROCESSOR = Shape::Attributes(SOCKET_SERVER_METRICS_BY_CLIENT_SOFTWARE_NAME_CLIENT_SOFTWARE_VERSION_LISTENER_NETWORK_PROCESSOR_ATTRIBUTES), "kafka.server:type=socket-server-metrics,cipher={cipher},protocol={protocol},listener={listener},networkProcessor={networkProcessor}", "connections", "Open TLS connections by cipher and protocol.", "Selector";
     REPLICA_FETCHER_METRICS = Shape::Attributes(CHANNEL), "kafka.server:type=replica-fetcher-metrics,broker-id={broker-id},fetcher-id={fetcher-id}", "mixed: *-rate per s; *-total cumulative; *-ns-* nanoseconds; *-ratio 0..1; size bytes; reauthentication-latency ms", "Network statistics of one replica fetcher connection.", "Selector";
@@ -313,6 +314,12 @@ const SOCKET_SERVER_METRICS_ATTRIBUTES: &[AttributeRow] =
 
 const SOCKET_SERVER_METRICS_BY_LISTENER_ATTRIBUTES: &[AttributeRow] =
     &[IP_CONNECTION_ACCEPT_THROTTLE_TIME, CONNECTION_ACCEPT_THROTTLE_TIME, CONNECTION_ACCEPT_RATE];
+
+const SOCKET_SERVER_METRICS_BY_IP_ATTRIBUTES: &[AttributeRow] = &[row(
+    "connection-accept-rate",
+    Origin::Gauge(ValueType::Double),
+    "connections accepted per second from this address",
+)];
 
 const SOCKET_SERVER_METRICS_BY_CLIENT_SOFTWARE_NAME_CLIENT_SOFTWARE_VERSION_LISTENER_NETWORK_PROCESSOR_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow { name: "connections", from: Origin::Gauge(ValueType::Int), meaning: "connections open now" },

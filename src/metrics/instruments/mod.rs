@@ -5,6 +5,7 @@ mod cell;
 mod histogram;
 mod meter;
 mod reservoir;
+mod sampled_rate;
 mod sensor;
 
 pub(crate) use cell::CounterCell;
@@ -12,6 +13,7 @@ pub use cell::{GaugeCell, Text};
 pub use histogram::{Histogram, Snapshot, Timer};
 pub(crate) use meter::WeakMeter;
 pub use meter::{Meter, Rates};
+pub use sampled_rate::{SampleWindows, SampledRate, TokenBucket};
 pub use sensor::Sensor;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -143,14 +143,22 @@ async fn a_limited_listener_lets_connections_wait_for_a_known_time() {
 #[tokio::test(start_paused = true)]
 async fn a_limited_address_is_held_back_for_a_known_time() {
     stay_busy();
-    let quotas = QuotaLimits { creation_rate_per_ip: Some(1), ..QuotaLimits::default() };
+    let addresses = AddressLimits { default: Some(1), ..AddressLimits::default() };
+    let quotas = QuotaLimits { addresses, ..QuotaLimits::default() };
     let (room, _hand) = open(Limits::default(), quotas, usize::MAX).await;
     let truth = truth!(&room.registry);
     let row = &sockets::SOCKET_SERVER_METRICS_BY_LISTENER;
-    let claims = truth.claims([to(row, LISTENER, "ip-connection-accept-throttle-time", 1000.0)]);
+    let address = &sockets::SOCKET_SERVER_METRICS_BY_IP;
+    let claims = truth.claims([
+        to(row, LISTENER, "ip-connection-accept-throttle-time", 1000.0),
+        to(address, &[("ip", "127.0.0.1")], "connection-accept-rate", 1.0),
+    ]);
+    // Ten seconds are assumed to have passed; the eleventh comes a second too early.
     let _first = at_once(&room).await;
-    at_end(&mut room.connect().await).await;
+    let mut early = room.connect().await;
     come_true(claims).await;
+    tokio::time::advance(Duration::from_millis(1001)).await;
+    at_end(&mut early).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -247,6 +247,9 @@ pub fn nullable_condition(message: &Message, field: &Field) -> Result<Option<Str
     }))
 }
 
+/// The field of answers that tells clients for how long they are muted.
+const THROTTLE: &str = "throttle_time_ms";
+
 fn implementation(message: &Message) -> Result<String, String> {
     let Range { min, max } = versions(message)?;
     let option = |number: Option<i16>| match number {
@@ -263,6 +266,13 @@ fn implementation(message: &Message) -> Result<String, String> {
             range.condition(Range { min: i16::MIN, max: i16::MAX }).unwrap_or_else(|| "true".into())
         }
     };
+    let throttled =
+        message.structs.first().is_some_and(|own| own.fields.iter().any(|f| f.name == THROTTLE));
+    let throttle = if throttled && message.kind == Kind::Response {
+        format!("fn set_throttle_time_ms(&mut self, ms: i32) {{ self.{THROTTLE} = ms; }}\n")
+    } else {
+        String::new()
+    };
     let view = if message.is_plain(&message.name) { "" } else { "Ref" };
     Ok(format!(
         "impl k::Message for {name} {{
@@ -275,7 +285,7 @@ fn flexible(v: i16) -> bool {{ let _ = v; {flexible} }}
 fn decode(input: &[u8], version: i16) -> Result<Self, k::DecodeError> {{
 Ok({name}{view}::decode(input, version)?.to_owned())
 }}
-}}
+{throttle}}}
 ",
         name = message.name,
         api_key = option(api_key),

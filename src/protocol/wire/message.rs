@@ -25,6 +25,11 @@ pub trait Message: Encode + Default + Clone + fmt::Debug + PartialEq {
     /// Whether a version has tagged fields and compact lengths (KIP-482).
     fn flexible(version: i16) -> bool;
 
+    /// Puts in how long the client is muted, where the message can say it.
+    fn set_throttle_time_ms(&mut self, ms: i32) {
+        let _ = ms;
+    }
+
     /// Reads a message from the front of `input`; what follows it is ignored, as Kafka does. For
     /// bytes from outside, prefer the view: this copies, up to 25 times the bytes received.
     ///

@@ -33,6 +33,8 @@ import org.apache.kafka.common.message.ProduceRequestData;
 import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.protocol.Errors;
+import org.apache.kafka.common.quota.ClientQuotaAlteration;
+import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.record.internal.SimpleRecord;
 import org.apache.kafka.common.requests.ProduceRequest;
@@ -43,7 +45,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * A fixed workload, whose every record and commit is known, so that the beans of any broker after it can be compared:
- * Workload HOST:PORT. Each step prints what it did; all clients stay open until the end.
+ * Workload HOST:PORT. Each step prints what it did; all clients but those under quotas stay open until the end.
  */
 public class Workload {
     /** One timestamp for every record, so that sizes of batches do not vary. */
@@ -72,10 +74,18 @@ public class Workload {
         administration();
         admin.deleteTopics(List.of("d")).all().get();
         say("delete-topic", "d, after 10 records to d-0");
-        Collections.reverse(OPEN);
-        for (Closeable client : OPEN) client.close();
+        closeAll();
+        // It takes as long as the quota says: members of groups would send heartbeats meanwhile.
+        quota();
+        closeAll();
         admin.close();
         say("end", "all clients closed");
+    }
+
+    static void closeAll() throws IOException {
+        Collections.reverse(OPEN);
+        for (Closeable client : OPEN) client.close();
+        OPEN.clear();
     }
 
     static void telemetry() throws Exception {
@@ -196,6 +206,21 @@ public class Workload {
         admin.deleteRecords(Map.of(new TopicPartition("d", 0), RecordsToDelete.beforeOffset(5))).all().get();
         admin.createPartitions(Map.of("t", NewPartitions.increaseTo(2))).all().get();
         say("admin", "2 configs described, 1 altered, groups and offsets and log dirs read, d-0 deleted before 5, t grown to 2");
+    }
+
+    static void quota() throws Exception {
+        ClientQuotaEntity throttled = new ClientQuotaEntity(Map.of("client-id", "throttled"));
+        List<ClientQuotaAlteration.Op> rates = List.of(
+            new ClientQuotaAlteration.Op("producer_byte_rate", 8000.0), new ClientQuotaAlteration.Op("consumer_byte_rate", 8000.0));
+        admin.alterClientQuotas(List.of(new ClientQuotaAlteration(throttled, rates))).all().get();
+        // Kafka's broker lives by it a moment later.
+        Thread.sleep(1000);
+        sync(producer("throttled"), "t", 0, 10, 10000);
+        KafkaConsumer<byte[], byte[]> consumer =
+            consumer("throttled", "g-throttled", "fetch.max.bytes", 20000, "max.partition.fetch.bytes", 20000);
+        consumer.assign(List.of(new TopicPartition("t", 0)));
+        int read = drain(consumer, 10);
+        say("quota", "client id throttled, 8000 bytes a second each way: 10 requests of 1 record of 10000 bytes to t-0, read back " + read);
     }
 
     static void alter(ConfigResource.Type type, String name, Map<String, String> values) throws Exception {

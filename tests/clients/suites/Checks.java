@@ -31,6 +31,8 @@ import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.Metric;
+import org.apache.kafka.common.MetricName;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionReplica;
 import org.apache.kafka.common.config.ConfigResource;
@@ -94,7 +96,7 @@ public class Checks {
         checks.put("configs.topic", Checks::configs);
         checks.put("cluster.describe", Checks::cluster);
         checks.put("absent.transactions", Checks::transaction);
-        checks.put("absent.clientQuotas", Checks::quotas);
+        checks.put("admin.clientQuotas", Checks::quotas);
         checks.put("absent.scram", Checks::scram);
         checks.put("absent.reassignment", Checks::reassign);
         checks.put("absent.alterReplicaLogDirs", Checks::moveLog);
@@ -310,11 +312,26 @@ public class Checks {
     }
 
     static Void quotas() throws Exception {
+        limit(Map.of("user", "checks"), "producer_byte_rate", 1e6);
         ClientQuotaEntity user = new ClientQuotaEntity(Map.of("user", "checks"));
-        ClientQuotaAlteration.Op rate = new ClientQuotaAlteration.Op("producer_byte_rate", 1e6);
-        admin.alterClientQuotas(List.of(new ClientQuotaAlteration(user, List.of(rate)))).all().get();
         equal(1e6, admin.describeClientQuotas(ClientQuotaFilter.all()).entities().get().get(user).get("producer_byte_rate"));
+        String name = topic("quotas", 1);
+        limit(Map.of("client-id", name), "producer_byte_rate", 1000.0);
+        try (KafkaProducer<String, String> producer = new KafkaProducer<>(properties("client.id", name))) {
+            producer.send(new ProducerRecord<>(name, "v".repeat(11000))).get();
+            check(throttled(producer.metrics(), "produce-throttle-time-max") > 0, "the producer was not throttled");
+        }
         return null;
+    }
+
+    static void limit(Map<String, String> entity, String key, double value) throws Exception {
+        ClientQuotaAlteration.Op rate = new ClientQuotaAlteration.Op(key, value);
+        admin.alterClientQuotas(List.of(new ClientQuotaAlteration(new ClientQuotaEntity(entity), List.of(rate)))).all().get();
+    }
+
+    static double throttled(Map<MetricName, ? extends Metric> metrics, String name) {
+        return metrics.entrySet().stream().filter(it -> it.getKey().name().equals(name) && it.getKey().group().equals("producer-metrics"))
+            .mapToDouble(it -> (Double) it.getValue().metricValue()).max().orElse(0);
     }
 
     static Void scram() throws Exception {

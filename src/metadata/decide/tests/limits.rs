@@ -99,7 +99,8 @@ fn topics_of_one_request_share_its_room() {
     let decide = |topics: &[(&str, i32)]| {
         let topics = topics.iter().map(|(name, count)| new_topic(name, *count, 1)).collect();
         let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
-        let decision = create_topics::decide(&cluster.facts(), &request);
+        let decision =
+            create_topics::decide(&cluster.facts(), &request, &PartitionQuota::unlimited());
         let codes: Vec<_> = decision.response.topics.iter().map(|topic| topic.error_code).collect();
         (codes, decision.records.len())
     };
