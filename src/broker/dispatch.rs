@@ -5,6 +5,7 @@
 //! unknown version is the one exception (see `apis`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pharos_net::{CloseReason, Completed, Handler, Outcome, Reply, Request};
 use pharos_protocol::ApiKey;
