@@ -22,6 +22,7 @@ const RUNBOOKS: &[(&str, &str)] = runbooks! {
     "BrokerRestarting"
     "BrokersSkewed"
     "BytesRejected"
+    "ClientsMuted"
     "ConsumerLagGrowing"
     "ConsumerLagSeconds"
     "FailedFetchRequests"

@@ -164,26 +164,21 @@ class Load:
 
     def slow(self):
         """A group that reads 25 records a second of 300."""
-        consumer = KafkaConsumer("audit", bootstrap_servers=self.node.bootstrap, group_id="slow", auto_offset_reset="earliest",
-                                 enable_auto_commit=False)
-        try:
-            while True:
-                consumer.poll(timeout_ms=100, max_records=5)
-                if consumer.assignment():
-                    consumer.commit()
-                yield
-        finally:
-            consumer.close()
+        return self.read("audit", "slow", 5)
 
     def drain(self):
         """A group that comes late and reads faster than is written."""
-        consumer = KafkaConsumer("orders", bootstrap_servers=self.node.bootstrap, group_id="late", auto_offset_reset="earliest",
-                                 enable_auto_commit=False)
+        return self.read("orders", "late", 200)
+
+    def read(self, topic, group, records):
+        """A member that reads so many records a step at most, and commits them."""
+        consumer = Consumer({"bootstrap.servers": self.node.bootstrap, "group.id": group, "auto.offset.reset": "earliest",
+                             "enable.auto.commit": False})
+        consumer.subscribe([topic])
         try:
             while True:
-                consumer.poll(timeout_ms=100, max_records=200)
-                if consumer.assignment():
-                    consumer.commit()
+                if consumer.consume(records, timeout=0.1):
+                    consumer.commit(asynchronous=False)
                 yield
         finally:
             consumer.close()
