@@ -5,6 +5,8 @@ use std::time::Duration;
 /// Time between the start of a node and the first look at the rules. Meters tick after 5 s, and
 /// read as if all were busy before.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(6);
+/// Time between two looks at whether anybody watches the node.
+pub(crate) const WATCHER_PAUSE: Duration = Duration::from_millis(250);
 /// A look is followed by a pause of this many times its CPU time: half a percent of a core.
 pub(crate) const PAUSE_PER_LOOK: u32 = 200;
 /// Longest pause, in times of the one that is configured.

@@ -7,7 +7,7 @@ use pharos_alerting::{RuleError, Rules, Watch};
 use pharos_explain::RULES;
 use pharos_metrics::Format;
 
-use crate::limits::{FIRST_PAUSE, LONGEST_PAUSE, PAUSE_PER_LOOK};
+use crate::limits::{FIRST_PAUSE, LONGEST_PAUSE, PAUSE_PER_LOOK, WATCHER_PAUSE};
 use crate::lines::{OWN_RULES, kept_lines};
 use crate::shared::{Pulse, Shared};
 
@@ -23,12 +23,17 @@ const OUTSIDE: [(&str, &str); 5] = [
 /// The jobs of the shipped prometheus.yml and the pages that they scrape.
 const JOBS: [(&str, &str); 2] = [("pharos", "default"), ("pharos-native", "native")];
 
-/// Looks until nobody holds the console any more.
+/// Looks until nobody holds the console any more; from the moment that somebody watches the node, by
+/// a scrape or a visit: a node that nobody watches keeps no past.
 pub(crate) async fn keep_looking(shared: Weak<Shared>) {
     let mut pause = FIRST_PAUSE;
     loop {
         tokio::time::sleep(pause).await;
         let Some(held) = shared.upgrade() else { return };
+        if !held.is_watched() {
+            pause = WATCHER_PAUSE;
+            continue;
+        }
         let held_every = held.every;
         let look = tokio::task::spawn_blocking(move || look(&held)).await;
         pause = look.unwrap_or_else(|error| {
@@ -48,7 +53,7 @@ pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
     }
     let (began, worked) = (Instant::now(), cpu_time());
     let pages = JOBS.map(|(job, page)| {
-        let text = shared.pages.render(page, Format::Text).unwrap_or_default();
+        let text = shared.pages.peek(page, Format::Text).unwrap_or_default();
         (job, text)
     });
     let pages: Vec<_> = pages

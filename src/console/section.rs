@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::get;
 use pharos_admin::Section;
 
@@ -10,7 +13,7 @@ use crate::pulse::keep_looking;
 use crate::shared::{ConsoleOptions, Shared, open};
 use crate::{explained, files, groups, lines, now, page, runbooks, skew, stream, topics};
 
-/// The pages of the console. Looking at the rules begins a moment later, and ends with the last copy
+/// The pages of the console. Looking at the rules begins when somebody watches the node, and ends with the last copy
 /// of the section.
 pub fn section(options: ConsoleOptions) -> Section {
     let runtime = options.runtime.clone();
@@ -35,5 +38,12 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/topic", get(topics::one))
         .route("/api/skew", get(skew::answer))
         .route("/api/stream", get(stream::answer))
+        .layer(middleware::from_fn_with_state(shared.clone(), visited))
         .with_state(shared)
+}
+
+/// Notes that a browser was here.
+async fn visited(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    shared.visit();
+    next.run(request).await
 }

@@ -1,5 +1,6 @@
 //! What the console's routes share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     /// Moves with each look.
     pub(crate) pulse: watch::Sender<Pulse>,
     pub(crate) streams: Arc<Semaphore>,
+    /// A browser was here.
+    visited: AtomicBool,
     known: OnceLock<Option<(Known, Queries)>>,
     working: Semaphore,
 }
@@ -85,12 +88,23 @@ pub(crate) fn open(options: ConsoleOptions) -> Arc<Shared> {
         target,
         pulse: watch::Sender::new(Pulse::default()),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        visited: AtomicBool::new(false),
         known: OnceLock::new(),
         working: Semaphore::new(MAX_WORKING),
     })
 }
 
 impl Shared {
+    /// Somebody asks for a page of the console.
+    pub(crate) fn visit(&self) {
+        self.visited.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody watches the node, by a scrape or by the console.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.visited.load(Ordering::Relaxed) || self.pages.is_asked()
+    }
+
     /// Makes an answer on a thread that may take its time, a few at once.
     pub(crate) async fn work(
         self: &Arc<Self>,

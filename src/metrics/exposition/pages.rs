@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ struct Inner {
     pages: RwLock<BTreeMap<String, Arc<Page>>>,
     figures: Mutex<BTreeMap<String, Figures>>,
     main_timeouts: Registered<Counter>,
+    /// Somebody has asked for a page.
+    asked: AtomicBool,
     _always: Vec<Registered<()>>,
     _build: Registered<Gauge>,
 }
@@ -83,6 +86,7 @@ impl Pages {
             main,
             began,
             figures: Mutex::default(),
+            asked: AtomicBool::new(false),
             main_timeouts: registry.family(&rows::PHAROS_SCRAPE_TIMEOUTS_TOTAL).counter(&[MAIN]),
             _always: crate::process::register(registry),
             _build: build,
@@ -101,14 +105,27 @@ impl Pages {
 
     /// `/metrics`: the chosen rule set and the native families.
     pub fn render_main(&self, format: Format) -> Bytes {
+        self.0.asked.store(true, Ordering::Relaxed);
         let page = self.0.pages.read().get(&self.0.main).cloned();
         page.map(|page| page.render(&self.0.registry, format, true)).unwrap_or_default()
     }
 
     /// `/metrics/<name>`: one rule set alone, or the native families; `None` for no such page.
     pub fn render(&self, name: &str, format: Format) -> Option<Bytes> {
+        let text = self.peek(name, format)?;
+        self.0.asked.store(true, Ordering::Relaxed);
+        Some(text)
+    }
+
+    /// As [`Self::render`], for the node itself: nobody has asked for it.
+    pub fn peek(&self, name: &str, format: Format) -> Option<Bytes> {
         let page = self.0.pages.read().get(name).cloned()?;
         Some(page.render(&self.0.registry, format, name == NATIVE))
+    }
+
+    /// Whether anybody has asked for a page since the start.
+    pub fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
     }
 
     /// Counts a scrape of `/metrics/<name>`, or of `/metrics`, that was refused because its page was
