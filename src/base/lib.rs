@@ -4,6 +4,7 @@
 mod clock;
 mod disk_pool;
 mod ids;
+mod java;
 mod listen;
 mod nearest;
 mod quantity;
@@ -15,6 +16,7 @@ mod system;
 pub use clock::{Clock, ClockHand};
 pub use disk_pool::{DISK_QUEUE_LIMIT, DISK_THREADS, DiskPool};
 pub use ids::{BrokerId, LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicPartition};
+pub use java::java_double;
 pub use listen::{ListenError, ListenOptions, listen};
 pub use nearest::nearest;
 pub use quantity::{QuantityError, human_bytes, parse_duration, parse_size};

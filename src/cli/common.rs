@@ -58,19 +58,6 @@ pub fn admin(args: &Args) -> Result<Admin> {
     Ok(Admin::from_properties(&admin_properties(args)?)?)
 }
 
-/// A double as Java prints it: plain from 0.001 up to 10,000,000, else with an exponent.
-pub fn java_double(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || (1e-3..1e7).contains(&size) || !value.is_finite() {
-        return format!("{value:?}").replace("inf", "Infinity");
-    }
-    let text = format!("{value:E}");
-    match text.split_once('E') {
-        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-        _ => text,
-    }
-}
-
 /// A pattern of topic names as Kafka's `IncludeList` reads it: a list separated by commas or `|`,
 /// quotes and blanks left out, each a regular expression for the whole name.
 ///

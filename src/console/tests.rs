@@ -9,13 +9,13 @@ use axum::response::Response;
 use pharos_admin::Readiness;
 use pharos_base::{Clock, ClockHand};
 use pharos_metrics::catalog::native as rows;
-use pharos_metrics::{Gauge, Generation, Pages, PagesOptions, Registered, Registry};
+use pharos_metrics::{Format, Gauge, Generation, Pages, PagesOptions, Registered, Registry};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use crate::files::FILES;
-use crate::pulse::look;
+use crate::pulse::{keep_looking, look};
 use crate::section::routes;
 use crate::shared::{ConsoleOptions, Shared, open};
 
@@ -102,6 +102,29 @@ async fn what_is_wrong_is_told_and_names_stay_names() {
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"), "{page}");
     assert!(seen.text("/runbooks/LogDirOffline").await.starts_with("# LogDirOffline"));
     assert_eq!(seen.ask("/runbooks/..%2Fx").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_nobody_watches_keeps_no_past() {
+    let seen = seen();
+    tokio::spawn(keep_looking(Arc::downgrade(&seen.shared)));
+    let mut looks = seen.shared.pulse.subscribe();
+    let hour = Duration::from_secs(3600);
+    assert!(tokio::time::timeout(hour, looks.changed()).await.is_err());
+    // Its own look at a page is nobody's scrape.
+    seen.shared.pages.peek("default", Format::Text).unwrap();
+    assert!(tokio::time::timeout(hour, looks.changed()).await.is_err());
+    seen.shared.pages.render("native", Format::Text).unwrap();
+    looks.changed().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_visit_is_enough_to_begin_to_look() {
+    let seen = seen();
+    tokio::spawn(keep_looking(Arc::downgrade(&seen.shared)));
+    let mut looks = seen.shared.pulse.subscribe();
+    seen.text("/").await;
+    looks.changed().await.unwrap();
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use std::net::ToSocketAddrs;
 
 use anyhow::{Result, anyhow, bail};
+use pharos_base::java_double;
 use pharos_client::Admin;
 use pharos_client::admin::{DescribedQuota, QuotaEntity, QuotaKind, QuotaMatch};
 
 use super::{Named, added, deleted, singular};
 use crate::args::Args;
-use crate::common::java_double;
 use crate::io::Io;
 
 const USER_KEYS: [&str; 4] =
