@@ -5,9 +5,11 @@ rebalances, records that expire unread ...) is a phase of its own; a panel names
 import contextlib
 import json
 import math
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -257,6 +259,16 @@ class Load:
                 yield
         finally:
             consumer.close()
+
+    def stall(self):
+        """A node that stands still for longer than a request may take, again and again."""
+        while True:
+            os.kill(self.node.process.pid, signal.SIGSTOP)
+            try:
+                time.sleep(0.15)
+            finally:
+                os.kill(self.node.process.pid, signal.SIGCONT)
+            yield
 
     def alert(self):
         """The rule of this test fires from the beginning."""
