@@ -89,6 +89,11 @@ pub(crate) fn find_pages(directory: &Path, bytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The same for memory of a process.
+pub(crate) fn find_memory(bytes: usize) {
+    std::hint::black_box(vec![1_u8; bytes]);
+}
+
 /// Appends `bytes` in batches to some files in turn, without a sync.
 pub(crate) fn write(directory: &Path, bytes: u64, batch: usize) -> anyhow::Result<Cost> {
     let directory = tempfile::tempdir_in(directory)?;

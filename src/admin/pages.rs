@@ -11,9 +11,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use pharos_base::in_background;
 use pharos_metrics::{Format, accepts_gzip, gzip, negotiate};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 
 use crate::error::ErrorBody;
 use crate::filter::only;
@@ -99,27 +99,33 @@ impl Pages {
     }
 
     async fn render(&self, request: &PageRequest) -> Result<Option<Bytes>, Failed> {
-        let turn = self.turn().await?;
         let (source, request) = (self.0.source.clone(), request.clone());
-        let rendering = spawn_blocking(move || {
-            let _turn = turn;
+        self.work(move || {
             let page = source.render(request.page.as_deref(), request.format)?;
             Some(only(page, &request.names))
-        });
-        rendering.await.map_err(|error| {
-            tracing::error!(%error, "rendering a metric page failed");
-            Failed
         })
+        .await
     }
 
     async fn compress(&self, plain: Bytes) -> Result<Bytes, Failed> {
+        self.work(move || gzip(&plain)).await
+    }
+
+    /// Waits for a turn, and for the work.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failed> {
         let turn = self.turn().await?;
-        let compressing = spawn_blocking(move || {
+        let working = in_background("page", move || {
             let _turn = turn;
-            gzip(&plain)
+            work()
         });
-        compressing.await.map_err(|error| {
-            tracing::error!(%error, "compressing a metric page failed");
+        let done = working.inspect_err(|error| {
+            tracing::error!(%error, "no thread for a metric page");
+        });
+        done.map_err(|_| Failed)?.await.map_err(|_| {
+            tracing::error!("making a metric page panicked");
             Failed
         })
     }

@@ -1,6 +1,7 @@
 //! What every room shares and none owns: newtypes, the clock, bounded queues, task supervision,
 //! parsing of sizes and durations. It knows nothing of Kafka's protocol or of any subsystem.
 
+mod background;
 mod clock;
 mod disk_pool;
 mod ids;
@@ -13,6 +14,7 @@ mod spawn;
 mod supervise;
 mod system;
 
+pub use background::in_background;
 pub use clock::{Clock, ClockHand};
 pub use disk_pool::{DISK_QUEUE_LIMIT, DISK_THREADS, DiskPool};
 pub use ids::{BrokerId, LeaderEpoch, Offset, PartitionId, ProducerId, TopicId, TopicPartition};

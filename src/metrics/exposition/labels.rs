@@ -61,18 +61,32 @@ impl Labels {
 
     /// By the list of names, then by the list of values; a shorter list first.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
-        lists(self.pairs().map(|it| it.0), other.pairs().map(|it| it.0), utf16).then_with(|| {
-            lists(self.pairs().map(|it| it.1), other.pairs().map(|it| it.1), |a, b| {
-                utf16(&plain(a), &plain(b))
-            })
-        })
+        let (mut a, mut b) = (self.pairs(), other.pairs());
+        let mut values = Ordering::Equal;
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) => return values,
+                (None, Some(_)) => return Ordering::Less,
+                (Some(_), None) => return Ordering::Greater,
+                (Some((name, value)), Some((other_name, other_value))) => {
+                    if name != other_name {
+                        return utf16(name, other_name);
+                    }
+                    if values == Ordering::Equal && value != other_value {
+                        values = utf16(&plain(value), &plain(other_value));
+                    }
+                }
+            }
+        }
     }
 
     /// Names, and values as written.
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut rest = &*self.0;
         std::iter::from_fn(move || {
-            let (name, behind) = rest.split_once("=\"")?;
+            // No name holds the sign.
+            let (name, behind) = rest.split_at_checked(rest.bytes().position(|it| it == b'=')?)?;
+            let behind = behind.get(2..)?;
             let end = end_of_value(behind);
             rest = behind.get(end + 1..).unwrap_or_default();
             rest = rest.strip_prefix(',').unwrap_or(rest);
@@ -118,24 +132,6 @@ fn plain(written: &str) -> Cow<'_, str> {
         });
     }
     Cow::Owned(out)
-}
-
-fn lists<'a>(
-    mut a: impl Iterator<Item = &'a str>,
-    mut b: impl Iterator<Item = &'a str>,
-    order: impl Fn(&str, &str) -> Ordering,
-) -> Ordering {
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(x), Some(y)) => match order(x, y) {
-                Ordering::Equal => {}
-                other => return other,
-            },
-        }
-    }
 }
 
 #[cfg(test)]
