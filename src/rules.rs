@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use pharos_explain::{Known, Queries};
+use pharos_metrics::Generation;
 use pharos_metrics::rules::{Checked, check, eval};
-use pharos_metrics::{Format, Generation};
 
 use crate::banner;
 use crate::roles::USAGE;
@@ -128,7 +128,7 @@ impl Asked {
         else {
             bail!("{USAGE}")
         };
-        let made = eval(&read(file)?, file, beans, self.generation, Format::Text)?;
+        let made = eval(&read(file)?, file, beans, self.generation)?;
         banner::notes(made.warnings.iter().chain(&made.dropped));
         banner::page(&made.text);
         Ok(ExitCode::SUCCESS)

@@ -3,14 +3,24 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use pharos_metrics::{Format, only_families};
 
-/// The lines of `page` whose sample name is in `names`, with the HELP, TYPE and UNIT lines before
-/// them; the page itself when no name is given. Both text formats have one sample per line.
-pub(crate) fn only(page: Bytes, names: &[String]) -> Bytes {
+/// What of `page` has a sample whose name is in `names`; the page itself when no name is given. In
+/// protobuf that is families, in which a histogram is not divided.
+pub(crate) fn only(page: Bytes, format: Format, names: &[String]) -> Bytes {
     if names.is_empty() {
         return page;
     }
-    let wanted: HashSet<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
+    match format {
+        Format::Text | Format::OpenMetrics => only_lines(&page, &wanted),
+        Format::Protobuf => only_families(&page, |name| wanted.contains(name)),
+    }
+}
+
+/// The lines of those names, with the HELP, TYPE and UNIT lines before them. Both text formats have
+/// one sample per line.
+fn only_lines(page: &[u8], wanted: &HashSet<&str>) -> Bytes {
     let mut kept = Vec::new();
     let mut heads: Vec<&[u8]> = Vec::new();
     let mut after_sample = false;
@@ -25,6 +35,7 @@ pub(crate) fn only(page: Bytes, names: &[String]) -> Bytes {
         } else {
             after_sample = true;
             let name = line.split(|byte| matches!(byte, b'{' | b' ' | b'\n')).next();
+            let name = name.and_then(|name| str::from_utf8(name).ok());
             if name.is_some_and(|name| wanted.contains(name)) {
                 heads.drain(..).for_each(|head| kept.extend_from_slice(head));
                 kept.extend_from_slice(line);
@@ -46,7 +57,8 @@ mod tests {
     fn samples_are_kept_by_name_with_their_heads() {
         let check = |names: &[&str], expected: &str| {
             let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-            assert_eq!(only(PAGE.into(), &names), expected.as_bytes(), "{names:?}");
+            let kept = only(PAGE.into(), Format::OpenMetrics, &names);
+            assert_eq!(kept, expected.as_bytes(), "{names:?}");
         };
         check(&[], PAGE);
         check(&["none"], "# EOF\n");

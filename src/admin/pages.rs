@@ -102,7 +102,7 @@ impl Pages {
         let (source, request) = (self.0.source.clone(), request.clone());
         self.work(move || {
             let page = source.render(request.page.as_deref(), request.format)?;
-            Some(only(page, &request.names))
+            Some(only(page, request.format, &request.names))
         })
         .await
     }

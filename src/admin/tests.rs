@@ -179,6 +179,13 @@ async fn pages_come_in_the_format_that_is_asked_for() {
     assert_eq!(open.text(), "main_OpenMetrics 1\nother 2\n");
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
     assert!(open.head.contains(content_type));
+    let family = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily";
+    let accept = format!("accept: {family};encoding=delimited, */*;q=0.5\r\n");
+    let protobuf = room.get("/metrics", &accept).await;
+    assert_eq!(protobuf.text(), "main_Protobuf 1\nother 2\n");
+    let content_type = "application/vnd.google.protobuf; proto=io.prometheus.client.metricfamily; \
+                        encoding=delimited\r\n";
+    assert!(protobuf.head.contains(content_type), "{}", protobuf.head);
     let some = room.get("/metrics?name%5B%5D=other&x=1&name[]=c%20d", "").await;
     assert_eq!(some.text(), "other 2\n");
     let head = room.raw(request("HEAD", "/metrics", "").as_bytes()).await;
@@ -187,6 +194,25 @@ async fn pages_come_in_the_format_that_is_asked_for() {
     room.get("/metrics/other", "").await.is_error(404);
     let many = "name[]=x&".repeat(1001);
     room.get(&format!("/metrics?{many}"), "").await.is_error(400);
+}
+
+#[tokio::test]
+async fn odd_wishes_for_a_format_are_answered() {
+    let room = Room::open().await;
+    let long = "application/openmetrics-text;q=0.1;x=y,".repeat(256);
+    let lines = "accept: image/png\r\n".repeat(20);
+    for (accept, want) in [
+        (format!("accept: {long}\r\n"), "main_OpenMetrics 1"),
+        (format!("{lines}accept: application/openmetrics-text\r\n"), "main_OpenMetrics 1"),
+        ("accept: text/plain;q=0\r\n".to_owned(), "main_Text 1"),
+        ("accept: \r\n".to_owned(), "main_Text 1"),
+        ("accept: ;;,,q=\r\n".to_owned(), "main_Text 1"),
+    ] {
+        let answer = room.get("/metrics", &accept).await;
+        assert_eq!((answer.status, answer.text().lines().next()), (200, Some(want)), "{accept}");
+    }
+    let odd = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: \xff\xfe\r\n\r\n";
+    assert_eq!(room.raw(odd).await.text(), "main_Text 1\nother 2\n");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod queue;
 mod spawn;
 mod supervise;
 mod system;
+mod trace;
 
 pub use background::in_background;
 pub use clock::{Clock, ClockHand};
@@ -26,3 +27,4 @@ pub use queue::{QueueError, QueueReceiver, QueueSender, queue};
 pub use spawn::Spawners;
 pub use supervise::{FailureReason, Stage, Supervisor, TaskError, TaskFailure};
 pub use system::{OpenFileLimit, host_name, raise_open_file_limit};
+pub use trace::{SpanId, TraceContext, TraceId};

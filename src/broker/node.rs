@@ -108,7 +108,8 @@ impl Node {
     async fn start_rooms(options: NodeOptions) -> Result<Self, StartError> {
         let NodeOptions { config, fs, spawners, revision, add_pages } = options;
         let clock = Clock::real();
-        let registry = Registry::new(clock.clone());
+        let native_histograms = config.get(&rows::METRICS_NATIVE_HISTOGRAMS);
+        let registry = Registry::with_native_histograms(clock.clone(), native_histograms);
         let pages = Arc::new(pages::pages(&config, &registry, revision.clone())?);
         let readiness = Readiness::default();
         let running = readiness.condition("running", "the node starts");

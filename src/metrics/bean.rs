@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use metrics::Gauge;
 use pharos_base::Clock;
 
-use crate::instruments::{GaugeCell, Histogram, Meter, Sensor, Snapshot, Text, Timer};
+use crate::instruments::{GaugeCell, Histogram, Meter, Sensor, Snapshot, StartTime, Text, Timer};
 use crate::object_name::ObjectName;
 use crate::row::{AttributeInfo, AttributeRow, BeanRow, Origin, RateUnit, Shape, Stat};
 use crate::value::{Value, ValueType};
@@ -16,6 +16,7 @@ pub struct Bean {
     name: ObjectName,
     row: &'static BeanRow,
     source: Source,
+    registered: Option<StartTime>,
 }
 
 /// Buffers that one reader of many beans reuses.
@@ -39,8 +40,15 @@ pub(crate) enum Source {
 }
 
 impl Bean {
-    pub(crate) fn new(id: u64, name: ObjectName, row: &'static BeanRow, source: Source) -> Self {
-        Self { id, name, row, source }
+    /// A bean whose instruments are new.
+    pub(crate) fn new(
+        id: u64,
+        name: ObjectName,
+        row: &'static BeanRow,
+        source: Source,
+        clock: &Clock,
+    ) -> Self {
+        Self { id, name, row, source, registered: StartTime::now(clock) }
     }
 
     /// Its object name.
@@ -56,6 +64,17 @@ impl Bean {
     /// Its attributes in MBeanInfo order.
     pub fn attributes(&self) -> Vec<AttributeInfo> {
         self.row.attributes()
+    }
+
+    /// Since when the attribute `at` counts: of an instrument, since the bean was registered; what a
+    /// callback or a gauge tells may have begun at any time.
+    pub(crate) fn started(&self, at: usize) -> Option<StartTime> {
+        let counts = match &self.source {
+            Source::Meter(_) | Source::Histogram(_) | Source::Timer(_) => true,
+            Source::Attributes(attributes) => attributes.is_of_sensor(at),
+            Source::Gauge(..) | Source::Text(_) | Source::Callback(_) => false,
+        };
+        self.registered.filter(|_| counts)
     }
 
     /// Appends the value of every attribute, in order.
@@ -247,6 +266,10 @@ impl Attributes {
         let at = self.0.rows.iter().position(|row| row.name == attribute);
         debug_assert!(at.is_some(), "no attribute {attribute}");
         self.0.values.get(at?)
+    }
+
+    fn is_of_sensor(&self, at: usize) -> bool {
+        matches!(self.0.values.get(at), Some(Cell::Sensor(..)))
     }
 
     fn read(&self, out: &mut Vec<Value>) {

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::exposition::Format;
+use crate::exposition::decoded::assert_same;
 use crate::rules::{self, Generation};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden");
@@ -84,6 +85,21 @@ fn cases() -> Vec<String> {
     names
 }
 
+/// A page of text as the captures have it, without the mark of its end; in protobuf it says the same.
+fn page(
+    rules: (&str, &str),
+    dump: &str,
+    generation: Generation,
+    format: Format,
+    second: bool,
+) -> Result<String, rules::EvalError> {
+    let page = rules::eval_as(rules, dump, generation, format, second)?;
+    let text = rules::eval_as(rules, dump, generation, Format::Text, second)?;
+    let protobuf = rules::eval_as(rules, dump, generation, Format::Protobuf, second)?;
+    assert_same(&String::from_utf8(text).unwrap(), &protobuf);
+    Ok(String::from_utf8(page).unwrap().replace("# EOF\n", ""))
+}
+
 /// Lines with the number, if any, in one form.
 fn lines(text: &str, help: bool) -> Vec<String> {
     text.lines()
@@ -139,12 +155,12 @@ fn rule_cases() {
             // The agent's own build is no business of ours.
             let want = without(&read(&format!("rules/{name}.{version}.txt")), "jmx_exporter_build");
             let format = if name.starts_with("l02") { Format::OpenMetrics } else { Format::Text };
-            let have = rules::eval(&yaml, &format!("{name}.yml"), &dump, generation, format);
+            let have = page((&yaml, &format!("{name}.yml")), &dump, generation, format, false);
             let ours = OURS.iter().find(|(n, v, _)| *n == name && *v == version);
             let refused = want.starts_with("exit ");
             match (have, ours) {
                 (Ok(have), Some((_, _, want))) => {
-                    let have = without(&have.text, "jmx_scrape_");
+                    let have = without(&have, "jmx_scrape_");
                     wrong += &compare(&name, generation, &have, want, false);
                 }
                 (Err(error), None) if refused => {
@@ -159,7 +175,7 @@ fn rule_cases() {
                 }
                 (Ok(have), None) => {
                     let help = !ANY_HELP.contains(&name.as_str());
-                    wrong += &compare(&name, generation, &have.text, &want, help);
+                    wrong += &compare(&name, generation, &have, &want, help);
                 }
             }
             passed += 1;
@@ -186,8 +202,8 @@ fn second_scrapes() {
             }
             let yaml = read(&format!("rules/{name}.yml"));
             let dump = read(&format!("rules/{name}.beans.tsv"));
-            let have = rules::eval_second(&yaml, &name, &dump, generation).unwrap();
-            wrong += &compare(&name, generation, &have.text, &read(&path), true);
+            let have = page((&yaml, &name), &dump, generation, Format::Text, true).unwrap();
+            wrong += &compare(&name, generation, &have, &read(&path), true);
             count += 1;
         }
     }
@@ -213,8 +229,8 @@ fn broker_scrapes() {
                     Generation::V1 => "# TYPE own_network_requestchannel_responsequeuesize untyped",
                 },
             );
-            let have = rules::eval_second(&yaml, rules, &dump, generation).unwrap();
-            wrong += &compare(rules, generation, &have.text, &want, false);
+            let have = page((&yaml, rules), &dump, generation, Format::Text, true).unwrap();
+            wrong += &compare(rules, generation, &have, &want, false);
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -225,7 +241,7 @@ fn broker_scrapes() {
 fn built_in_sets() {
     let dump = read("beans/beans-broker-single.tsv");
     for (file, yaml) in rules::BUILT_IN {
-        let eval = |generation| rules::eval(yaml, file, &dump, generation, Format::Text).unwrap();
+        let eval = |generation| rules::eval(yaml, file, &dump, generation).unwrap();
         let (new, old) = (eval(Generation::V1), eval(Generation::V0));
         assert!(new.warnings.is_empty() && new.dropped.is_empty(), "{file} {:?}", new.dropped);
         let twice: Vec<_> = new.text.lines().filter(|l| l.contains("_objectname")).collect();
@@ -302,7 +318,7 @@ fn names_of_the_built_in_sets() {
         ),
     ] {
         let yaml = rules::BUILT_IN.iter().find(|(name, _)| *name == file).unwrap().1;
-        let text = rules::eval(yaml, file, &dump, Generation::V1, Format::Text).unwrap().text;
+        let text = rules::eval(yaml, file, &dump, Generation::V1).unwrap().text;
         for start in wanted {
             assert!(text.lines().any(|line| line.starts_with(start)), "{file}: no {start}");
         }

@@ -26,12 +26,13 @@ pub use bean_counts::BeanCounts;
 pub use docs::markdown;
 pub use exposition::{
     Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip, gzip, label_text, negotiate,
+    only_families,
 };
 pub use instruments::{
-    GaugeCell, Histogram, Meter, Rates, SampleWindows, SampledRate, Sensor, Snapshot, Text, Timer,
-    TokenBucket,
+    GaugeCell, Histogram, Meter, NativeHistogram, Rates, SampleWindows, SampledRate, Sensor,
+    Snapshot, Text, Timer, TokenBucket,
 };
-pub use metrics::{Counter, Gauge, Histogram as NativeHistogram};
+pub use metrics::{Counter, Gauge};
 pub use native::{Family, FamilyKind, FamilyRow, OTHER, Owner};
 pub use object_name::{ObjectName, ObjectNameError, push_tag_value};
 pub use registry::{Registered, Registry};

@@ -4,13 +4,13 @@
 //! label values are `(other)`, so that totals stay right; a series once folded stays so.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use metrics::{Counter, Gauge, HistogramFn};
+use metrics::{Counter, Gauge};
 use parking_lot::{Mutex, RwLock};
+use pharos_base::Clock;
 
-use crate::instruments::{AtomicF64, CounterCell, GaugeCell};
+use crate::instruments::{CounterCell, GaugeCell, HistogramCell, NativeHistogram, StartTime};
 use crate::registry::Registered;
 
 /// The label value of what is folded.
@@ -65,6 +65,9 @@ pub struct Family(Arc<FamilyInner>);
 
 struct FamilyInner {
     row: &'static FamilyRow,
+    clock: Clock,
+    /// Histograms count by the exponential scale as well.
+    exponential: bool,
     series: RwLock<Series>,
 }
 
@@ -91,45 +94,11 @@ pub(crate) enum Cell {
     Sum(Arc<Mutex<Vec<Weak<GaugeCell>>>>),
 }
 
-/// Counts by bucket and their sum.
-#[derive(Debug)]
-pub(crate) struct HistogramCell {
-    pub(crate) bounds: &'static [f64],
-    /// One more than bounds: the last holds what lies beyond.
-    counts: Box<[AtomicU64]>,
-    sum: AtomicF64,
-}
-
-impl HistogramCell {
-    fn new(bounds: &'static [f64]) -> Arc<Self> {
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { bounds, counts, sum: AtomicF64::new(0.0) })
-    }
-
-    pub(crate) fn counts(&self) -> impl Iterator<Item = u64> {
-        self.counts.iter().map(|count| count.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn sum(&self) -> f64 {
-        self.sum.get()
-    }
-}
-
-impl HistogramFn for HistogramCell {
-    fn record(&self, value: f64) {
-        let at = self.bounds.partition_point(|bound| *bound < value);
-        if let Some(count) = self.counts.get(at) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        self.sum.add(value);
-    }
-}
-
 impl Family {
     /// The counter of these label values, 0 at first. Handles of the same labels move one number,
     /// and the series lives as long as any of them.
     pub fn counter(&self, labels: &[&str]) -> Registered<Counter> {
-        let cell = self.place(labels, || Cell::Counter(Arc::default()));
+        let cell = self.place(labels, || self.new_counter());
         let handle = match &cell {
             Some(Cell::Counter(cell)) => Counter::from_arc(cell.clone()),
             _ => Counter::noop(),
@@ -168,17 +137,25 @@ impl Family {
     }
 
     /// The histogram of these label values, empty at first.
-    pub fn histogram(&self, labels: &[&str]) -> Registered<metrics::Histogram> {
+    pub fn histogram(&self, labels: &[&str]) -> Registered<NativeHistogram> {
         let bounds = match self.0.row.kind {
             FamilyKind::Histogram(bounds) => bounds,
             _ => &[],
         };
-        let cell = self.place(labels, || Cell::Histogram(HistogramCell::new(bounds)));
+        let cell = self.place(labels, || self.new_histogram(bounds));
         let handle = match &cell {
-            Some(Cell::Histogram(cell)) => metrics::Histogram::from_arc(cell.clone()),
-            _ => metrics::Histogram::noop(),
+            Some(Cell::Histogram(cell)) => NativeHistogram::new(cell.clone()),
+            _ => NativeHistogram::noop(),
         };
         self.registered(labels, cell, handle)
+    }
+
+    fn new_counter(&self) -> Cell {
+        Cell::Counter(CounterCell::new(&self.0.clock))
+    }
+
+    fn new_histogram(&self, bounds: &'static [f64]) -> Cell {
+        Cell::Histogram(HistogramCell::new(bounds, self.0.clock.clone(), self.0.exponential))
     }
 
     /// The family's row.
@@ -248,9 +225,9 @@ impl Family {
         }
         if series.other.is_none() {
             series.other = Some(match row.kind {
-                FamilyKind::Counter => Cell::Counter(Arc::default()),
+                FamilyKind::Counter => self.new_counter(),
                 FamilyKind::Gauge => Cell::Sum(Arc::default()),
-                FamilyKind::Histogram(bounds) => Cell::Histogram(HistogramCell::new(bounds)),
+                FamilyKind::Histogram(bounds) => self.new_histogram(bounds),
             });
         }
         series.other.clone()
@@ -324,6 +301,15 @@ impl Cell {
             Self::Histogram(cell) => cell.sum(),
         }
     }
+
+    /// Since when it counts; nothing of what does not count, and of callbacks, which do not tell.
+    pub(crate) fn started(&self) -> Option<StartTime> {
+        match self {
+            Self::Counter(cell) => cell.started(),
+            Self::Histogram(cell) => cell.started(),
+            Self::Gauge(_) | Self::Callback(_) | Self::Sum(_) => None,
+        }
+    }
 }
 
 fn hash(labels: &[&str]) -> u64 {
@@ -334,18 +320,27 @@ fn hash(labels: &[&str]) -> u64 {
 }
 
 /// The families of a registry, by name.
-#[derive(Default)]
 pub(crate) struct Families {
+    clock: Clock,
+    exponential: bool,
     by_name: RwLock<BTreeMap<&'static str, Family>>,
 }
 
 impl Families {
+    /// No family; `exponential` lets histograms count by that scale as well.
+    pub(crate) fn new(clock: Clock, exponential: bool) -> Self {
+        Self { clock, exponential, by_name: RwLock::default() }
+    }
+
     pub(crate) fn family(&self, row: &'static FamilyRow) -> Family {
         if let Some(have) = self.by_name.read().get(row.name) {
             return have.clone();
         }
         let mut by_name = self.by_name.write();
-        let make = || Family(Arc::new(FamilyInner { row, series: RwLock::default() }));
+        let make = || {
+            let (clock, exponential) = (self.clock.clone(), self.exponential);
+            Family(Arc::new(FamilyInner { row, clock, exponential, series: RwLock::default() }))
+        };
         by_name.entry(row.name).or_insert_with(make).clone()
     }
 

@@ -96,11 +96,17 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Registered<T> {
 impl Registry {
     /// An empty registry.
     pub fn new(clock: Clock) -> Self {
+        Self::with_native_histograms(clock, false)
+    }
+
+    /// An empty registry, whose histograms are shown in their native form to who reads protobuf
+    /// when `native` says so.
+    pub fn with_native_histograms(clock: Clock, native: bool) -> Self {
         Self(Arc::new(Inner {
+            families: Families::new(clock.clone(), native),
             clock,
             state: RwLock::default(),
             meters: Mutex::default(),
-            families: Families::default(),
             counts: BeanCounts::default(),
         }))
     }
@@ -282,7 +288,7 @@ impl Registry {
         let mut state = self.0.state.write();
         state.next_id += 1;
         let id = state.next_id;
-        let bean = Arc::new(Bean::new(id, name, row, source));
+        let bean = Arc::new(Bean::new(id, name, row, source, &self.0.clock));
         self.0.counts.add(row, 1);
         if let Some(ByName(old)) = state.beans.replace(ByName(bean.clone())) {
             self.0.counts.add(old.row(), -1);

@@ -31,6 +31,7 @@ fn requests_that_no_scraper_sends() {
     let address = server.admin().to_owned();
     let before = server.resident_bytes();
     let long = format!("X-Long: {}\r\n", "a".repeat(100_000));
+    let accept = format!("Accept: {}\r\n", "application/openmetrics-text;q=0.1,".repeat(300));
     let deep = "[".repeat(10_000);
     let deep_header = format!("Content-Length: {}\r\n", deep.len());
     let cases = [
@@ -39,6 +40,9 @@ fn requests_that_no_scraper_sends() {
         ("an unknown page", request("GET /metrics/nothing", "", ""), 404),
         ("a page of 5,000 letters", request(&format!("GET /{}", "p".repeat(5000)), "", ""), 404),
         ("a header of 100 kB", request("GET /metrics", &long, ""), 431),
+        ("an Accept of 10 kB", request("GET /metrics", &accept, ""), 200),
+        ("no format at all", request("GET /metrics", "Accept: */*;q=0\r\n", ""), 200),
+        ("odd words for formats", request("GET /metrics", "Accept: ;;,q=,\u{ff}/*\r\n", ""), 200),
         ("a thousand headers", request("GET /metrics", &"A: b\r\n".repeat(1000), ""), 431),
         ("a body of 100 MB", request("POST /metrics", "Content-Length: 100000000\r\n", ""), 413),
         ("a negative body", request("GET /metrics", "Content-Length: -1\r\n", ""), 400),

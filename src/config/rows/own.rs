@@ -12,9 +12,8 @@ broker_rows! {
     ADMIN_LISTENERS: List = key("admin.listeners").default("HTTP://:9404").high();
     /// How log lines are written: `text` for people, `json` for machines.
     LOGGING_FORMAT: Text = key("logging.format").default("text").one_of(&["text", "json"]);
-    /// Whether histograms are served in their native form to a scraper that asks for protobuf.
-    METRICS_NATIVE_HISTOGRAMS: bool = key("metrics.native.histograms")
-        .default("false").refused("native histograms", &[]);
+    /// Whether a scraper that asks for protobuf gets histograms in their native form too: docs/formats.md.
+    METRICS_NATIVE_HISTOGRAMS: bool = key("metrics.native.histograms").default("false");
     /// Rule files of jmx_exporter: FILE for `/metrics`, name=FILE for `/metrics/name`.
     METRICS_RULES: List = key("metrics.rules").default("").non_empty().high();
     /// Whose names the rules make: those of jmx_exporter 0.x or 1.x.

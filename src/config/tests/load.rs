@@ -174,7 +174,7 @@ fn keys_that_belong_together_are_checked_together() {
             &["log.dirs=a,b", "cordoned.log.dirs=b,a"],
             "expected a directory left for new partitions",
         ),
-        (&["metrics.native.histograms=true"], "native histograms not available"),
+        (&["metrics.native.histograms=maybe"], "expected true or false"),
     ];
     for (overrides, expected) in cases {
         let error = refused(overrides);

@@ -205,7 +205,8 @@ impl Collector {
         let family = group.id();
         self.dirty.insert(family);
         let sorted = self.rules.generation == Generation::V1;
-        group.push(Sample::new(bean, origin.name().shared(), leaf, slot, &made, sorted));
+        let sample = Sample::new(bean, origin.name().shared(), leaf, slot, &made, sorted);
+        group.push(sample.since(origin.started(leaf)));
         Ok(Series { family, slot, factor: made.factor, constant: made.constant.is_some() })
     }
 

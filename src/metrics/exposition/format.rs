@@ -1,4 +1,4 @@
-//! Which format a scraper gets.
+//! The formats of a page, and its compression.
 
 use std::io::Write;
 
@@ -13,6 +13,8 @@ pub enum Format {
     Text,
     /// OpenMetrics 1.0.0.
     OpenMetrics,
+    /// Prometheus' protobuf: messages of `MetricFamily`, each behind its length.
+    Protobuf,
 }
 
 impl Format {
@@ -21,36 +23,12 @@ impl Format {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
-
-/// The format with the highest q in an Accept header; text without one that is known.
-pub fn negotiate(accept: Option<&str>) -> Format {
-    let mut best = (0.0, Format::Text);
-    for range in accept.unwrap_or_default().split(',').take(64) {
-        let mut parts = range.split(';').map(str::trim);
-        let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "application/openmetrics-text" => Format::OpenMetrics,
-            "text/plain" | "text/*" | "*/*" => Format::Text,
-            _ => continue,
-        };
-        let mut q = 1.0;
-        let mut known = true;
-        for parameter in parts {
-            match parameter.split_once('=') {
-                Some(("q", value)) => q = value.parse().unwrap_or(0.0),
-                Some(("version", version)) if format == Format::OpenMetrics => {
-                    known = matches!(version, "1.0.0" | "0.0.1");
-                }
-                _ => {}
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited"
             }
         }
-        if known && q > best.0 {
-            best = (q, format);
-        }
     }
-    best.1
 }
 
 /// True when an Accept-Encoding header takes gzip.
@@ -75,21 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_q_wins() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,\
-            application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        for (accept, want) in [
-            (None, Format::Text),
-            (Some(""), Format::Text),
-            (Some("*/*"), Format::Text),
-            (Some(prometheus), Format::OpenMetrics),
-            (Some("text/plain;q=0.9,application/openmetrics-text;q=0.1"), Format::Text),
-            (Some("text/plain;version=1.0.0"), Format::Text),
-            (Some("application/openmetrics-text;version=2.0.0, text/plain;q=0.1"), Format::Text),
-            (Some("image/png"), Format::Text),
-        ] {
-            assert_eq!(negotiate(accept), want, "{accept:?}");
-        }
+    fn gzip_is_sent_to_those_who_take_it() {
         assert!(accepts_gzip(Some("deflate, gzip;q=0.5")) && !accepts_gzip(Some("gzip;q=0")));
         assert!(!accepts_gzip(None));
     }

@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use super::labels::Labels;
+use super::protobuf::push_family_head;
 use super::text::push_help;
+use super::writer::Head;
+use crate::instruments::StartTime;
 use crate::rules::evaluate::{Made, Reason};
 use crate::rules::{Generation, Kind};
 
@@ -27,6 +30,7 @@ pub(crate) struct Group {
     close: &'static str,
     header: Box<[u8]>,
     open_metrics_header: Box<[u8]>,
+    protobuf_header: Box<[u8]>,
     drops: Drops,
 }
 
@@ -38,6 +42,8 @@ pub(crate) struct Sample {
     labels: Labels,
     leaf: u32,
     slot: u32,
+    /// When its number began to count, if it does.
+    started: Option<StartTime>,
     kind: Kind,
     hidden: bool,
 }
@@ -84,7 +90,18 @@ impl Sample {
     ) -> Self {
         let labels = made.labels.iter().map(|(name, value)| (&**name, &**value));
         let labels = if sorted { Labels::sorted(labels) } else { Labels::in_order(labels) };
-        Self { bean, name, labels, leaf, slot, kind: made.kind, hidden: false }
+        let (kind, hidden) = (made.kind, false);
+        Self { bean, name, labels, leaf, slot, started: None, kind, hidden }
+    }
+
+    /// The same, of a number that began to count then.
+    pub(crate) fn since(self, started: Option<StartTime>) -> Self {
+        Self { started, ..self }
+    }
+
+    /// When its number began to count; `None` for what does not, and when it is not known.
+    pub(crate) fn started(&self) -> Option<StartTime> {
+        self.started
     }
 
     /// Where the number is.
@@ -108,6 +125,7 @@ impl Group {
             close: "} ",
             header: Box::default(),
             open_metrics_header: Box::default(),
+            protobuf_header: Box::default(),
             drops: Drops::default(),
         }
     }
@@ -141,6 +159,21 @@ impl Group {
     /// True for a family whose values must not be negative.
     pub(crate) fn is_counter(&self) -> bool {
         self.kind == Some(Kind::Counter)
+    }
+
+    /// The type that it has where types bind: what a rule file calls a histogram or a summary is a
+    /// number like any other.
+    pub(super) fn plain_kind(&self) -> Kind {
+        match self.kind {
+            Some(Kind::Counter) => Kind::Counter,
+            Some(Kind::Gauge) => Kind::Gauge,
+            _ => Kind::Unknown,
+        }
+    }
+
+    /// What stands before the samples in protobuf.
+    pub(super) fn protobuf_header(&self) -> &[u8] {
+        &self.protobuf_header
     }
 
     pub(crate) fn header(&self, open_metrics: bool) -> &[u8] {
@@ -262,6 +295,10 @@ impl Group {
         push_type(&mut header, &full, word);
         self.header = header.into_boxed_slice();
         self.open_metrics_header = open.into_boxed_slice();
+        let mut protobuf = Vec::new();
+        let (name, help) = (&*self.sample_name, help.unwrap_or_default());
+        push_family_head(&mut protobuf, Head { name, help, kind: self.plain_kind() });
+        self.protobuf_header = protobuf.into_boxed_slice();
     }
 }
 

@@ -80,6 +80,11 @@ impl Labels {
         }
     }
 
+    /// Names and values, without what writing added.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.pairs().map(|(name, written)| (name, plain(written)))
+    }
+
     /// Names, and values as written.
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut rest = &*self.0;
@@ -105,6 +110,10 @@ pub(super) fn push_label(out: &mut Vec<u8>, name: &str, value: &str) {
 
 /// Where the quote stands that ends a written value.
 fn end_of_value(text: &str) -> usize {
+    let quote = text.find('"').unwrap_or(text.len());
+    if !text.get(..quote).is_some_and(|before| before.contains('\\')) {
+        return quote;
+    }
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
@@ -152,7 +161,7 @@ mod tests {
             };
             let (x, y) = (labels(&a), labels(&b));
             let back: Vec<_> =
-                x.pairs().map(|(name, value)| (name.to_owned(), plain(value).into_owned())).collect();
+                x.values().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
             prop_assert_eq!(back, a.clone().into_iter().collect::<Vec<_>>());
             let names = |map: &std::collections::BTreeMap<String, String>| {
                 map.keys().cloned().collect::<Vec<_>>()

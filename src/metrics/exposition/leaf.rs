@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::bean::{Bean, Scratch};
+use crate::instruments::StartTime;
 use crate::object_name::ObjectName;
 use crate::row::AttributeInfo;
 use crate::rules::dump::DumpBean;
@@ -80,6 +81,15 @@ impl Origin {
                     fixed: None,
                 })
                 .collect(),
+        }
+    }
+
+    /// When the number of the attribute `leaf` began to count; `None` for what does not, and when it
+    /// is not known.
+    pub(super) fn started(&self, leaf: u32) -> Option<StartTime> {
+        match self {
+            Self::Live(bean) => bean.started(leaf as usize),
+            Self::Dump(_) => None,
         }
     }
 

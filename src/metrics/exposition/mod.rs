@@ -2,20 +2,29 @@
 //! scrape copies them and prints numbers.
 
 mod collector;
+#[cfg(test)]
+pub(crate) mod decoded;
 mod format;
 mod group;
 mod labels;
 mod leaf;
 mod native;
+mod negotiate;
 mod page;
 mod pages;
+mod protobuf;
 #[cfg(test)]
 mod tests;
 mod text;
+mod text_writer;
+mod wire;
+mod writer;
 
 pub(crate) use collector::Collector;
-pub use format::{Format, accepts_gzip, gzip, negotiate};
+pub use format::{Format, accepts_gzip, gzip};
 pub(crate) use leaf::Origin;
+pub use negotiate::negotiate;
 pub(crate) use page::render_rules;
 pub use pages::{Pages, PagesOptions};
+pub use protobuf::only_families;
 pub use text::{MAX_LABEL_VALUE, label_text};

@@ -1,5 +1,5 @@
 //! One page: what a rule set makes of the beans, the native families, and what the page tells of
-//! itself, written in one go.
+//! itself, written in one go, in any format.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,25 +10,37 @@ use parking_lot::Mutex;
 use super::collector::{ABSENT, Collector};
 use super::group::{Drops, Group};
 use super::leaf::Origin;
-use super::native;
-use super::{Format, text};
+use super::protobuf::ProtobufWriter;
+use super::text_writer::TextWriter;
+use super::writer::{Head, PageWriter, Pairs};
+use super::{Format, native};
 use crate::bean::Bean;
 use crate::catalog::native as rows;
+use crate::instruments::StartTime;
 use crate::registry::{Listener, Registry};
 use crate::rules::evaluate::Reason;
-use crate::rules::{Generation, RuleSet};
-use crate::value::push_sample;
+use crate::rules::{Generation, Kind, RuleSet};
 
 /// The page of native families alone.
 pub(super) const NATIVE: &str = "native";
 /// The page of `/metrics` in the label `page`.
 pub(super) const MAIN: &str = "metrics";
 
+/// When a node's pages were set up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Began {
+    /// By the registry's clock.
+    pub(super) at: Duration,
+    pub(super) started: Option<StartTime>,
+}
+
 /// One rule set and what its scrapes did.
 pub(super) struct Page {
     name: String,
     /// When the rule set begins to be shown, by the registry's clock.
     rules_from: Duration,
+    /// Since when what is dropped is counted.
+    started: Option<StartTime>,
     changes: Mutex<Vec<Change>>,
     state: Mutex<State>,
 }
@@ -49,13 +61,13 @@ struct State {
 }
 
 impl Page {
-    /// The page of a rule set, or of the native families without one; `began` is when the node's
-    /// pages were set up.
-    pub(super) fn new(name: &str, rules: Option<RuleSet>, began: Duration) -> Arc<Self> {
+    /// The page of a rule set, or of the native families without one.
+    pub(super) fn new(name: &str, rules: Option<RuleSet>, began: Began) -> Arc<Self> {
         let delay = rules.as_ref().map_or(Duration::ZERO, RuleSet::start_delay);
         Arc::new(Self {
             name: name.to_owned(),
-            rules_from: began.saturating_add(delay),
+            rules_from: began.at.saturating_add(delay),
+            started: began.started,
             changes: Mutex::default(),
             state: Mutex::new(State {
                 collector: rules.map(|rules| Collector::new(Arc::new(rules))),
@@ -110,10 +122,31 @@ impl Page {
         let mut state = self.state.lock();
         let state = &mut *state;
         self.begin_to_follow(state, registry);
+        let capacity = state.size + state.size / 8;
+        let page = match format {
+            Format::Text => {
+                self.write(state, registry, with_native, TextWriter::new(capacity, false))
+            }
+            Format::OpenMetrics => {
+                self.write(state, registry, with_native, TextWriter::new(capacity, true))
+            }
+            Format::Protobuf => {
+                self.write(state, registry, with_native, ProtobufWriter::new(capacity))
+            }
+        };
+        state.size = page.len();
+        Bytes::from(page)
+    }
+
+    fn write(
+        &self,
+        state: &mut State,
+        registry: &Registry,
+        with_native: bool,
+        mut out: impl PageWriter,
+    ) -> Vec<u8> {
         let started = registry.clock().monotonic();
         self.take_in(state);
-        let mut out = Vec::with_capacity(state.size + state.size / 8);
-        let open = format == Format::OpenMetrics;
         let mut samples = 0;
         let mut dropped = Drops::default();
         let waits = started < self.rules_from;
@@ -121,28 +154,55 @@ impl Page {
             collector.refresh();
             let seconds = (registry.clock().monotonic().saturating_sub(started)).as_secs_f64();
             let own = Own::of(collector, state.last_cached, state.last_error, Some(seconds));
-            samples += write_rules(&mut out, collector, open, &own, &mut dropped);
+            samples += write_rules(&mut out, collector, &own, &mut dropped);
             (state.last_cached, state.last_error) = now(collector);
         } else if waits {
-            samples += Own::new(0, true, Some(0.0)).write(&mut out, open);
+            samples += Own::new(0, true, Some(0.0)).write(&mut out);
         }
         if with_native {
             let shown = state.collector.as_ref().filter(|_| !waits);
             let taken = |name: &str| shown.is_some_and(|collector| takes(collector, name));
-            let (written, left_out) = native::write(&mut out, registry.families(), open, taken);
+            let (written, left_out) = native::write(&mut out, registry.families(), taken);
             samples += written;
             dropped.add(Reason::FamilyTaken, left_out);
-            limits(&mut out, registry, open, &mut samples);
+            limits(&mut out, registry, &mut samples);
         }
         self.count(&mut state.dropped, &dropped);
-        let page = if with_native && self.name != NATIVE { MAIN } else { &self.name };
         let elapsed = registry.clock().monotonic().saturating_sub(started).as_secs_f64();
-        about(&mut out, page, open, &state.dropped, samples, elapsed);
-        if open {
-            out.extend_from_slice(b"# EOF\n");
+        self.about(&mut out, with_native, &state.dropped, samples, elapsed);
+        out.finish()
+    }
+
+    /// The page about itself, up to here.
+    #[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
+    fn about(
+        &self,
+        out: &mut impl PageWriter,
+        with_native: bool,
+        dropped: &Drops,
+        samples: u64,
+        seconds: f64,
+    ) {
+        let page = if with_native && self.name != NATIVE { MAIN } else { &self.name };
+        let row = &rows::PHAROS_SCRAPE_DROPPED_SAMPLES_TOTAL;
+        out.begin(row.into());
+        for reason in Reason::ALL {
+            let count = dropped.iter().find(|(have, _)| *have == reason).map_or(0, |(_, n)| n);
+            let labels = [page, reason.name()];
+            out.sample(Pairs::new(row, &labels), count as f64, self.started);
         }
-        state.size = out.len();
-        Bytes::from(out)
+        let samples = samples + Reason::ALL.len() as u64;
+        for (row, number) in [
+            (&rows::PHAROS_SCRAPE_DURATION_SECONDS, seconds),
+            (&rows::PHAROS_SCRAPE_SERIES, samples as f64),
+        ] {
+            out.begin(row.into());
+            out.sample(Pairs::new(row, &[page]), number, None);
+        }
+        let row = &rows::PHAROS_SCRAPE_SIZE_BYTES;
+        out.begin(row.into());
+        let size = out.len() as f64;
+        out.sample(Pairs::new(row, &[page]), size, None);
     }
 
     /// Adds this scrape's drops to the page's counters; the first of a kind is logged.
@@ -198,8 +258,8 @@ impl Own {
     }
 
     /// Writes them alone.
-    fn write(&self, out: &mut Vec<u8>, open: bool) -> u64 {
-        self.0.iter().map(|(name, help, number)| write_own(out, open, name, help, *number)).sum()
+    fn write(&self, out: &mut impl PageWriter) -> u64 {
+        self.0.iter().map(|(name, help, number)| write_own(out, name, help, *number)).sum()
     }
 }
 
@@ -216,9 +276,8 @@ fn takes(collector: &Collector, name: &str) -> bool {
 
 /// Writes the rule set's families and the exporter's own, in order of names.
 fn write_rules(
-    out: &mut Vec<u8>,
+    out: &mut impl PageWriter,
     collector: &Collector,
-    open: bool,
     own: &Own,
     dropped: &mut Drops,
 ) -> u64 {
@@ -230,37 +289,27 @@ fn write_rules(
                 dropped.add(Reason::FamilyTaken, 1);
                 continue;
             }
-            samples += write_own(out, open, mine, help, *number);
+            samples += write_own(out, mine, help, *number);
         }
-        samples += write_group(out, collector, group, open, dropped);
+        samples += write_group(out, collector, group, dropped);
     }
     for (mine, help, number) in own {
-        samples += write_own(out, open, mine, help, *number);
+        samples += write_own(out, mine, help, *number);
     }
     dropped.add_all(collector.drops());
     samples
 }
 
-fn write_own(out: &mut Vec<u8>, open: bool, name: &str, help: &str, number: f64) -> u64 {
-    if open {
-        super::group::push_type(out, name, "gauge");
-        text::push_help(out, name, help, true);
-    } else {
-        text::push_help(out, name, help, false);
-        super::group::push_type(out, name, "gauge");
-    }
-    out.extend_from_slice(name.as_bytes());
-    out.push(b' ');
-    push_sample(out, number);
-    out.push(b'\n');
+fn write_own(out: &mut impl PageWriter, name: &str, help: &str, number: f64) -> u64 {
+    out.begin(Head { name, help, kind: Kind::Gauge });
+    out.sample(Pairs::NONE, number, None);
     1
 }
 
 fn write_group(
-    out: &mut Vec<u8>,
+    out: &mut impl PageWriter,
     collector: &Collector,
     group: &Group,
-    open: bool,
     dropped: &mut Drops,
 ) -> u64 {
     let first_generation = collector.rules().generation() == Generation::V0;
@@ -275,69 +324,59 @@ fn write_group(
             continue;
         }
         if samples == 0 {
-            out.extend_from_slice(group.header(open));
+            out.begin_group(group);
         }
         samples += 1;
-        group.push_prefix(out, labels, open);
-        push_sample(out, number);
-        out.push(b'\n');
+        out.group_sample(group, sample, labels, number);
     }
     samples
 }
 
 /// Limits and folded series of the native families.
 #[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
-fn limits(out: &mut Vec<u8>, registry: &Registry, open: bool, samples: &mut u64) {
+fn limits(out: &mut impl PageWriter, registry: &Registry, samples: &mut u64) {
     let families = registry.families().all();
-    native::header(out, &rows::PHAROS_SERIES_LIMIT, open);
+    let row = &rows::PHAROS_SERIES_LIMIT;
+    out.begin(row.into());
     for family in &families {
         let (name, limit) = (family.row().name, family.row().limit);
-        native::line(out, &rows::PHAROS_SERIES_LIMIT, "", &[name], None, limit as f64);
+        out.sample(Pairs::new(row, &[name]), limit as f64, None);
     }
-    native::header(out, &rows::PHAROS_SERIES_FOLDED, open);
+    let row = &rows::PHAROS_SERIES_FOLDED;
+    out.begin(row.into());
     for family in &families {
         let (name, folded) = (family.row().name, family.folded());
-        native::line(out, &rows::PHAROS_SERIES_FOLDED, "", &[name], None, folded as f64);
+        out.sample(Pairs::new(row, &[name]), folded as f64, None);
     }
     *samples += 2 * families.len() as u64;
 }
 
-/// The page about itself, up to here.
-#[expect(clippy::cast_precision_loss, reason = "samples are doubles")]
-fn about(out: &mut Vec<u8>, page: &str, open: bool, dropped: &Drops, samples: u64, seconds: f64) {
-    let row = &rows::PHAROS_SCRAPE_DROPPED_SAMPLES_TOTAL;
-    native::header(out, row, open);
-    for reason in Reason::ALL {
-        let count = dropped.iter().find(|(have, _)| *have == reason).map_or(0, |(_, n)| n);
-        native::line(out, row, "", &[page, reason.name()], None, count as f64);
-    }
-    let samples = samples + Reason::ALL.len() as u64;
-    for (row, number) in [
-        (&rows::PHAROS_SCRAPE_DURATION_SECONDS, seconds),
-        (&rows::PHAROS_SCRAPE_SERIES, samples as f64),
-    ] {
-        native::header(out, row, open);
-        native::line(out, row, "", &[page], None, number);
-    }
-    let size = out.len() as f64;
-    native::header(out, &rows::PHAROS_SCRAPE_SIZE_BYTES, open);
-    native::line(out, &rows::PHAROS_SCRAPE_SIZE_BYTES, "", &[page], None, size);
-}
-
-/// The text that a rule set makes of what is in `collector`, as the exporter's first scrape or
-/// its second.
+/// What a rule set makes of what is in `collector`, as the exporter's first scrape or its second;
+/// and what it drops.
 pub(crate) fn render_rules(
     collector: &mut Collector,
     format: Format,
     second: bool,
-) -> (String, Vec<String>) {
+) -> (Vec<u8>, Vec<String>) {
     collector.refresh();
     let (cached, error) = if second { now(collector) } else { (0, false) };
-    let mut out = Vec::new();
     let mut dropped = Drops::default();
-    let open = format == Format::OpenMetrics;
     let own = Own::of(collector, cached, error, None);
-    write_rules(&mut out, collector, open, &own, &mut dropped);
+    let page = match format {
+        Format::Text => rules_alone(TextWriter::new(0, false), collector, &own, &mut dropped),
+        Format::OpenMetrics => rules_alone(TextWriter::new(0, true), collector, &own, &mut dropped),
+        Format::Protobuf => rules_alone(ProtobufWriter::new(0), collector, &own, &mut dropped),
+    };
     let drops = dropped.iter().map(|(reason, n)| format!("{}: {n}", reason.name())).collect();
-    (String::from_utf8_lossy(&out).into_owned(), drops)
+    (page, drops)
+}
+
+fn rules_alone(
+    mut out: impl PageWriter,
+    collector: &Collector,
+    own: &Own,
+    dropped: &mut Drops,
+) -> Vec<u8> {
+    write_rules(&mut out, collector, own, dropped);
+    out.finish()
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::{Counter, Gauge};
 use parking_lot::{Mutex, RwLock};
 
 use super::Format;
-use super::page::{MAIN, NATIVE, Page};
+use super::page::{Began, MAIN, NATIVE, Page};
 use crate::catalog::native as rows;
+use crate::instruments::StartTime;
 use crate::registry::{Registered, Registry};
 use crate::rules::{Generation, RuleError, RuleSet};
 
@@ -34,9 +34,9 @@ pub struct Pages(Arc<Inner>);
 struct Inner {
     registry: Registry,
     main: String,
-    /// When they were set up, by the registry's clock: what `startDelaySeconds` counts from, as in
-    /// the exporter also for rules that are read anew.
-    began: Duration,
+    /// When they were set up: what `startDelaySeconds` counts from, as in the exporter also for rules
+    /// that are read anew.
+    began: Began,
     pages: RwLock<BTreeMap<String, Arc<Page>>>,
     figures: Mutex<BTreeMap<String, Figures>>,
     main_timeouts: Registered<Counter>,
@@ -60,7 +60,8 @@ impl Pages {
     /// # Errors
     /// When a built-in rule file is broken.
     pub fn new(registry: &Registry, options: PagesOptions) -> Result<Self, RuleError> {
-        let began = registry.clock().monotonic();
+        let clock = registry.clock();
+        let began = Began { at: clock.monotonic(), started: StartTime::now(clock) };
         let mut pages = BTreeMap::new();
         let mut main = "default".to_owned();
         for (file, text) in crate::rules::BUILT_IN {

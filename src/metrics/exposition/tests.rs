@@ -1,5 +1,7 @@
 //! Pages over a live registry.
 
+mod formats;
+
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pharos_base::Clock;
 use std::collections::BTreeMap;
@@ -251,7 +253,13 @@ fn samples(page: &str) -> BTreeMap<String, String> {
         .filter(|line| !line.starts_with('#') && !line.is_empty())
         .map(|line| {
             let (series, number) = line.rsplit_once(' ').unwrap();
-            let series = series.replace(".0\"}", "\"}");
+            let series = match series.split_once("le=\"") {
+                Some((before, le)) => {
+                    let le = le.trim_end_matches("\"}").parse::<f64>().unwrap();
+                    format!("{before}le=\"{le:?}\"}}")
+                }
+                None => series.to_owned(),
+            };
             (series, format!("{:?}", number.parse::<f64>().unwrap()))
         })
         .collect()

@@ -1,13 +1,14 @@
 //! Escaping and the two text formats.
 
+use std::borrow::Cow;
+
 /// Longest label value; longer ones end in `~` and 8 hexadecimal digits of their hash.
 pub const MAX_LABEL_VALUE: usize = 256;
 
-/// Appends a label value, escaped and cut.
-pub(super) fn push_label_value(out: &mut Vec<u8>, value: &str) {
+/// A label value as pages show it: cut, not escaped.
+pub(super) fn shown(value: &str) -> Cow<'_, str> {
     if value.len() <= MAX_LABEL_VALUE {
-        escape(out, value, true);
-        return;
+        return value.into();
     }
     // FNV-1a: short, and the same in every version of this program.
     let step = |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
@@ -16,8 +17,12 @@ pub(super) fn push_label_value(out: &mut Vec<u8>, value: &str) {
     while !value.is_char_boundary(end) {
         end -= 1;
     }
-    escape(out, value.get(..end).unwrap_or_default(), true);
-    out.extend_from_slice(format!("~{hash:08x}").as_bytes());
+    format!("{}~{hash:08x}", value.get(..end).unwrap_or_default()).into()
+}
+
+/// Appends a label value, escaped and cut.
+pub(super) fn push_label_value(out: &mut Vec<u8>, value: &str) {
+    escape(out, &shown(value), true);
 }
 
 /// Appends a HELP line. OpenMetrics escapes quotes as well.

@@ -1,11 +1,13 @@
 //! Gauges and texts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use metrics::{CounterFn, Gauge, GaugeFn};
+use pharos_base::Clock;
 
-use super::AtomicF64;
+use super::{AtomicF64, StartTime};
 
 /// The number behind a [`metrics::Gauge`].
 #[derive(Debug)]
@@ -43,22 +45,35 @@ impl GaugeFn for GaugeCell {
 }
 
 /// The number behind a [`metrics::Counter`].
-#[derive(Debug, Default)]
-pub(crate) struct CounterCell(std::sync::atomic::AtomicU64);
+#[derive(Debug)]
+pub(crate) struct CounterCell {
+    count: AtomicU64,
+    started: Option<StartTime>,
+}
 
 impl CounterCell {
+    /// A cell that counts from 0, from now on.
+    pub(crate) fn new(clock: &Clock) -> Arc<Self> {
+        Arc::new(Self { count: AtomicU64::new(0), started: StartTime::now(clock) })
+    }
+
     pub(crate) fn get(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Since when it counts.
+    pub(crate) fn started(&self) -> Option<StartTime> {
+        self.started
     }
 }
 
 impl CounterFn for CounterCell {
     fn increment(&self, value: u64) {
-        self.0.fetch_add(value, std::sync::atomic::Ordering::Relaxed);
+        self.count.fetch_add(value, Ordering::Relaxed);
     }
 
     fn absolute(&self, value: u64) {
-        self.0.fetch_max(value, std::sync::atomic::Ordering::Relaxed);
+        self.count.fetch_max(value, Ordering::Relaxed);
     }
 }
 

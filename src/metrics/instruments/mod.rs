@@ -1,20 +1,29 @@
 //! What code moves: meters, histograms, timers, gauges, sensors and texts. An update is a few
 //! atomic operations and never waits for a reader.
 
+mod bucketed;
 mod cell;
+mod exemplars;
+mod exponential;
 mod histogram;
 mod meter;
 mod reservoir;
 mod sampled_rate;
 mod sensor;
+mod start_time;
 
+pub use bucketed::NativeHistogram;
+pub(crate) use bucketed::{Distribution, HistogramCell};
 pub(crate) use cell::CounterCell;
 pub use cell::{GaugeCell, Text};
+pub(crate) use exemplars::Exemplar;
+pub(crate) use exponential::{ExponentialCounts, SCHEMA, ZERO_THRESHOLD};
 pub use histogram::{Histogram, Snapshot, Timer};
 pub(crate) use meter::WeakMeter;
 pub use meter::{Meter, Rates};
 pub use sampled_rate::{SampleWindows, SampledRate, TokenBucket};
 pub use sensor::Sensor;
+pub(crate) use start_time::StartTime;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -66,25 +66,25 @@ pub fn eval(
     file: &str,
     dump: &str,
     generation: Generation,
-    format: Format,
 ) -> Result<Evaluation, EvalError> {
     let mut collector = collect(yaml, file, dump, generation)?;
     let warnings = collector.rules().warnings().to_vec();
-    let (text, dropped) = render_rules(&mut collector, format, false);
+    let (page, dropped) = render_rules(&mut collector, Format::Text, false);
+    let text = String::from_utf8_lossy(&page).into_owned();
     Ok(Evaluation { text, dropped, warnings })
 }
 
-/// [`eval`] as on the second scrape, which in 1.x tells of the first.
+/// [`eval`] in any format, or as on the second scrape, which in 1.x tells of the first.
 #[cfg(test)]
-pub(crate) fn eval_second(
-    yaml: &str,
-    file: &str,
+pub(crate) fn eval_as(
+    (yaml, file): (&str, &str),
     dump: &str,
     generation: Generation,
-) -> Result<Evaluation, EvalError> {
+    format: Format,
+    second: bool,
+) -> Result<Vec<u8>, EvalError> {
     let mut collector = collect(yaml, file, dump, generation)?;
-    let (text, dropped) = render_rules(&mut collector, Format::Text, true);
-    Ok(Evaluation { text, dropped, warnings: Vec::new() })
+    Ok(render_rules(&mut collector, format, second).0)
 }
 
 fn collect(
@@ -119,7 +119,7 @@ mod tests {
                 let name = name.replace('\'', "''");
                 let yaml = format!("rules:\n- pattern: '{quoted}'\n  name: 'x{name}'\n");
                 let line = "kafka.x:type=Y,a=\"b,c\"\tv\tjava.lang.Long\t1\t\td\n";
-                let _ = eval(&yaml, "f.yml", line, Generation::V1, Format::Text);
+                let _ = eval(&yaml, "f.yml", line, Generation::V1);
             }
             let _ = RuleSet::parse(&pattern, "f.yml", Generation::V0);
             let _ = dump::read(&dump);

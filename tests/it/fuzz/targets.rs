@@ -289,8 +289,7 @@ pub fn rules(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let bean = "kafka.x:type=Y,name=\"b,c\"\tCount\tjava.lang.Long\t1\t\td\n";
     for generation in [Generation::V0, Generation::V1] {
-        let format = pharos_metrics::Format::Text;
-        let _ = pharos_metrics::rules::eval(&text, "f.yml", bean, generation, format);
+        let _ = pharos_metrics::rules::eval(&text, "f.yml", bean, generation);
     }
 }
 
