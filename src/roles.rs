@@ -118,8 +118,8 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
     }
     let spawners = Spawners { data: data.handle().clone(), control: control.handle().clone() };
     let revision = option_env!("PHAROS_REVISION").unwrap_or("unknown").to_owned();
-    let options =
-        NodeOptions { add_pages: console, ..NodeOptions::new(config.clone(), spawners, revision) };
+    let options = NodeOptions::new(config.clone(), spawners, revision);
+    let options = NodeOptions { add_pages: console, tracer: logging.tracer(), ..options };
     let node = control.block_on(Node::start(options))?;
     if let Some(file) = &arguments.ready_file {
         write_ready_file(file, &node)?;
@@ -158,12 +158,27 @@ fn runtime(name: &str, threads: usize) -> anyhow::Result<Runtime> {
         .with_context(|| format!("cannot start the {name} threads"))
 }
 
+/// A number that the configuration keeps from being negative.
+fn number(value: i32) -> usize {
+    usize::try_from(value).unwrap_or(0)
+}
+
+fn millis(value: i32) -> Duration {
+    Duration::from_millis(u64::try_from(value).unwrap_or(0))
+}
+
 fn telemetry_options(config: &BrokerConfig, control: &Runtime) -> telemetry::Options {
     let otlp = config.get(&rows::OTEL_EXPORTER_OTLP_ENDPOINT).map(|endpoint| telemetry::Otlp {
         endpoint: endpoint.to_owned(),
         service_name: config.get(&rows::OTEL_SERVICE_NAME).to_owned(),
         instance: format!("node-{}", config.node_id()),
         sampled_ratio: config.get(&rows::OTEL_TRACES_SAMPLER_ARG),
+        batching: telemetry::Batching {
+            queue_spans: number(config.get(&rows::OTEL_BSP_MAX_QUEUE_SIZE)),
+            batch_spans: number(config.get(&rows::OTEL_BSP_MAX_EXPORT_BATCH_SIZE)),
+            delay: millis(config.get(&rows::OTEL_BSP_SCHEDULE_DELAY)),
+            timeout: millis(config.get(&rows::OTEL_EXPORTER_OTLP_TIMEOUT)),
+        },
         runtime: control.handle().clone(),
     });
     let format = match config.get(&rows::LOGGING_FORMAT) {

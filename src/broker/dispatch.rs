@@ -1,5 +1,5 @@
 //! From a frame to the handler of its API and back: reads the header, keeps to the table of served
-//! APIs, encodes the answer and counts the request.
+//! APIs, encodes the answer, counts the request, and traces it if it is one of those.
 //!
 //! A request that is not served, or not well formed, closes its connection; ApiVersions of an
 //! unknown version is the one exception (see `apis`).
@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pharos_base::TraceId;
 use pharos_net::{CloseReason, Completed, Handler, Outcome, Reply, Request};
 use pharos_protocol::ApiKey;
 use pharos_protocol::frame::{self, FrameError};
+use pharos_telemetry::Tracer;
 
 use crate::apis::{Endpoint, served};
 use crate::beans::Forwarding;
@@ -20,6 +22,7 @@ use crate::request_metrics::{Finished, RequestMetrics};
 use crate::request_series::{Measured, phases};
 use crate::services::Services;
 use crate::slow_requests::{SlowRequest, SlowRequests};
+use crate::traces::{Told, TracedRequest};
 use crate::view::View;
 
 /// Version from which a Metadata answer has an error of its own.
@@ -28,9 +31,19 @@ const METADATA_WITH_ERROR: i16 = 13;
 /// Answers the requests of the broker's listeners.
 pub struct Dispatch {
     services: Arc<Services>,
-    requests: Arc<RequestMetrics>,
-    forwarding: Forwarding,
-    slow: Arc<SlowRequests>,
+    observers: Observers,
+}
+
+/// Who is told of every request.
+pub struct Observers {
+    /// Counts it.
+    pub requests: Arc<RequestMetrics>,
+    /// Counts what the controller decides.
+    pub forwarding: Forwarding,
+    /// Remembers the slowest.
+    pub slow: Arc<SlowRequests>,
+    /// Chooses those that are traced.
+    pub tracer: Option<Tracer>,
 }
 
 /// What is counted once an answer has left.
@@ -44,6 +57,7 @@ pub struct Tag {
     also_named: Option<&'static str>,
     client_id: Arc<str>,
     about: Option<About>,
+    trace: Option<Box<TracedRequest>>,
 }
 
 /// Why a request closes its connection.
@@ -73,7 +87,9 @@ impl Handler for Dispatch {
         }
     }
 
-    fn sent(&self, done: Completed<Tag>) {
+    fn sent(&self, mut done: Completed<Tag>) {
+        let Observers { requests, forwarding, slow: slowest, .. } = &self.observers;
+        let trace = done.tag.trace.take();
         let finished = Finished {
             name: done.tag.api.name(),
             also_named: done.tag.also_named,
@@ -83,27 +99,31 @@ impl Handler for Dispatch {
             timestamps: &done.timestamps,
             errors: &done.tag.errors,
         };
-        self.requests.record(&finished);
-        self.requests.measure(&finished, &measured(&done));
-        self.slow.record(cost(&done), || slow(&done));
+        requests.record(&finished);
+        let (measured, context) = (measured(&done), trace.as_ref().map(|trace| trace.context()));
+        requests.measure(&finished, &measured);
+        slowest.record(cost(&done), || slow(&done, context.map(|trace| trace.trace_id)));
         if done.tag.endpoint == Endpoint::Broker && done.tag.api.spec().forwardable {
             // The broker's part and the controller's: Kafka counts both, also in one process.
-            self.requests.record(&finished);
+            requests.record(&finished);
             let times = &done.timestamps;
-            self.forwarding.answered(times.handle_end - times.handle_begin);
+            forwarding.answered(times.handle_end - times.handle_begin);
+        }
+        if let Some(trace) = trace {
+            trace.answered(&Told {
+                request: done.tag.also_named.unwrap_or(done.tag.api.name()),
+                measured: &measured,
+                errors: &done.tag.errors,
+                about: done.tag.about.as_ref(),
+            });
         }
     }
 }
 
 impl Dispatch {
-    /// Answers with `services`, counts in `requests`, and remembers the slowest in `slow`.
-    pub fn new(
-        services: Arc<Services>,
-        requests: Arc<RequestMetrics>,
-        forwarding: Forwarding,
-        slow: Arc<SlowRequests>,
-    ) -> Self {
-        Self { services, requests, forwarding, slow }
+    /// Answers with `services`, and tells `observers`.
+    pub fn new(services: Arc<Services>, observers: Observers) -> Self {
+        Self { services, observers }
     }
 
     async fn answer(&self, request: &Request) -> Result<Outcome<Tag>, Refused> {
@@ -122,8 +142,13 @@ impl Dispatch {
             time: self.services.quotas.begin_request(),
         };
         let row = served(api, endpoint).ok_or_else(|| Refused::not_served(&context))?;
+        let trace = TracedRequest::begin(self.observers.tracer.as_ref(), request, &context);
         let answer = if row.versions.contains(&version) {
-            ThreadTime::count(context.time.as_ref(), self.route(&context, frame.body)).await?
+            let work = ThreadTime::count(context.time.as_ref(), self.route(&context, frame.body));
+            match &trace {
+                Some(trace) => trace.local(work).await?,
+                None => work.await?,
+            }
         } else if api == ApiKey::ApiVersions {
             h::api_versions::answer_unsupported(&context)?
         } else {
@@ -138,15 +163,21 @@ impl Dispatch {
             also_named: None,
             client_id: context.client_id.clone(),
             about: None,
+            trace,
         };
         Ok(match answer {
             Answer::Ready(body) => Outcome::Reply(reply(body, tag)),
-            Answer::Later(later) => Outcome::Later(Box::pin(async move {
-                match later.await {
-                    Ok(body) => reply(body, tag),
-                    Err(error) => unwritable(&error, tag),
+            Answer::Later(mut later) => {
+                if let Some(trace) = &tag.trace {
+                    later = Box::pin(trace.remote(later));
                 }
-            })),
+                Outcome::Later(Box::pin(async move {
+                    match later.await {
+                        Ok(body) => reply(body, tag),
+                        Err(error) => unwritable(&error, tag),
+                    }
+                }))
+            }
             Answer::Silent(throttle) => Outcome::Silent { tag, throttle },
             Answer::Close(why) => Outcome::Close(CloseReason::Refused(why.to_owned())),
         })
@@ -269,19 +300,20 @@ fn cost(done: &Completed<Tag>) -> Duration {
     }
 }
 
-fn slow(done: &Completed<Tag>) -> SlowRequest {
+fn slow(done: &Completed<Tag>, trace_id: Option<TraceId>) -> SlowRequest {
     let (tag, measured) = (&done.tag, measured(done));
     SlowRequest {
         request: tag.also_named.unwrap_or(tag.api.name()),
         version: tag.version,
         client_id: tag.client_id.clone(),
         host: done.connection.peer().ip(),
-        total: done.timestamps.write_end - done.timestamps.received,
+        total: measured.total(),
         phases: phases(&measured),
         request_bytes: measured.request_bytes,
         response_bytes: measured.response_bytes,
         errors: tag.errors.clone(),
         about: tag.about.clone(),
+        trace_id,
     }
 }
 

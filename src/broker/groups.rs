@@ -31,11 +31,15 @@ use pharos_protocol::compression::Codec;
 use pharos_replication::{Purgatory, Replicas, Waited};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Span};
 
 use self::refusal::refused;
 use self::slot::Slot;
 use crate::beans::ShardMetrics;
 use crate::topic_metrics::TopicMetrics;
+
+/// Bytes of a group's name that a span shows.
+const MAX_TRACED_GROUP: usize = 200;
 
 /// What a coordinator is told at start; the names in comments are broker keys.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +192,9 @@ impl Groups {
             Ok(slot) => slot,
             Err(error) => return Box::pin(ready(refused(&request, error).fit(version))),
         };
-        let begun = self.begin(&slot, context, request.clone());
+        let name = group.get(..group.floor_char_boundary(MAX_TRACED_GROUP)).unwrap_or(group);
+        let begun = tracing::debug_span!("group.event", messaging.consumer.group.name = name)
+            .in_scope(|| self.begin(&slot, context, request.clone()));
         self.lag.touch(group);
         match begun {
             Ok(receiver) => {
@@ -215,7 +221,13 @@ impl Groups {
         request: &Request,
         receiver: oneshot::Receiver<Reply>,
     ) -> Response {
-        let Ok(reply) = receiver.await else {
+        let span = match request {
+            Request::JoinGroup(_) | Request::SyncGroup(_) => {
+                tracing::debug_span!("group.rebalance")
+            }
+            _ => Span::none(),
+        };
+        let Ok(reply) = receiver.instrument(span).await else {
             // The shard moved away between the event and its answer.
             return refused(request, ErrorCode::NotCoordinator);
         };
@@ -229,7 +241,8 @@ impl Groups {
         let wait = self.commits.begin(1);
         partition.produces.watch(&wait, after + 1);
         partition.produces.reached(partition.high_watermark().0);
-        let waited = wait.run(self.options.commit_limit).await;
+        let span = tracing::debug_span!("group.commit", log = %partition.id());
+        let waited = wait.run(self.options.commit_limit).instrument(span).await;
         slot.sensors.committed(began.elapsed());
         match waited {
             Waited::Completed if partition.high_watermark() > Offset(after) => reply.response,

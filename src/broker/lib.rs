@@ -38,6 +38,7 @@ mod settings;
 mod slow_requests;
 mod topic_metrics;
 mod topics;
+mod traces;
 #[cfg(test)]
 mod truth;
 mod view;

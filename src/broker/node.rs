@@ -31,6 +31,7 @@ use pharos_metrics::Registry;
 use pharos_net::{Budget, SocketServer};
 use pharos_storage::fs::{Fs, RealFs};
 use pharos_storage::{LogManager, OpenReport};
+use pharos_telemetry::Tracer;
 use tokio::task::JoinHandle;
 
 pub use self::error::StartError;
@@ -41,8 +42,8 @@ use self::background::Conditions;
 use self::ground::Ground;
 use self::listeners::{admin_address, bind, bind_admin, endpoints};
 use self::rooms::Rooms;
-use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState};
-use crate::dispatch::Dispatch;
+use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState, SpanSeries};
+use crate::dispatch::{Dispatch, Observers};
 use crate::lifecycle::Lifecycle;
 use crate::reload::{self, Reload};
 use crate::{config_page, directories, events_page, members_page, settings, slow_requests};
@@ -65,12 +66,15 @@ pub struct NodeOptions {
     pub revision: String,
     /// Adds pages to the admin listener.
     pub add_pages: AddPages,
+    /// Chooses the requests that are traced; `None` traces none.
+    pub tracer: Option<Tracer>,
 }
 
 impl NodeOptions {
     /// A node on the file system of this machine.
     pub fn new(config: BrokerConfig, spawners: Spawners, revision: String) -> Self {
-        Self { config, fs: Arc::new(RealFs), spawners, revision, add_pages: |_| Vec::new() }
+        let (fs, add_pages): (_, AddPages) = (Arc::new(RealFs), |_| Vec::new());
+        Self { config, fs, spawners, revision, add_pages, tracer: None }
     }
 }
 
@@ -87,6 +91,7 @@ pub struct Node {
     tasks: Vec<JoinHandle<()>>,
     state: NodeState,
     _at_rest: AtRest,
+    _spans: Option<SpanSeries>,
     registry: Registry,
     running: Condition,
     metadata_dir: PathBuf,
@@ -106,7 +111,7 @@ impl Node {
     }
 
     async fn start_rooms(options: NodeOptions) -> Result<Self, StartError> {
-        let NodeOptions { config, fs, spawners, revision, add_pages } = options;
+        let NodeOptions { config, fs, spawners, revision, add_pages, tracer } = options;
         let clock = Clock::real();
         let native_histograms = config.get(&rows::METRICS_NATIVE_HISTOGRAMS);
         let registry = Registry::with_native_histograms(clock.clone(), native_histograms);
@@ -157,9 +162,14 @@ impl Node {
         state.set(BrokerState::Running);
 
         let services = Arc::new(rooms.services(&ground, &controller, &lifecycle));
-        let (requests, slow) = (rooms.requests.clone(), rooms.slow.clone());
-        let forwarding = Forwarding::new(&registry);
-        let dispatch = Arc::new(Dispatch::new(services, requests, forwarding, slow));
+        let spans = tracer.as_ref().map(|tracer| SpanSeries::new(&registry, &tracer.counts()));
+        let observers = Observers {
+            requests: rooms.requests.clone(),
+            forwarding: Forwarding::new(&registry),
+            slow: rooms.slow.clone(),
+            tracer,
+        };
+        let dispatch = Arc::new(Dispatch::new(services, observers));
         for listener in bound {
             server.serve(listener, dispatch.clone(), &spawners.data);
         }
@@ -204,6 +214,7 @@ impl Node {
             tasks,
             state,
             _at_rest: AtRest::new(&registry),
+            _spans: spans,
             running,
             metadata_dir: config.metadata_log_dir(),
             reload,

@@ -49,7 +49,7 @@ impl PartitionResults {
 
 /// Whether a well-behaved client could not have avoided the error: data or brokers that should be
 /// there are not, or something broke. A client with old metadata is told the new and goes on.
-fn is_fault_of_server(code: ErrorCode) -> bool {
+pub fn is_fault_of_server(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::UnknownServerError

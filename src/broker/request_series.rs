@@ -3,7 +3,7 @@
 //! Unlike the beans of `RequestMetrics`, a consumer's fetch counts once, as `FetchConsumer`, and a
 //! request that the controller decides counts once. So sums over `request` are true.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{NativeHistogram, Registered, Registry};
@@ -35,21 +35,43 @@ pub struct Measured<'a> {
     pub response_bytes: u64,
 }
 
-/// The label `phase`, and how long the phase took.
-type Phase = (&'static str, fn(&Measured<'_>) -> Duration);
+/// The label `phase`, when the phase began and how long it took. A client is muted beside the
+/// phases that follow.
+type Phase = (&'static str, fn(&Timestamps) -> tokio::time::Instant, fn(&Measured<'_>) -> Duration);
 
 const PHASES: [Phase; 6] = [
-    ("request_queue", |of| of.timestamps.handle_begin - of.timestamps.received),
-    ("local", |of| of.timestamps.handle_end - of.timestamps.handle_begin),
-    ("remote", |of| of.timestamps.reply_ready - of.timestamps.handle_end),
-    ("throttle", |of| of.throttle),
-    ("response_queue", |of| of.timestamps.write_begin - of.timestamps.reply_ready),
-    ("response_send", |of| of.timestamps.write_end - of.timestamps.write_begin),
+    ("request_queue", |at| at.received, |of| of.timestamps.handle_begin - of.timestamps.received),
+    ("local", |at| at.handle_begin, |of| of.timestamps.handle_end - of.timestamps.handle_begin),
+    ("remote", |at| at.handle_end, |of| of.timestamps.reply_ready - of.timestamps.handle_end),
+    ("throttle", |at| at.reply_ready, |of| of.throttle),
+    (
+        "response_queue",
+        |at| at.reply_ready,
+        |of| of.timestamps.write_begin - of.timestamps.reply_ready,
+    ),
+    (
+        "response_send",
+        |at| at.write_begin,
+        |of| of.timestamps.write_end - of.timestamps.write_begin,
+    ),
 ];
+
+impl Measured<'_> {
+    /// Last byte read until last byte written.
+    pub fn total(&self) -> Duration {
+        self.timestamps.write_end - self.timestamps.received
+    }
+}
 
 /// The phases of a request and how long each took.
 pub fn phases(measured: &Measured<'_>) -> [(&'static str, Duration); 6] {
-    PHASES.map(|(phase, took)| (phase, took(measured)))
+    PHASES.map(|(phase, _, took)| (phase, took(measured)))
+}
+
+/// The phases of a request, when each began and how long it took.
+pub fn timed_phases(measured: &Measured<'_>) -> [(&'static str, Instant, Duration); 6] {
+    PHASES
+        .map(|(phase, began, took)| (phase, began(measured.timestamps).into_std(), took(measured)))
 }
 
 impl RequestSeries {
@@ -59,7 +81,7 @@ impl RequestSeries {
         let by_phase = registry.family(&rows::PHAROS_REQUEST_PHASE_DURATION_SECONDS);
         Self {
             total: histogram(&rows::PHAROS_REQUEST_DURATION_SECONDS),
-            phases: PHASES.map(|(phase, _)| by_phase.histogram(&[request, phase])),
+            phases: PHASES.map(|(phase, ..)| by_phase.histogram(&[request, phase])),
             request_bytes: histogram(&rows::PHAROS_REQUEST_SIZE_BYTES),
             response_bytes: histogram(&rows::PHAROS_RESPONSE_SIZE_BYTES),
         }
@@ -68,8 +90,7 @@ impl RequestSeries {
     /// Counts one request.
     #[expect(clippy::cast_precision_loss, reason = "sizes of frames are far below 2^53")]
     pub fn record(&self, measured: &Measured<'_>) {
-        let times = measured.timestamps;
-        self.total.record((times.write_end - times.received).as_secs_f64());
+        self.total.record(measured.total().as_secs_f64());
         for (series, (_, took)) in self.phases.iter().zip(phases(measured)) {
             series.record(took.as_secs_f64());
         }
@@ -120,7 +141,7 @@ mod tests {
         assert_eq!(sum(&rows::PHAROS_REQUEST_SIZE_BYTES, &["Produce"]), Some(300.0));
         assert_eq!(sum(&rows::PHAROS_RESPONSE_SIZE_BYTES, &["Produce"]), Some(50.0));
         let expected = [0.001, 0.002, 0.004, 0.064, 0.008, 0.016];
-        for ((phase, _), seconds) in PHASES.into_iter().zip(expected) {
+        for ((phase, ..), seconds) in PHASES.into_iter().zip(expected) {
             let found = sum(&rows::PHAROS_REQUEST_PHASE_DURATION_SECONDS, &["Produce", phase]);
             assert_eq!(found, Some(2.0 * seconds), "{phase}");
         }

@@ -15,7 +15,7 @@ use axum::response::Json;
 use axum::routing::get;
 use parking_lot::Mutex;
 use pharos_admin::Section;
-use pharos_base::Clock;
+use pharos_base::{Clock, TraceId};
 use pharos_protocol::ErrorCode;
 use serde_json::{Map, Value, json};
 
@@ -53,6 +53,8 @@ pub struct SlowRequest {
     pub errors: ErrorCounts,
     /// The partition that it was about.
     pub about: Option<About>,
+    /// Its trace, if it was traced.
+    pub trace_id: Option<TraceId>,
 }
 
 /// The slowest requests of a node.
@@ -145,12 +147,18 @@ impl SlowRequests {
 
 impl SlowRequest {
     fn shortened(mut self) -> Self {
-        if self.client_id.chars().count() > MAX_CLIENT {
-            let kept: String = self.client_id.chars().take(MAX_CLIENT).collect();
-            self.client_id = format!("{kept}…").into();
-        }
+        self.client_id = shortened(&self.client_id);
         self
     }
+}
+
+/// What a client calls itself, as far as it is kept.
+pub fn shortened(name: &Arc<str>) -> Arc<str> {
+    if name.chars().nth(MAX_CLIENT).is_none() {
+        return name.clone();
+    }
+    let kept: String = name.chars().take(MAX_CLIENT).collect();
+    format!("{kept}…").into()
 }
 
 impl Ranked {
@@ -182,6 +190,7 @@ impl Ranked {
             "response_bytes": it.response_bytes,
             "errors": errors.collect::<Vec<_>>(),
             "about": about,
+            "trace_id": it.trace_id.map(|id| id.to_string()),
         })
     }
 }
@@ -212,6 +221,7 @@ mod tests {
             response_bytes: 20,
             errors: vec![(0, 3), (6, 1)],
             about: Some(About { topic: "t".into(), partition: 4, more: 2 }),
+            trace_id: Some(TraceId(0xabc)),
         }
     }
 
@@ -249,6 +259,7 @@ mod tests {
         let told = slow.told();
         assert_eq!(told[0]["errors"], json!([{ "error": "NOT_LEADER_OR_FOLLOWER", "count": 1 }]));
         assert_eq!(told[0]["about"], json!({ "topic": "t", "partition": 4, "more": 2 }));
+        assert_eq!(told[0]["trace_id"], "00000000000000000000000000000abc");
         assert_eq!((&told[0]["total_ms"], &told[0]["time_ms"]), (&json!(7.0), &json!(5)));
         assert_eq!(told[0]["client_id"].as_str().unwrap().chars().count(), MAX_CLIENT + 1);
     }

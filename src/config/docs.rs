@@ -19,8 +19,8 @@ environment wins over the file and `--override key=value` over both.
 
 - `KAFKA_NUM_PARTITIONS=3` sets `num.partitions`: the name in capitals, `.` as `_`, `_` as `__`,
   `-` as `___`. `KAFKA_CFG_NUM_PARTITIONS` does the same and wins.
-- `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME` and `OTEL_TRACES_SAMPLER_ARG` set the keys of
-  those names.
+- `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER_ARG` and OpenTelemetry's other variables that
+  have a key here (`docs/tracing.md`) set the keys of those names.
 - `CLUSTER_ID` gives the id of a new cluster: 22 characters of URL-safe base64.
 - Variables that containers set for other purposes (`KAFKA_HEAP_OPTS`, `KAFKA_OPTS`,
   `KAFKA_JMX_PORT`, `KAFKA_PORT=tcp://...` and their like) are skipped.

@@ -12,8 +12,15 @@ pub(crate) enum Variable {
 }
 
 /// OpenTelemetry's own variables: they are our keys without a prefix.
-const OPENTELEMETRY: &[&str] =
-    &["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER_ARG"];
+const OPENTELEMETRY: &[&str] = &[
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER_ARG",
+];
 
 /// Variables that images of Kafka use for their own scripts.
 const CONTAINER: &[&str] = &[

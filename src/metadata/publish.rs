@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use pharos_base::Offset;
 use tokio::sync::{Notify, watch};
+use tracing::Instrument as _;
 
 use crate::image::{MetadataDelta, MetadataImage};
 use crate::metrics::LoaderMetrics;
@@ -78,8 +79,9 @@ impl ImagePublisher {
     /// Waits until the image contains the record at `offset`.
     pub async fn wait_for(&self, offset: Offset) {
         let mut published = self.0.published.subscribe();
+        let span = tracing::debug_span!("metadata.apply", offset = offset.0);
         // The sender lives as long as `self`, so this cannot fail.
-        let _ = published.wait_for(|at| *at >= offset).await;
+        let _ = published.wait_for(|at| *at >= offset).instrument(span).await;
     }
 
     /// Follows the offset of the current image.

@@ -1,14 +1,17 @@
-//! One line per event: time, level, room, message and fields. What comes from outside cannot break
-//! a line in two or colour it: control characters are escaped.
+//! One line per event: time, level, room, message and fields; within a traced request also the ids
+//! of its trace and span. What comes from outside cannot break a line in two or colour it: control
+//! characters are escaped.
 
 use std::fmt;
 
 use pharos_base::Clock;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{self, Format, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::tracer;
 
 /// The line for people. On a terminal the time is short and the level coloured.
 pub(crate) struct Line {
@@ -39,7 +42,43 @@ where
                 char => out.write_char(char)?,
             }
         }
+        if let Some(trace) = tracer::current() {
+            write!(out, " trace_id={} span_id={}", trace.trace_id, trace.span_id)?;
+        }
         out.write_char('\n')
+    }
+}
+
+/// The line for machines: one JSON object.
+pub(crate) struct Json(Format<format::Json, Time>);
+
+impl Json {
+    pub(crate) fn new(clock: Clock) -> Self {
+        let json = format::format().json().flatten_event(true).with_timer(Time(clock));
+        Self(json.with_current_span(false).with_span_list(false))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Some(trace) = tracer::current() else {
+            return self.0.format_event(context, out, event);
+        };
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        // The object is open again, so that the ids stand beside what is known of the event.
+        out.write_str(line.trim_end().strip_suffix('}').unwrap_or(&line))?;
+        let (trace_id, span_id) = (trace.trace_id, trace.span_id);
+        writeln!(out, r#","trace_id":"{trace_id}","span_id":"{span_id}"}}"#)
     }
 }
 
@@ -72,7 +111,7 @@ fn timestamp(now_ms: i64, short: bool) -> String {
 }
 
 /// The time of a JSON line.
-pub(crate) struct Time(pub Clock);
+struct Time(Clock);
 
 impl FormatTime for Time {
     fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
@@ -86,9 +125,11 @@ mod tests {
     use std::sync::Arc;
 
     use parking_lot::Mutex;
+    use pharos_base::{SpanId, TraceContext, TraceId};
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+    use crate::tracer::Scope;
 
     #[derive(Clone, Default)]
     struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -104,17 +145,48 @@ mod tests {
         }
     }
 
+    fn clock() -> Clock {
+        Clock::simulated(1_700_000_000_123).0
+    }
+
     fn line_of(terminal: bool, log: impl FnOnce()) -> String {
         let buffer = Buffer::default();
-        let (clock, _hand) = Clock::simulated(1_700_000_000_123);
         let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
-            .event_format(Line { clock, terminal })
+            .event_format(Line { clock: clock(), terminal })
             .with_writer(move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
         let bytes = buffer.0.lock().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    fn json_of(log: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .fmt_fields(format::JsonFields::new())
+            .event_format(Json::new(clock()))
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        let bytes = buffer.0.lock().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_within_a_traced_request_carries_its_ids() {
+        let (trace_id, span_id) = (TraceId(0xabc), SpanId(0xdef));
+        let scope = Scope::new(TraceContext { trace_id, span_id, sampled: true });
+        let log = || tracing::info!(target: "x", name = "a\"}", "hello");
+        assert_eq!(
+            line_of(false, || scope.run(log)),
+            "2023-11-14T22:13:20.123Z INFO  x: hello name=\"a\\\"}\" \
+             trace_id=00000000000000000000000000000abc span_id=0000000000000def\n"
+        );
+        let plain = r#"{"timestamp":"2023-11-14T22:13:20.123Z","level":"INFO","message":"hello","name":"a\"}","target":"x""#;
+        assert_eq!(json_of(log), format!("{plain}}}\n"));
+        let ids = r#""trace_id":"00000000000000000000000000000abc","span_id":"0000000000000def""#;
+        assert_eq!(json_of(|| scope.run(log)), format!("{plain},{ids}}}\n"));
     }
 
     #[test]

@@ -1,33 +1,30 @@
-//! Exports spans by OTLP over HTTP (protobuf). Batches leave on a thread of the SDK; the requests
-//! run on the control runtime.
+//! Exports spans by OTLP over HTTP (protobuf), on the control runtime.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_http::hyper::HyperClient;
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanExporter as _};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Time for one export request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::collector::Collector;
+use crate::export::{Batching, Queue};
+use crate::layer;
+use crate::tracer::Tracer;
 
 /// Time to send what is left when the process stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Path of traces under an endpoint (OTLP specification).
 const TRACES_PATH: &str = "/v1/traces";
+
+/// Who made the spans.
+const SCOPE: &str = "pharos";
 
 /// Where spans go and what they are called.
 #[derive(Clone, Debug)]
@@ -38,8 +35,10 @@ pub struct Otlp {
     pub service_name: String,
     /// Number or name of this instance, as `node-1`.
     pub instance: String,
-    /// Share of the traces that are exported, 0 to 1.
+    /// Share of the requests that are traced, 0 to 1.
     pub sampled_ratio: f64,
+    /// How spans leave.
+    pub batching: Batching,
     /// The runtime on which requests run.
     pub runtime: Handle,
 }
@@ -57,31 +56,37 @@ pub enum OtlpError {
 
 /// A running export; stopped by dropping.
 #[derive(Debug)]
-pub(crate) struct Provider(SdkTracerProvider);
+pub(crate) struct Provider {
+    provider: SdkTracerProvider,
+    queue: Queue,
+    sampled_ratio: f64,
+}
 
 impl Otlp {
     pub(crate) fn start(self) -> Result<Provider, OtlpError> {
         let endpoint = traces_endpoint(&self.endpoint)?;
-        let client = HyperClient::with_default_connector(REQUEST_TIMEOUT, None);
-        let exporter = opentelemetry_otlp::SpanExporter::builder()
+        let collector = Collector::new();
+        let mut exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
-            .with_http_client(OnRuntime { runtime: self.runtime, client })
+            .with_http_client(collector.clone())
             .with_endpoint(endpoint)
-            .with_timeout(REQUEST_TIMEOUT)
+            .with_timeout(self.batching.timeout)
             .build()?;
         let resource = Resource::builder()
             .with_service_name(self.service_name)
             .with_attribute(KeyValue::new("service.instance.id", self.instance))
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        let sampler =
-            Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(self.sampled_ratio)));
+        exporter.set_resource(&resource);
+        let told = move || collector.told();
+        let queue = Queue::start(exporter, told, self.batching, &self.runtime);
         let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
-            .with_sampler(sampler)
+            .with_span_processor(queue.clone())
+            // Only what belongs to a traced request comes here.
+            .with_sampler(Sampler::AlwaysOn)
             .with_resource(resource)
             .build();
-        Ok(Provider(provider))
+        Ok(Provider { provider, queue, sampled_ratio: self.sampled_ratio })
     }
 }
 
@@ -95,50 +100,27 @@ fn traces_endpoint(endpoint: &str) -> Result<String, OtlpError> {
 }
 
 impl Provider {
-    /// The layer that turns spans of our rooms into exported ones. Those of the HTTP client are
-    /// left out, or an export would make spans to export.
+    /// The layer that exports the spans that rooms make within a traced request.
     pub(crate) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        tracing_opentelemetry::layer()
-            .with_tracer(self.0.tracer("pharos"))
-            .with_filter(filter_fn(|metadata| metadata.target().starts_with("pharos")))
+        layer::layer(&self.provider, SCOPE)
+    }
+
+    /// What begins traces; `None` when no request is to be traced.
+    pub(crate) fn tracer(&self) -> Option<Tracer> {
+        let scope = InstrumentationScope::builder(SCOPE).build();
+        let ratio = self.sampled_ratio;
+        (ratio > 0.0).then(|| Tracer::new(self.queue.clone(), ratio, scope))
     }
 }
 
 impl Drop for Provider {
     fn drop(&mut self) {
-        if let Err(error) = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
+        if let Err(error) = self.provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
             tracing::info!(%error, "the last spans were not exported");
         }
-    }
-}
-
-/// Sends requests on a runtime, whoever waits for them: the SDK's own thread has none.
-struct OnRuntime {
-    runtime: Handle,
-    client: HyperClient,
-}
-
-impl fmt::Debug for OnRuntime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnRuntime")
-    }
-}
-
-impl HttpClient for OnRuntime {
-    fn send_bytes<'s, 'f>(
-        &'s self,
-        request: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'f>>
-    where
-        's: 'f,
-        Self: 'f,
-    {
-        let client = self.client.clone();
-        let sent = self.runtime.spawn(async move { client.send_bytes(request).await });
-        Box::pin(async move { sent.await? })
     }
 }
 
@@ -195,12 +177,20 @@ mod tests {
             service_name: "pharos".to_owned(),
             instance: "node-7".to_owned(),
             sampled_ratio: 1.0,
+            batching: Batching {
+                queue_spans: 10,
+                batch_spans: 10,
+                delay: Duration::from_secs(3600),
+                timeout: Duration::from_secs(10),
+            },
             runtime: Handle::current(),
         };
         let provider = otlp.start().unwrap();
         let subscriber = tracing_subscriber::registry().with(provider.layer());
+        let trace = provider.tracer().unwrap().sample().unwrap();
         tracing::subscriber::with_default(subscriber, || {
-            tracing::info_span!(target: "pharos_test", "append_batch").in_scope(|| {});
+            let span = || drop(tracing::debug_span!(target: "pharos_test", "append_batch"));
+            trace.scope(trace.new_span()).run(span);
         });
         tokio::task::spawn_blocking(move || drop(provider)).await.unwrap();
         let request = received.await.unwrap();

@@ -5,11 +5,14 @@ use std::io::IsTerminal as _;
 use pharos_base::Clock;
 use thiserror::Error;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::format::{Line, Time};
+use crate::format::{Json, Line};
+use crate::layer::Gate;
 use crate::otlp::{Otlp, OtlpError, Provider};
+use crate::tracer::Tracer;
 
 /// The environment variable that holds the filter, as `info,pharos_storage=debug`.
 const FILTER_VARIABLE: &str = "PHAROS_LOG";
@@ -67,7 +70,14 @@ pub enum TelemetryError {
 #[derive(Debug)]
 #[must_use = "spans are lost without it"]
 pub struct Guard {
-    _provider: Option<Provider>,
+    provider: Option<Provider>,
+}
+
+impl Guard {
+    /// What begins the traces of requests; `None` when none is traced.
+    pub fn tracer(&self) -> Option<Tracer> {
+        self.provider.as_ref().and_then(Provider::tracer)
+    }
 }
 
 /// Starts logging to standard error and, where asked for, the export of spans.
@@ -82,19 +92,16 @@ pub fn start(options: Options) -> Result<Guard, TelemetryError> {
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
     let lines = match format {
         Format::Text => lines.event_format(Line { clock, terminal }).boxed(),
-        Format::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_timer(Time(clock))
-            .with_current_span(false)
-            .boxed(),
+        Format::Json => lines.fmt_fields(JsonFields::new()).event_format(Json::new(clock)).boxed(),
     };
+    let most = filter.max_level_hint();
+    let lines = tracing_subscriber::registry().with(lines.with_filter(filter));
     let provider = otlp.map(Otlp::start).transpose()?;
-    tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
-        .with(provider.as_ref().map(Provider::layer))
-        .try_init()?;
-    Ok(Guard { _provider: provider })
+    match &provider {
+        Some(provider) => lines.with(provider.layer()).with(Gate::new(most)).try_init()?,
+        None => lines.try_init()?,
+    }
+    Ok(Guard { provider })
 }
 
 fn filter(text: Option<String>, default: &str) -> Result<EnvFilter, TelemetryError> {
@@ -105,7 +112,19 @@ fn filter(text: Option<String>, default: &str) -> Result<EnvFilter, TelemetryErr
 
 #[cfg(test)]
 mod tests {
+    use tracing::Subscriber as _;
+    use tracing::level_filters::LevelFilter;
+
     use super::*;
+
+    #[test]
+    fn where_no_spans_are_exported_rooms_make_none() {
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
+        let lines = lines.with_filter(filter(None, DEFAULT_FILTER).unwrap());
+        let subscriber = tracing_subscriber::registry().with(lines);
+        // A span of a room is of level DEBUG: it costs one comparison.
+        assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::INFO));
+    }
 
     #[test]
     fn filters_are_levels_or_targets() {

@@ -15,6 +15,8 @@ mod cli_script;
 mod cli_server;
 mod cli_tools;
 mod client_quotas;
+#[allow(dead_code, reason = "each suite uses a part")]
+mod collector;
 mod controller_listener;
 mod crash;
 mod crash_aim;
@@ -55,4 +57,5 @@ mod start_wire;
 mod tables;
 mod tidy;
 mod topic_settings;
+mod tracing;
 mod truth;

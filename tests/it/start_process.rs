@@ -337,6 +337,17 @@ impl Server {
         self.child.bury();
     }
 
+    /// SIGTERM; the exit code, once the process has ended.
+    pub fn end(mut self) -> Option<i32> {
+        kill_process(self.child.pid(), Signal::TERM).unwrap();
+        let mut status = None;
+        until("the process to end", || {
+            status = self.child.0.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Guard {
         &mut self.child

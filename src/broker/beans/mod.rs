@@ -7,9 +7,11 @@ mod forwarding;
 mod idle;
 mod node_state;
 mod shards;
+mod spans;
 
 pub use at_rest::AtRest;
 pub use forwarding::Forwarding;
 pub use idle::IdleMeters;
 pub use node_state::{BrokerState, NodeFacts, NodeState};
 pub use shards::{EventSensors, ShardMetrics, ShardStage, Staged};
+pub use spans::SpanSeries;

@@ -22,6 +22,7 @@ use pharos_replication::{
     FetchOptions, Fetched, Isolation, Partition, PartitionError, Purgatory, Replicas, Wait, Waited,
 };
 use pharos_storage::fs::without_waiting;
+use tracing::Instrument as _;
 
 use self::answer::{FetchAnswer, piece};
 use crate::context::{About, Answer, AnswerError, Body, RequestContext};
@@ -192,12 +193,16 @@ impl Cold {
     /// Reads where waiting is allowed.
     async fn read(self) -> OneResult {
         let Self { partition, options } = self;
-        let disk = partition.log().home().pool().clone();
+        let (disk, id) = (partition.log().home().pool().clone(), partition.id().clone());
         let job = move || {
             let fetched = partition.fetch(options);
             OneResult::of(partition, fetched)
         };
-        disk.run(job).await.unwrap_or(OneResult::Error(ErrorCode::KafkaStorageError))
+        let span = tracing::debug_span!("log.read_cold", log = %id);
+        disk.run(job)
+            .instrument(span)
+            .await
+            .unwrap_or(OneResult::Error(ErrorCode::KafkaStorageError))
     }
 }
 

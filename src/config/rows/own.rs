@@ -19,11 +19,23 @@ broker_rows! {
     /// Whose names the rules make: those of jmx_exporter 0.x or 1.x.
     METRICS_RULES_EXPORTER: Text = key("metrics.rules.exporter")
         .default("1.x").one_of(&["0.x", "1.x"]);
+    /// Spans that leave in one request at most.
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: i32 = key("otel.bsp.max.export.batch.size")
+        .default("512").between(1, 10_000).low();
+    /// Spans that wait to be exported at most; those beyond are dropped and counted.
+    OTEL_BSP_MAX_QUEUE_SIZE: i32 = key("otel.bsp.max.queue.size")
+        .default("2048").between(1, 100_000).low();
+    /// Milliseconds that a span waits for others to be exported with.
+    OTEL_BSP_SCHEDULE_DELAY: i32 = key("otel.bsp.schedule.delay")
+        .default("5000").between(1, 3_600_000).low();
     /// Where spans are sent by OTLP over HTTP, as http://host:port; not given means nowhere.
     OTEL_EXPORTER_OTLP_ENDPOINT: Option<Text> = key("otel.exporter.otlp.endpoint");
+    /// Milliseconds that the collector has for one request; then its spans are lost.
+    OTEL_EXPORTER_OTLP_TIMEOUT: i32 = key("otel.exporter.otlp.timeout")
+        .default("10000").between(1, 3_600_000).low();
     /// Name of the service in exported spans.
     OTEL_SERVICE_NAME: Text = key("otel.service.name").default("pharos").low();
-    /// Share of traces that are exported, from 0 to 1.
+    /// Share of requests that are traced, from 0 to 1.
     OTEL_TRACES_SAMPLER_ARG: f64 = key("otel.traces.sampler.arg")
         .default("1.0").within(0.0, 1.0).low();
 }

@@ -312,6 +312,12 @@ fn opentelemetrys_variables_are_read_and_checked() {
     assert_eq!(config.get(&rows::OTEL_EXPORTER_OTLP_ENDPOINT), Some("http://c:4318"));
     let error = refused(&["otel.exporter.otlp.endpoint=https://c:4318"]);
     assert!(error.contains("expected http://host:port"), "{error}");
+    let (config, _) = environment(&[("OTEL_BSP_SCHEDULE_DELAY", "250")]).unwrap();
+    assert_eq!(config.get(&rows::OTEL_BSP_SCHEDULE_DELAY), 250);
+    for wrong in ["otel.traces.sampler.arg=1.5", "otel.bsp.max.queue.size=0"] {
+        let error = refused(&[wrong]);
+        assert!(error.contains("expected"), "{error}");
+    }
 }
 
 #[test]

@@ -205,7 +205,7 @@ export async function slow_view() {
     h('p', { class: 'quiet' }, 'The 200 slowest of the last hour. What a client asked to wait for (a fetch for records, a join for members) is not counted as cost.'),
     h('ul', { class: 'legend' }, PHASES.map((name, at) => h('li', {}, h('i', { class: `swatch c${at}` }), name.replace('_', ' ')))),
     requests.length ? table({
-      key: 'slow', caption: 'Slow requests', rows: requests, filter: (it) => `${it.request} ${it.client_id} ${it.host} ${it.about ? it.about.topic : ''} ${it.errors.map((error) => error.error).join(' ')}`,
+      key: 'slow', caption: 'Slow requests', rows: requests, filter: (it) => `${it.request} ${it.client_id} ${it.host} ${it.about ? it.about.topic : ''} ${it.errors.map((error) => error.error).join(' ')} ${it.trace_id || ''}`,
       columns: [
         { title: 'Request', head: true, of: (it) => it.request, show: (it) => [it.request, h('span', { class: 'quiet' }, ` v${it.version}`)] },
         { title: 'Cost', number: true, of: (it) => it.cost_ms, show: (it) => seconds(it.cost_ms / 1000) },
@@ -216,6 +216,7 @@ export async function slow_view() {
         { title: 'Bytes', number: true, of: (it) => it.request_bytes + it.response_bytes, show: (it) => [bytes(it.request_bytes), h('br', {}), bytes(it.response_bytes)] },
         { title: 'Errors', of: (it) => it.errors.length, show: (it) => it.errors.map((error) => h('span', { 'data-mood': 'warn' }, `${error.error} `)) },
         { title: 'When', number: true, of: (it) => it.time_ms, show: (it) => clock(it.time_ms) },
+        ...(requests.some((it) => it.trace_id) ? [{ title: 'Trace', of: (it) => it.trace_id || '', show: (it) => (it.trace_id ? h('code', {}, it.trace_id) : '–') }] : []),
       ] }) : empty('Nothing was asked within the last hour.')];
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pharos_base::BrokerId;
 use pharos_protocol::messages::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::decide::brokers::{self, HeartbeatFacts, NextState};
 use crate::decide::{Decision, Facts};
@@ -47,32 +48,44 @@ impl Turn<'_> {
 /// tells that they are not.
 pub(super) struct Pending {
     pub records: Vec<MetadataRecord>,
-    pub answer: Box<dyn FnOnce() + Send>,
+    pub answer: Answer,
 }
+
+/// What tells the asker. With it ends the span of the commit that it waits for.
+pub(super) type Answer = Box<dyn FnOnce() + Send>;
 
 /// A request that waits for its turn.
 pub(super) struct Job {
     /// When it came, by the monotonic clock.
     pub queued: Duration,
+    /// The span of its asker, if the asker is traced.
+    span: Span,
     decide: Box<dyn FnOnce(&mut Turn<'_>) -> Pending + Send>,
 }
 
 impl Job {
     pub fn new<R: Send + 'static>(
         queued: Duration,
+        span: Span,
         decide: impl FnOnce(&mut Turn<'_>) -> Decision<R> + Send + 'static,
         answer: oneshot::Sender<R>,
     ) -> Self {
         let decide = move |turn: &mut Turn<'_>| {
-            let Decision { records, response } = decide(turn);
-            // Whoever asked may have gone; the decision stands all the same.
-            let answer = move || drop(answer.send(response));
+            let Decision { records, response } =
+                tracing::debug_span!("controller.decide").in_scope(|| decide(turn));
+            let commit = tracing::debug_span!("controller.commit");
+            let answer = move || {
+                drop(commit);
+                // Whoever asked may have gone; the decision stands all the same.
+                drop(answer.send(response));
+            };
             Pending { records, answer: Box::new(answer) }
         };
-        Self { queued, decide: Box::new(decide) }
+        Self { queued, span, decide: Box::new(decide) }
     }
 
     pub fn decide(self, turn: &mut Turn<'_>) -> Pending {
-        (self.decide)(turn)
+        let Self { span, decide, .. } = self;
+        span.in_scope(|| decide(turn))
     }
 }

@@ -36,6 +36,7 @@ use pharos_protocol::messages::{
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 pub use start::ControllerOptions;
 
@@ -93,12 +94,13 @@ impl Controller {
         decide: impl FnOnce(&mut Turn<'_>) -> Decision<R> + Send + 'static,
     ) -> Result<R, ControllerError> {
         let (answer, answered) = oneshot::channel();
-        let job = Job::new(self.0.clock.monotonic(), decide, answer);
+        let span = tracing::debug_span!("controller.request");
+        let job = Job::new(self.0.clock.monotonic(), span.clone(), decide, answer);
         let turn = async {
             self.0.jobs.send(job).await.ok()?;
             answered.await.ok()
         };
-        match tokio::time::timeout(REQUEST_LIMIT, turn).await {
+        match tokio::time::timeout(REQUEST_LIMIT, turn).instrument(span).await {
             Ok(Some(response)) => Ok(response),
             Ok(None) => Err(self.unavailable()),
             Err(_) => {

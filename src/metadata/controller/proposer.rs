@@ -11,7 +11,7 @@ use pharos_base::{BrokerId, Clock};
 use pharos_protocol::messages::NoOpRecord;
 use tokio::sync::{mpsc, watch};
 
-use super::jobs::{Job, Pending, Turn};
+use super::jobs::{Answer, Job, Pending, Turn};
 use crate::decide::{ConfigRules, ControllerSettings, Facts, MAX_RECORDS_PER_REQUEST};
 use crate::decide::{brokers, elect_leaders};
 use crate::image::{ControllerRegistration, MetadataDelta, MetadataImage};
@@ -223,12 +223,7 @@ impl Proposer {
 
     /// Proposes records and answers once they are committed; without records there is nothing to
     /// wait for, since everything that was decided before is committed.
-    async fn propose(
-        &mut self,
-        term: u64,
-        records: Vec<MetadataRecord>,
-        answers: Vec<Box<dyn FnOnce() + Send>>,
-    ) {
+    async fn propose(&mut self, term: u64, records: Vec<MetadataRecord>, answers: Vec<Answer>) {
         if records.is_empty() || self.commit(term, &records).await {
             for answer in answers {
                 answer();

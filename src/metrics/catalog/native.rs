@@ -118,6 +118,8 @@ families! {
     PHAROS_EVENTS_TOTAL = "pharos_events_total", Counter, ["kind"], Node, FEW, "events", "Elections, fencing, rebalances, configuration changes, recoveries, reloads.";
     PHAROS_CLIENT_INSTANCES = "pharos_client_instances", Gauge, ["client_software_name", "client_software_version"], Node, FEW, "clients", "Client instances that push telemetry.";
     PHAROS_TELEMETRY_PUSHES_TOTAL = "pharos_telemetry_pushes_total", Counter, ["outcome"], Node, FEW, "pushes", "Telemetry pushes by outcome.";
+    PHAROS_SPANS_EXPORTED_TOTAL = "pharos_spans_exported_total", Counter, [], Node, 1, "spans", "Spans of traced requests that the collector took.";
+    PHAROS_SPANS_DROPPED_TOTAL = "pharos_spans_dropped_total", Counter, ["reason"], Node, FEW, "spans", "Spans of traced requests that got lost: queue_full, export_failed, rejected by the collector.";
     PHAROS_BUILD_INFO = "pharos_build_info", Gauge, ["version", "revision"], Node, FEW, "1", "1, with version and revision of the program.";
     PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total", Counter, [], Node, 1, "seconds", "User and system time of the process.";
     PROCESS_OPEN_FDS = "process_open_fds", Gauge, [], Node, 1, "descriptors", "Open file descriptors.";

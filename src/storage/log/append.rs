@@ -113,6 +113,7 @@ impl Log {
         options: &AppendOptions,
     ) -> Result<AppendInfo, AppendError> {
         self.check_usable()?;
+        let _span = tracing::debug_span!("log.append", log = %self.partition).entered();
         let began = self.clock.monotonic();
         let done = self.append_with(records, options, &self.config());
         if let Some(metrics) = &self.metrics {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Condvar, Mutex};
 use pharos_base::Offset;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use super::Log;
 use crate::error::StorageError;
@@ -136,6 +137,11 @@ impl Log {
     /// # Errors
     /// As [`Self::flush`].
     pub async fn flushed(self: &Arc<Self>, upto: Offset) -> Result<(), StorageError> {
+        let span = tracing::debug_span!("log.flush", log = %self.partition);
+        self.until_flushed(upto).instrument(span).await
+    }
+
+    async fn until_flushed(self: &Arc<Self>, upto: Offset) -> Result<(), StorageError> {
         loop {
             let woken = self.flusher.wake.notified();
             tokio::pin!(woken);

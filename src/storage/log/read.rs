@@ -109,6 +109,7 @@ impl Log {
         if from >= upto {
             return Ok(LogSlice::empty());
         }
+        let _span = tracing::debug_span!("log.read", log = %self.partition).entered();
         let want = Want { from: from.0, max_bytes: max_bytes as u64, upto: upto.0, min_one };
         loop {
             let segments = self.segments.load();
