@@ -101,7 +101,7 @@ impl Handler for Dispatch {
         };
         requests.record(&finished);
         let (measured, context) = (measured(&done), trace.as_ref().map(|trace| trace.context()));
-        requests.measure(&finished, &measured);
+        requests.measure(&finished, &measured, context.as_ref());
         slowest.record(cost(&done), || slow(&done, context.map(|trace| trace.trace_id)));
         if done.tag.endpoint == Endpoint::Broker && done.tag.api.spec().forwardable {
             // The broker's part and the controller's: Kafka counts both, also in one process.

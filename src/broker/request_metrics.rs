@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
+use pharos_base::TraceContext;
 use pharos_metrics::catalog::network as rows;
 use pharos_metrics::{Histogram, Meter, Registered, Registry};
 use pharos_net::Timestamps;
@@ -173,9 +174,14 @@ impl RequestMetrics {
     }
 
     /// Counts a request as it was on the wire, once and under one name.
-    pub fn measure(&self, finished: &Finished<'_>, measured: &Measured<'_>) {
+    pub fn measure(
+        &self,
+        finished: &Finished<'_>,
+        measured: &Measured<'_>,
+        trace: Option<&TraceContext>,
+    ) {
         if let Some(series) = self.series(finished.also_named.unwrap_or(finished.name)) {
-            series.record(measured);
+            series.record(measured, trace);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use pharos_base::TraceContext;
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{NativeHistogram, Registered, Registry};
 use pharos_net::Timestamps;
@@ -87,12 +88,12 @@ impl RequestSeries {
         }
     }
 
-    /// Counts one request.
+    /// Counts one request; a traced one becomes an exemplar of its buckets.
     #[expect(clippy::cast_precision_loss, reason = "sizes of frames are far below 2^53")]
-    pub fn record(&self, measured: &Measured<'_>) {
-        self.total.record(measured.total().as_secs_f64());
+    pub fn record(&self, measured: &Measured<'_>, trace: Option<&TraceContext>) {
+        self.total.record_traced(measured.total().as_secs_f64(), trace);
         for (series, (_, took)) in self.phases.iter().zip(phases(measured)) {
-            series.record(took.as_secs_f64());
+            series.record_traced(took.as_secs_f64(), trace);
         }
         self.request_bytes.record(measured.request_bytes as f64);
         if measured.response_bytes > 0 {
@@ -124,18 +125,14 @@ mod tests {
             write_end: at(31),
         };
         let throttle = Duration::from_millis(64);
-        series.record(&Measured {
-            timestamps: &timestamps,
-            throttle,
-            request_bytes: 100,
-            response_bytes: 0,
-        });
-        series.record(&Measured {
-            timestamps: &timestamps,
-            throttle,
-            request_bytes: 200,
-            response_bytes: 50,
-        });
+        series.record(
+            &Measured { timestamps: &timestamps, throttle, request_bytes: 100, response_bytes: 0 },
+            None,
+        );
+        series.record(
+            &Measured { timestamps: &timestamps, throttle, request_bytes: 200, response_bytes: 50 },
+            None,
+        );
         let sum = |row, labels: &[&str]| registry.family(row).read(labels);
         assert_eq!(sum(&rows::PHAROS_REQUEST_DURATION_SECONDS, &["Produce"]), Some(0.062));
         assert_eq!(sum(&rows::PHAROS_REQUEST_SIZE_BYTES, &["Produce"]), Some(300.0));

@@ -2,7 +2,8 @@
 //! traced, and that no collector can harm the broker.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use pharos_protocol::batch::BatchOptions;
@@ -163,6 +164,7 @@ fn a_collector_is_told_what_a_request_went_through() {
 
     let traces: BTreeSet<_> = spans.iter().map(|span| span.trace.as_str()).collect();
     check_slow(&server, &traces);
+    check_exemplars(&server, &traces);
     until("every span to be counted", || {
         server.metric("pharos_spans_exported_total", "") == collector.spans().len() as f64
     });
@@ -276,6 +278,24 @@ fn check_slow(server: &Server, traces: &BTreeSet<&str>) {
     assert!(!slow.is_empty());
     for request in slow {
         assert!(traces.contains(request["trace_id"].as_str().unwrap()), "{request}");
+    }
+}
+
+/// An exemplar of a page names a trace that the collector has.
+fn check_exemplars(server: &Server, traces: &BTreeSet<&str>) {
+    let mut stream = TcpStream::connect(server.admin()).unwrap();
+    let accept = "Accept: application/openmetrics-text; version=1.0.0";
+    write!(stream, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n{accept}\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    for family in ["pharos_request_duration_seconds", "pharos_request_phase_duration_seconds"] {
+        let buckets = page.lines().filter(|line| line.starts_with(&format!("{family}_bucket")));
+        let examples: Vec<_> =
+            buckets.filter_map(|line| line.split_once("trace_id=\"")?.1.get(..32)).collect();
+        assert!(!examples.is_empty(), "{family} has no exemplar");
+        for example in examples {
+            assert!(traces.contains(example), "{family}: {example}");
+        }
     }
 }
 
