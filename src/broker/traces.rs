@@ -84,7 +84,7 @@ impl TracedRequest {
     }
 
     /// The answer has left. Phases that took no time are not told.
-    pub fn answered(mut self: Box<Self>, told: &Told<'_>) {
+    pub fn answered(mut self, told: &Told<'_>) {
         self.is_told = true;
         let root = self.context().span_id;
         for (phase, began, took) in timed_phases(told.measured) {
