@@ -25,6 +25,7 @@ files! {
     "format.js" JS,
     "views.js" JS,
     "details.js" JS,
+    "beans.js" JS,
     "uplot.js" JS,
     "style.css" CSS,
     "uplot.css" CSS,

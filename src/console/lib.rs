@@ -6,6 +6,7 @@
 //! limits ([`limits`]), so that a scrape never waits for a person who looks.
 
 mod answer;
+mod beans;
 mod explained;
 mod figures;
 mod files;

@@ -24,6 +24,16 @@ pub(crate) const MAX_PARTITIONS: usize = 1_000;
 pub(crate) const MAX_SKEWED: usize = 200;
 /// Series of one chart, the largest first.
 pub(crate) const MAX_LINES: usize = 12;
+/// Beans in an answer; more are counted.
+pub(crate) const MAX_BEANS: usize = 200;
+/// Rules that are tried, in bytes.
+pub(crate) const MAX_TRIED_BYTES: usize = 16 * 1024;
+/// Beans of one kind that rules are tried on.
+pub(crate) const TRIED_BEANS_OF_A_ROW: usize = 50;
+/// Lines of the page that tried rules make.
+pub(crate) const MAX_TRIED_LINES: usize = 200;
+/// How long rules are tried.
+pub(crate) const TRYING: Duration = Duration::from_secs(2);
 /// Kinds of series that one name is explained as.
 pub(crate) const MAX_EXPLAINED: usize = 40;
 /// Browsers that are told of changes at the same time; others ask from time to time.

@@ -6,12 +6,12 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use pharos_admin::Section;
 
 use crate::pulse::keep_looking;
 use crate::shared::{ConsoleOptions, Shared, open};
-use crate::{explained, files, groups, lines, now, page, runbooks, skew, stream, topics};
+use crate::{beans, explained, files, groups, lines, now, page, runbooks, skew, stream, topics};
 
 /// The pages of the console. Looking at the rules begins when somebody watches the node, and ends with the last copy
 /// of the section.
@@ -32,6 +32,9 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/lines", get(lines::answer))
         .route("/api/explain", get(explained::answer))
         .route("/api/cost", get(explained::cost))
+        .route("/api/beans", get(beans::list))
+        .route("/api/bean", get(beans::one))
+        .route("/api/try", post(beans::tried))
         .route("/api/groups", get(groups::list))
         .route("/api/group", get(groups::one))
         .route("/api/topics", get(topics::list))

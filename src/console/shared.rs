@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) node_id: i32,
     pub(crate) cluster_id: String,
     pub(crate) every: Duration,
-    generation: Generation,
+    pub(crate) generation: Generation,
     pub(crate) target: Target,
     /// Without rules until the first look.
     pub(crate) watch: RwLock<Watch>,

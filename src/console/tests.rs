@@ -8,13 +8,15 @@ use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use pharos_admin::Readiness;
 use pharos_base::{Clock, ClockHand};
+use pharos_metrics::catalog::broker_topics::MESSAGES_IN_PER_SEC_BY_TOPIC;
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{Format, Gauge, Generation, Pages, PagesOptions, Registered, Registry};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use crate::files::FILES;
+use crate::limits::{MAX_NAME, MAX_TRIED_BYTES, TRIED_BEANS_OF_A_ROW};
 use crate::pulse::{keep_looking, look};
 use crate::section::routes;
 use crate::shared::{ConsoleOptions, Shared, open};
@@ -59,6 +61,11 @@ impl Seen {
         String::from_utf8(body.to_vec()).unwrap()
     }
 
+    async fn try_rules(&self, rules: &str) -> Response {
+        let request = Request::post("/api/try").body(Body::from(rules.to_owned())).unwrap();
+        routes(self.shared.clone()).oneshot(request).await.unwrap()
+    }
+
     async fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.text(path).await).unwrap()
     }
@@ -80,6 +87,10 @@ impl Seen {
         gauge.set(value);
         gauge
     }
+}
+
+async fn json_of(answer: Response) -> Value {
+    serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 24).await.unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -294,4 +305,66 @@ async fn the_stream_begins_with_the_last_look() {
     assert_eq!(seen.ask("/api/stream").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(held);
     assert_eq!(seen.ask("/api/stream").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn beans_are_found_by_words_and_shown_with_what_rules_make_of_them() {
+    let seen = seen();
+    let meters: Vec<_> = ["orders", HOSTILE]
+        .iter()
+        .map(|topic| seen.registry.meter(&MESSAGES_IN_PER_SEC_BY_TOPIC, &[("topic", topic)]))
+        .collect();
+    meters[0].mark(3);
+    let all = seen.json("/api/beans").await;
+    assert_eq!(all["all"], seen.registry.len());
+    let found = seen.json("/api/beans?find=ORDERS+messagesin").await;
+    let name = "kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec,topic=orders";
+    assert_eq!(found["beans"][0]["name"], name);
+    assert_eq!(found["beans"].as_array().unwrap().len(), 1);
+    assert_eq!(seen.json("/api/beans?find=orders+nothing").await["beans"], json!([]));
+    let bean = seen.json(&format!("/api/bean?name={name}")).await;
+    let count = bean["attributes"].as_array().unwrap().iter().find(|it| it["name"] == "Count");
+    assert_eq!(count.unwrap()["value"], 3);
+    let page = &bean["pages"][0]["page"].to_string();
+    assert!(page.contains("messagesin_total{topic=\\\"orders\\\"} 3.0"), "{page}");
+    assert_eq!(seen.ask("/api/bean?name=x:y=z").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(seen.ask("/api/bean").await.status(), StatusCode::BAD_REQUEST);
+    let long = "x".repeat(MAX_NAME + 1);
+    assert_eq!(
+        seen.ask(&format!("/api/beans?find={long}")).await.status(),
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn rules_are_tried_and_kept_nowhere() {
+    let seen = seen();
+    let topics: Vec<_> = (0..TRIED_BEANS_OF_A_ROW + 7).map(|it| format!("t{it}")).collect();
+    let _meters: Vec<_> = topics
+        .iter()
+        .map(|topic| seen.registry.meter(&MESSAGES_IN_PER_SEC_BY_TOPIC, &[("topic", topic)]))
+        .collect();
+    let rules = "rules:\n- pattern: kafka.server<type=BrokerTopicMetrics, name=(.+), topic=(.+)><>Count\n  \
+        name: mine_$1\n  labels: {topic: \"$2\"}\n- pattern: no such bean\n  name: x\n";
+    let tried = seen.try_rules(rules).await;
+    assert_eq!(tried.status(), StatusCode::OK);
+    let tried = json_of(tried).await;
+    assert_eq!(
+        (&tried["samples"], &tried["beans_left"]),
+        (&json!(TRIED_BEANS_OF_A_ROW), &json!(7))
+    );
+    let decided = json!([
+        { "line": 2, "attributes": TRIED_BEANS_OF_A_ROW },
+        { "line": 5, "attributes": 0 },
+    ]);
+    assert_eq!(tried["rules"], decided);
+    let page = tried["page"].to_string();
+    assert!(page.contains("mine_MessagesInPerSec{topic=\\\"t0\\\"} 0.0"), "{page}");
+    assert!(!page.contains("jmx_"), "{page}");
+    assert!(!seen.text("/api/cost").await.contains("mine_"));
+    let bad = seen.try_rules("rules:\n- pattern: '('\n  name: x\n").await;
+    assert_eq!(bad.status(), StatusCode::BAD_REQUEST);
+    assert!(json_of(bad).await["message"].as_str().unwrap().starts_with("line "));
+    let large = format!("# {}", "x".repeat(MAX_TRIED_BYTES));
+    assert_eq!(seen.try_rules(&large).await.status(), StatusCode::BAD_REQUEST);
 }

@@ -25,8 +25,8 @@ pub use bean::{Attributes, Bean, Callback, Scratch};
 pub use bean_counts::BeanCounts;
 pub use docs::markdown;
 pub use exposition::{
-    Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip, gzip, label_text, negotiate,
-    only_families,
+    Attempt, AttemptLimits, Decided, Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip,
+    attempt, gzip, label_text, negotiate, only_families,
 };
 pub use instruments::{
     GaugeCell, Histogram, Meter, NativeHistogram, Rates, SampleWindows, SampledRate, Sensor,

@@ -17,8 +17,11 @@ except ImportError as missing:
 pytestmark = pytest.mark.skipif(browser is None or browser.CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 # Often, so that a test need not wait for it.
 OFTEN = "admin.console.interval.ms=300"
-VIEWS = ["", "groups", "topics", "skew", "slow", "timeline", "number", "config"]
+VIEWS = ["", "groups", "topics", "skew", "slow", "timeline", "number", "beans", "config"]
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{x}}"
+
+# Of what Kafka lets into the name of a topic.
+HOSTILE_TOPIC = "__-.a_b"
 
 
 @pytest.fixture
@@ -234,6 +237,35 @@ def test_numbers_lead_to_their_beans(make_node, tab):
     page.picture("cost")
 
 
+def test_rules_are_tried_on_the_beans(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1), (HOSTILE_TOPIC, 1))
+    produce(node, "orders", [7])
+    produce(node, HOSTILE_TOPIC, [1])
+    page = tab(node).open("beans")
+    page.page.fill("input[name=find]", "orders messagesin")
+    page.until("() => document.querySelectorAll('main tbody tr').length === 1")
+    # The form is still as it was after the broker has looked at its rules again.
+    page.page.fill("textarea", "rules:\n- pattern: nothing\n- pattern: '.*<.*MessagesInPerSec, topic=(.+)><>Count'\n  name: mine\n  labels: {of: $1}\n")
+    page.page.click("main button >> text=Try")
+    page.until("() => document.querySelector('pre.page')")
+    made = page.page.inner_text("pre.page")
+    assert 'mine{of="orders"} 7.0' in made and f'mine{{of="{HOSTILE_TOPIC}"}} 1.0' in made
+    assert "Rule 1, line 2, matches nothing" in page.page.inner_text("#tried")
+    page.picture("tried")
+    page.page.fill("textarea", "rules:\n- pattern: '('\n")
+    page.page.click("main button >> text=Try")
+    page.until("() => document.querySelector('main .problem')")
+    assert page.page.inner_text("main .problem").startswith("line ")
+    page.complaints = [it for it in page.complaints if "400" not in it]
+    page.page.click("main tbody a")
+    page.until("() => document.querySelector('main h1').textContent.endsWith('topic=orders')")
+    rows = {row["Attribute"]: row for row in page.table("Attributes")}
+    assert number(rows["Count"]["Value"]) == 7
+    assert 'kafka_server_brokertopicmetrics_messagesin_total{topic="orders"} 7.0' in page.text()
+    page.picture("bean")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_view_serves_everybody(make_node, tab, scheme):
     node = make_node(OFTEN)
@@ -243,7 +275,8 @@ def test_every_view_serves_everybody(make_node, tab, scheme):
     wait_until("a lag", lambda: node.metric("kafka_consumergroup_lag_sum", consumergroup="billing") == 27)
     for width in (320, 1280):
         page = tab(node, color_scheme=scheme, viewport={"width": width, "height": 800})
-        for view in [*VIEWS, "group/billing", "topic/orders", "number/kafka_consumergroup_lag_seconds", "runbook/GroupStalled"]:
+        for view in [*VIEWS, "group/billing", "topic/orders", "number/kafka_consumergroup_lag_seconds", "runbook/GroupStalled",
+                     "bean/kafka.server%3Atype%3DBrokerTopicMetrics%2Cname%3DMessagesInPerSec%2Ctopic%3Dorders"]:
             page.open(view)
             page.picture(f"{scheme}-{width}-{view.replace('/', '-') or 'now'}", whole=True)
             assert page.fair() == [], (view, width)

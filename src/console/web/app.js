@@ -1,9 +1,10 @@
 // Shows the view that the address names, and again whenever the broker has looked at its rules.
 
-import { h, link, problem, empty } from './dom.js';
+import { h, ask, link, problem, empty } from './dom.js';
 import { forget } from './charts.js';
 import { now_view, timeline_view, groups_view, topics_view, slow_view, skew_view, forget_events } from './views.js';
 import { group_view, topic_view, number_view, runbook_view, config_view } from './details.js';
+import { beans_view, bean_view } from './beans.js';
 
 const VIEWS = [
   ['', 'Now', now_view],
@@ -13,9 +14,10 @@ const VIEWS = [
   ['slow', 'Slow requests', slow_view],
   ['timeline', 'Timeline', timeline_view],
   ['number', 'Numbers', number_view],
+  ['beans', 'Beans', beans_view],
   ['config', 'Settings', config_view],
 ];
-const DETAILS = { group: ['groups', group_view], topic: ['topics', topic_view], runbook: ['', runbook_view] };
+const DETAILS = { group: ['groups', group_view], topic: ['topics', topic_view], runbook: ['', runbook_view], bean: ['beans', bean_view] };
 // Asked again this often while nobody tells of changes, in ms.
 const POLL_MS = 10000;
 
@@ -40,6 +42,11 @@ async function show(again) {
   links.forEach((it, at) => (VIEWS[at][0] === tab ? it.setAttribute('aria-current', 'page') : it.removeAttribute('aria-current')));
   let content;
   try {
+    if (again && view && view.still && shown === location.hash) {
+      await ask('/health/live');
+      say('live');
+      return;
+    }
     content = view ? await view(...parts) : [empty('There is no such view.')];
     say('live');
   } catch (error) {

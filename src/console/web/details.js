@@ -1,10 +1,8 @@
 // One thing at a time: a group, a topic, a number, a runbook.
 
-import { h, ask, link, to, figure, table, empty, problem } from './dom.js';
+import { h, ask, link, to, figure, table, empty, problem, fact } from './dom.js';
 import { count, bytes, seconds, percent, ratio, rate, ago, plain } from './format.js';
 import { recent_events, event_list, status } from './views.js';
-
-const fact = (title, value) => h('div', { class: 'fact' }, h('dt', {}, title), h('dd', {}, value));
 
 // Why a group is behind, said in one sentence where the figures allow it.
 function reason(group) {

@@ -29,6 +29,8 @@ export async function ask(path, options) {
   return body;
 }
 
+export const fact = (title, value) => h('div', { class: 'fact' }, h('dt', {}, title), h('dd', {}, value));
+
 export const empty = (text) => h('p', { class: 'empty' }, text);
 
 export const problem = (error) => h('p', { class: 'problem', role: 'alert' }, String(error.message || error));

@@ -114,6 +114,10 @@ impl Collector {
         &self.rules
     }
 
+    pub(crate) fn rules_shared(&self) -> Arc<RuleSet> {
+        self.rules.clone()
+    }
+
     /// Runs the rules on a new bean.
     pub(crate) fn add(&mut self, id: u64, origin: Origin) {
         if !self.rules.selects(origin.name()) {

@@ -1,6 +1,7 @@
 //! Pages: what a scrape reads. A rule set's series keep their labels as they are written, so that a
 //! scrape copies them and prints numbers.
 
+mod attempt;
 mod collector;
 #[cfg(test)]
 pub(crate) mod decoded;
@@ -20,6 +21,7 @@ mod text_writer;
 mod wire;
 mod writer;
 
+pub use attempt::{Attempt, AttemptLimits, Decided, attempt};
 pub(crate) use collector::Collector;
 pub use format::{Format, accepts_gzip, gzip};
 pub(crate) use leaf::Origin;

@@ -201,9 +201,12 @@ mod tests {
             }
         }
 
-        /// Bounds of the rate: everything within the covered time is in it, nothing that ended
-        /// before it.
-        fn sum(&self, now: i64) -> f64 {
+        /// What is in the rate: the windows that saw something within the covered time. Looking
+        /// begins a window anew when the last one is older.
+        fn sum(&mut self, now: i64) -> f64 {
+            if self.windows.last().is_some_and(|(_, last, _)| now - last >= WINDOWS.span_ms()) {
+                self.windows.push((now, now, 0.0));
+            }
             let alive = self.windows.iter().filter(|(_, last, _)| now - last < WINDOWS.span_ms());
             // A ring of one window more than the number holds no older ones.
             alive.rev().take(WINDOWS.number as usize + 1).map(|(.., sum)| sum).sum()
