@@ -2,6 +2,7 @@
 //! Nothing is decided here.
 
 mod banner;
+mod keys;
 mod roles;
 mod rules;
 

@@ -14,7 +14,7 @@ use pharos_telemetry as telemetry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{banner, rules};
+use crate::{banner, keys, rules};
 
 /// Longest time that a stop may take before the process ends anyway.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -28,6 +28,7 @@ pub const USAGE: &str = "usage: pharos [up | server [server.properties]] [--over
      [--dashboards DIR] [--alerts FILE...]\n       \
      pharos explain SERIES [--rules FILE...] [--exporter 0.x|1.x] [--dashboards DIR]\n           \
      [--alerts FILE...]\n       \
+     pharos keys hash TOPIC KEY [--hex] [--admin HOST:PORT]\n       \
      pharos TOOL ...";
 
 /// Runs the role of `called` or of the first argument.
@@ -47,6 +48,7 @@ pub fn run(called: &str, arguments: Vec<String>) -> anyhow::Result<ExitCode> {
         "up" => serve(Mode::Up, rest),
         "server" => serve(Mode::Server, rest),
         "explain" => rules::explain(rest),
+        "keys" => keys::run(rest),
         "rules" => rules::run(rest),
         "help" => bail!("{USAGE}"),
         word if pharos_cli::is_tool(word) => Ok(tool(word, rest)),

@@ -218,6 +218,23 @@ pub(crate) fn batches(
     (0..count).map(|_| next_batch(&mut noise, records, value_bytes, codec)).collect()
 }
 
+/// A batch of records with these keys.
+pub(crate) fn keyed_batch(
+    keys: impl Iterator<Item = String>,
+    value_bytes: usize,
+    codec: Codec,
+) -> anyhow::Result<Bytes> {
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    let mut builder = BatchBuilder::new(BatchOptions { codec, ..Default::default() });
+    let timestamp = now_ms();
+    for key in keys {
+        let value = noise.text(value_bytes);
+        let key = Some(key.as_bytes());
+        builder.push(&NewRecord { timestamp, key, value: Some(&value), headers: &[] })?;
+    }
+    Ok(builder.build()?)
+}
+
 fn next_batch(
     noise: &mut Noise,
     records: usize,

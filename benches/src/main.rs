@@ -43,6 +43,7 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["R10", "R11", "R12"], ratios::scrape::measure),
     (&["R13", "R14"], ratios::start::measure),
     (&["R15"], ratios::memory::measure),
+    (&["HK"], ratios::keys::measure),
     (&["K"], kafka::measure),
 ];
 

@@ -3,6 +3,7 @@
 pub(crate) mod compressed;
 pub(crate) mod consume;
 pub(crate) mod flush;
+pub(crate) mod keys;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod produce;

@@ -42,6 +42,10 @@ impl ConfigRules for RowRules {
         row.is_some_and(|row| row.kind == Kind::List)
     }
 
+    fn stays(&self, kind: ConfigResourceType, key: &str) -> bool {
+        kind == ConfigResourceType::Broker && key == rows::METRICS_HOT_KEYS_SECRET.row.name
+    }
+
     fn default_value(&self, kind: ConfigResourceType, key: &str) -> Option<String> {
         let config = self.0.get();
         let described = match kind {

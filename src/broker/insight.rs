@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use pharos_base::BrokerId;
 use pharos_insight::{
-    ClusterFigures, EventKind, Events, GroupSnapshot, Happened, Lag, PartitionOffsets, of_metadata,
+    ClusterFigures, EventKind, Events, GroupSnapshot, Happened, HotKeys, Lag, PartitionOffsets,
+    of_metadata,
 };
 use pharos_metadata::image::{MetadataDelta, MetadataImage};
 use pharos_metrics::Registry;
@@ -27,6 +28,7 @@ pub struct Insight {
     offsets: PartitionOffsets,
     cluster: ClusterFigures,
     events: Arc<Events>,
+    hot_keys: Arc<HotKeys>,
 }
 
 impl Insight {
@@ -38,6 +40,7 @@ impl Insight {
             offsets: PartitionOffsets::new(registry, replicas.clone()),
             cluster: ClusterFigures::new(registry),
             events,
+            hot_keys: Arc::new(HotKeys::new(registry, replicas.clone())),
         })
     }
 
@@ -49,6 +52,11 @@ impl Insight {
     /// What happened.
     pub fn events(&self) -> &Arc<Events> {
         &self.events
+    }
+
+    /// Which keys are hot.
+    pub fn hot_keys(&self) -> &Arc<HotKeys> {
+        &self.hot_keys
     }
 
     /// Remembers that node `id` started, and what it found.
@@ -69,6 +77,7 @@ impl Insight {
         of_metadata(before, image, delta).into_iter().for_each(|event| self.events.record(event));
         self.offsets.follow(image, delta);
         self.cluster.follow(image, delta);
+        self.hot_keys.follow(image, delta);
     }
 
     /// Follows the groups, for ever.

@@ -21,6 +21,7 @@ mod forward;
 mod group_requests;
 mod groups;
 mod handlers;
+mod hot_keys;
 mod insight;
 mod leaders;
 mod lifecycle;

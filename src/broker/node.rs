@@ -46,7 +46,9 @@ use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState, SpanSe
 use crate::dispatch::{Dispatch, Observers};
 use crate::lifecycle::Lifecycle;
 use crate::reload::{self, Reload};
-use crate::{config_page, directories, events_page, members_page, settings, slow_requests};
+use crate::{
+    config_page, directories, events_page, hot_keys, members_page, settings, slow_requests,
+};
 
 /// Longest time that connections get to take their last answers when the node stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -157,6 +159,7 @@ impl Node {
         };
         lifecycle.register(endpoints(&listeners, false)).await?;
         lifecycle.unfence().await?;
+        hot_keys::make_secret(rooms.insight.hot_keys(), &controller).await;
         directories::tidy(found, &controller, &ground.logs).await?;
         conditions.unfenced.met();
         state.set(BrokerState::Running);
@@ -183,6 +186,7 @@ impl Node {
             members_page::section(rooms.groups.clone()),
             config_page::section(rooms.live.clone(), controller.publisher().clone()),
             reload::section(reload.clone(), may_reload),
+            hot_keys::section(rooms.insight.hot_keys().clone(), controller.publisher().clone()),
         ];
         if !admin.is_empty() {
             sections.extend(add_pages(NodeParts {

@@ -42,7 +42,12 @@ pub enum Check {
     OffsetReset,
     /// `name=pattern` with a name that KIP-714 knows (`ClientMetricsConfigs`).
     ClientMatch,
+    /// A list of topics' names, or `*` for all.
+    Topics,
 }
+
+/// Longest name of a topic (`Topic.MAX_NAME_LENGTH`).
+const MAX_TOPIC_NAME: usize = 249;
 
 /// Names that a client metrics subscription may match on (KIP-714).
 pub const CLIENT_MATCH_NAMES: &[&str] = &[
@@ -72,6 +77,9 @@ impl Check {
             (Self::ThrottledReplicas, Value::List(list)) => throttled_replicas(list),
             (Self::OffsetReset, Value::Text(text)) => offset_reset(text),
             (Self::ClientMatch, Value::List(list)) => list.iter().all(|entry| client_match(entry)),
+            (Self::Topics, Value::List(list)) => {
+                list.iter().all(|entry| entry == "*" || topic_name(entry))
+            }
             _ => false,
         }
     }
@@ -82,6 +90,13 @@ impl Check {
             .iter()
             .any(|value| *value == word || (*ignore_case && value.eq_ignore_ascii_case(word)))
     }
+}
+
+/// Whether a topic may have this name (`Topic.validate`).
+fn topic_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let length = 1..=MAX_TOPIC_NAME;
+    length.contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(allowed)
 }
 
 fn throttled_replicas(list: &[String]) -> bool {
@@ -183,6 +198,7 @@ impl fmt::Display for Expected<'_> {
             Check::OffsetReset => {
                 f.write_str("expected latest, earliest or by_duration:PnDTnHnMn.nS")
             }
+            Check::Topics => f.write_str("expected * or a list of topics"),
             Check::ClientMatch => write!(
                 f,
                 "expected a list of name=pattern, name being one of {}",

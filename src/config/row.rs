@@ -252,6 +252,11 @@ impl Row {
         self
     }
 
+    pub(crate) const fn topics(mut self) -> Self {
+        self.check = Check::Topics;
+        self
+    }
+
     pub(crate) const fn high(mut self) -> Self {
         self.importance = Importance::High;
         self

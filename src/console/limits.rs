@@ -22,6 +22,8 @@ pub(crate) const MAX_ROWS: usize = 10_000;
 pub(crate) const MAX_PARTITIONS: usize = 1_000;
 /// Partitions that take too much, in an answer, the worst first; more are counted.
 pub(crate) const MAX_SKEWED: usize = 200;
+/// Hot keys in an answer, the hottest first; more are counted.
+pub(crate) const MAX_HOT_KEYS: usize = 200;
 /// Series of one chart, the largest first.
 pub(crate) const MAX_LINES: usize = 12;
 /// Beans in an answer; more are counted.

@@ -1,16 +1,18 @@
-//! `/api/skew`: what is uneven: leaders and replicas between brokers, bytes between partitions.
+//! `/api/skew`: what is uneven: leaders and replicas between brokers, bytes between partitions, records
+//! between keys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use pharos_metrics::Registry;
 use pharos_metrics::catalog::native as rows;
 use serde_json::{Value, json};
 
 use crate::answer::{self, number};
 use crate::figures::by_label;
-use crate::limits::MAX_SKEWED;
+use crate::limits::{MAX_HOT_KEYS, MAX_SKEWED};
 use crate::lines::last;
 use crate::shared::Shared;
 
@@ -66,9 +68,40 @@ fn skew(shared: &Shared) -> Value {
             "too_much": number(too_much),
         })
     });
+    let (keys, keys_left_out) = hot_keys(&shared.registry);
     json!({
         "cluster": cluster,
         "partitions": told.collect::<Vec<_>>(),
         "left_out": left_out,
+        "keys": keys,
+        "keys_left_out": keys_left_out,
     })
+}
+
+/// The hottest keys by their names, and how many more there are.
+fn hot_keys(registry: &Registry) -> (Vec<Value>, usize) {
+    let mut errors: BTreeMap<Key, f64> = BTreeMap::new();
+    registry.family(&rows::PHAROS_HOT_KEY_ERROR_RATIO).numbers(|labels, error| {
+        if let [topic, partition] = labels {
+            errors.insert((topic.clone(), partition.clone()), error);
+        }
+    });
+    let mut keys = Vec::new();
+    registry.family(&rows::PHAROS_HOT_KEY_RATIO).numbers(|labels, share| {
+        if let [topic, partition, key] = labels {
+            keys.push(((topic.clone(), partition.clone()), key.clone(), share));
+        }
+    });
+    keys.sort_by(|a, b| b.2.total_cmp(&a.2));
+    let left_out = keys.len().saturating_sub(MAX_HOT_KEYS);
+    let told = keys.into_iter().take(MAX_HOT_KEYS).map(|(of, key, share)| {
+        json!({
+            "topic": of.0,
+            "partition": of.1.parse::<u32>().ok(),
+            "key": key,
+            "share": number(share),
+            "error": errors.get(&of).map(|error| number(*error)),
+        })
+    });
+    (told.collect(), left_out)
 }

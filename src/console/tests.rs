@@ -368,3 +368,36 @@ async fn rules_are_tried_and_kept_nowhere() {
     let large = format!("# {}", "x".repeat(MAX_TRIED_BYTES));
     assert_eq!(seen.try_rules(&large).await.status(), StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn the_hottest_keys_come_first_each_with_its_error() {
+    let seen = seen();
+    let told = |text: String| serde_json::from_str::<Value>(&text).unwrap();
+    let answer = told(seen.text("/api/skew").await);
+    assert_eq!((&answer["keys"], &answer["keys_left_out"]), (&Value::Array(vec![]), &0.into()));
+    let ratio = seen.registry.family(&rows::PHAROS_HOT_KEY_RATIO);
+    let errors = seen.registry.family(&rows::PHAROS_HOT_KEY_ERROR_RATIO);
+    let set = |gauge: Registered<Gauge>, value: f64| {
+        gauge.set(value);
+        gauge
+    };
+    let _error = set(errors.gauge(&["t", "3"]), 0.01);
+    let _keys: Vec<_> = (0..205)
+        .map(|n| {
+            let (topic, partition) = if n == 204 { (HOSTILE, "0") } else { ("t", "3") };
+            set(ratio.gauge(&[topic, partition, &format!("{n:016x}")]), f64::from(n) / 1000.0)
+        })
+        .collect();
+    let answer = told(seen.text("/api/skew").await);
+    assert_eq!(
+        (answer["keys"].as_array().unwrap().len(), &answer["keys_left_out"]),
+        (200, &5.into())
+    );
+    let first = serde_json::json!({
+        "topic": HOSTILE, "partition": 0, "key": "00000000000000cc", "share": 0.204, "error": null,
+    });
+    let second = serde_json::json!({
+        "topic": "t", "partition": 3, "key": "00000000000000cb", "share": 0.203, "error": 0.01,
+    });
+    assert_eq!((&answer["keys"][0], &answer["keys"][1]), (&first, &second));
+}

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod events;
+mod hot_keys;
 mod lag;
 mod offsets;
 mod skew;
@@ -13,6 +14,7 @@ mod telemetry;
 
 pub use cluster::ClusterFigures;
 pub use events::{Event, EventKind, Events, Happened, MAX_EVENTS, of_metadata};
+pub use hot_keys::{EVERY_TOPIC, HotKeys, KeySampler, MAX_TOPICS, TICK as HOT_KEYS_TICK};
 pub use lag::{CommittedOffset, GroupSnapshot, Lag};
 pub use offsets::PartitionOffsets;
 pub use telemetry::{ClientFacts, ClientTelemetry};

@@ -7,6 +7,7 @@
 mod builder;
 mod control;
 mod header;
+mod keys;
 mod record;
 mod validate;
 mod walk;
@@ -20,8 +21,9 @@ pub use self::header::{
     NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, PARTITION_LEADER_EPOCH_RANGE,
     TimestampType, sequence_plus,
 };
+pub use self::keys::{KeySink, MAX_WATCHED_KEY_BYTES};
 pub use self::record::{Header, Headers, Record, RecordIter};
-pub use self::validate::{CheckOptions, Origin, TimestampBounds, check_batch};
+pub use self::validate::{CheckOptions, Origin, TimestampBounds, check_batch, check_watched_batch};
 pub use self::walk::Walk;
 use crate::compression::{self, Codec, CompressionError};
 

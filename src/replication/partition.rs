@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use pharos_base::{BrokerId, LeaderEpoch, Offset, TopicId, TopicPartition};
 use pharos_metadata::image::PartitionRegistration;
 use pharos_metrics::Registry;
-use pharos_protocol::batch::Origin;
+use pharos_protocol::batch::{KeySink, Origin};
 use pharos_storage::{
     AppendError, AppendInfo, AppendOptions, Log, LogSlice, ReadError, StorageError,
 };
@@ -287,6 +287,20 @@ impl Partition {
         origin: Origin,
         acks_all: bool,
     ) -> Result<Appended, PartitionError> {
+        self.append_watched(batches, origin, acks_all, None)
+    }
+
+    /// As [`Self::append`], and shows `keys` the keys that it wants ([`Log::append_watched`]).
+    ///
+    /// # Errors
+    /// As of [`Self::append`].
+    pub fn append_watched(
+        &self,
+        batches: &[u8],
+        origin: Origin,
+        acks_all: bool,
+        keys: Option<&mut dyn KeySink>,
+    ) -> Result<Appended, PartitionError> {
         // Leadership cannot change under an append: the lock is held until it is in the log.
         let role = self.role.read();
         if !role.leads {
@@ -301,7 +315,7 @@ impl Partition {
             });
         }
         let options = AppendOptions { origin, leader_epoch: role.leader_epoch };
-        let info = self.log.append(batches, &options)?;
+        let info = self.log.append_watched(batches, &options, keys)?;
         if !info.duplicate {
             self.metrics.appended(info.bytes);
         }

@@ -3,6 +3,7 @@
 Load runs all the time: three topics, three groups, one of them slow. What only happens now and then (errors,
 rebalances, records that expire unread ...) is a phase of its own; a panel names the phase that fills it in its source."""
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -275,6 +276,17 @@ class Load:
                 os.kill(self.node.process.pid, signal.SIGCONT)
             yield
 
+    def keys(self):
+        """A key that half of the records have, where keys are watched."""
+        producer = KafkaProducer(bootstrap_servers=self.node.bootstrap)
+        try:
+            for number in itertools.count():
+                for at in range(20):
+                    producer.send("payments", b"x", key=b"hot" if at % 2 else f"{number}-{at}".encode(), partition=0)
+                yield
+        finally:
+            producer.close(timeout=0)
+
     def alert(self):
         """The rule of this test fires from the beginning."""
         while True:
@@ -331,7 +343,7 @@ def ask_until_answered(waiting, prometheus, load):
 def test_every_panel_has_data(make_node, tmp_path):
     if shutil.which("prometheus") is None:
         pytest.skip("no Prometheus")
-    node = make_node("offsets.topic.num.partitions=3", "auto.create.topics.enable=false")
+    node = make_node("offsets.topic.num.partitions=3", "auto.create.topics.enable=false", "metrics.hot.keys=payments")
     fragile = make_node("offsets.topic.num.partitions=1", "log.dirs=first,second")
     asked = questions()
     phases = {question.phase for question in asked}

@@ -2,6 +2,7 @@
 own pages and beans say."""
 import json
 import threading
+import urllib.request
 
 import pytest
 from alerting.rehearsal import wait_until
@@ -51,7 +52,7 @@ def produce(node, topic, counts, value=b"x" * 100, key=None):
     producer = KafkaProducer(bootstrap_servers=node.bootstrap, client_id="pläne <b>")
     for partition, count in enumerate(counts):
         for _ in range(count):
-            producer.send(topic, value, partition=partition)
+            producer.send(topic, value, key=key, partition=partition)
     producer.flush()
     producer.close()
 
@@ -154,13 +155,13 @@ def create_one(node):
 
 
 def test_a_hot_partition_is_seen_with_its_share(make_node, tab):
-    node = make_node(OFTEN)
+    node = make_node(OFTEN, "metrics.hot.keys=uneven")
     create(node, ("uneven", 4))
     finished = threading.Event()
 
     def load():
         while not finished.is_set():
-            produce(node, "uneven", [2, 2, 26, 2], b"x" * 5000)
+            produce(node, "uneven", [2, 2, 26, 2], b"x" * 5000, b"customer-17")
 
     thread = threading.Thread(target=load)
     thread.start()
@@ -181,6 +182,12 @@ def test_a_hot_partition_is_seen_with_its_share(make_node, tab):
     page.open("skew")
     skewed = page.table("Partitions that take too much")
     assert [row["Partition"] for row in skewed] == ["uneven / 2"] and number(skewed[0]["Against even"].replace("×", "")) > 2
+    page.until("() => [...document.querySelectorAll('main table')].some(it => it.caption.textContent === 'Hot keys' && it.textContent.includes('uneven / 2'))")
+    asked = urllib.request.Request(f"http://{node.admin}/api/keys/hash?topic=uneven", data=b"customer-17")
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        name = json.load(answer)["hash"]
+    hot = [row for row in page.table("Hot keys") if row["Partition"] == "uneven / 2"]
+    assert [(row["Key"], number(row["Share of records"])) for row in hot] == [(name, 100)]
 
 
 def test_slow_requests_and_members_are_named(make_node, tab):

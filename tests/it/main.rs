@@ -40,6 +40,7 @@ mod hostile_groups;
 mod hostile_http;
 mod hostile_telemetry;
 mod hostile_topics;
+mod hot_keys;
 mod life_cycle;
 mod listener_limits;
 mod native_series;

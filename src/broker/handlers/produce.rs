@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_base::{Offset, PartitionId, TopicId};
+use pharos_insight::{HotKeys, KeySampler};
 use pharos_metadata::ImagePublisher;
 use pharos_metadata::image::MetadataImage;
 use pharos_protocol::ErrorCode;
-use pharos_protocol::batch::{BatchHeader, LENGTH_RANGE, LOG_OVERHEAD, MAGIC_V2, Origin};
+use pharos_protocol::batch::{BatchHeader, KeySink, LENGTH_RANGE, LOG_OVERHEAD, MAGIC_V2, Origin};
 use pharos_protocol::compression::Codec;
 use pharos_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
@@ -40,6 +41,8 @@ pub struct ProduceService {
     pub metrics: Arc<TopicMetrics>,
     /// Counts what ran out of time.
     pub delayed: Arc<DelayedMetrics>,
+    /// Looks at keys.
+    pub hot_keys: Arc<HotKeys>,
 }
 
 /// Appends, and answers as the request's acks say: at once, once committed, or not at all.
@@ -212,9 +215,12 @@ impl ProduceService {
         let records = check_form(version, request, records)?;
         let metrics = self.metrics.topic(topic);
         metrics.mark(TopicMeter::TotalProduceRequests, 1);
-        match partition.append(records, Origin::Client, request.acks == -1) {
+        let mut keys = self.hot_keys.sampler(topic, index);
+        let sink = keys.as_mut().map(|keys: &mut KeySampler| keys as &mut dyn KeySink);
+        match partition.append_watched(records, Origin::Client, request.acks == -1, sink) {
             Ok(appended) => {
                 if !appended.info.duplicate {
+                    keys.into_iter().for_each(|keys| keys.count(appended.info.record_count));
                     metrics.mark(TopicMeter::BytesIn, appended.info.bytes);
                     metrics.mark(TopicMeter::MessagesIn, appended.info.record_count);
                 }

@@ -16,6 +16,7 @@ use super::ground::Ground;
 use super::rooms::Rooms;
 use crate::beans::IdleMeters;
 use crate::groups::Groups;
+use crate::hot_keys;
 use crate::lifecycle::Lifecycle;
 use crate::{client_telemetry, directories};
 
@@ -52,6 +53,7 @@ pub fn start(
         control.spawn(rooms.insight.clone().keep_current(groups.clone())),
         control.spawn(client_telemetry::expire(rooms.telemetry.clone(), ground.clock.clone())),
         control.spawn(rooms.quotas.clone().keep_tidy()),
+        control.spawn(hot_keys::keep_current(rooms.insight.hot_keys().clone(), controller.clone())),
         control.spawn(ticking),
         control.spawn(keep_current(controller.clone(), ground.clock.clone(), conditions.current)),
     ];

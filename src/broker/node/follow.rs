@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use pharos_config::rows;
+use pharos_insight::HotKeys;
 use pharos_metadata::ImagePublisher;
 use pharos_metadata::image::{MetadataDelta, MetadataImage};
 use pharos_net::SocketServer;
@@ -12,7 +13,7 @@ use pharos_storage::LogManager;
 use super::rooms::Rooms;
 use crate::groups::{self, Groups};
 use crate::live_config::LiveConfig;
-use crate::{client_telemetry, settings};
+use crate::{client_telemetry, hot_keys, settings};
 
 /// Lets every step of the metadata reach the rooms, in the order in which they depend on it.
 pub fn follow(rooms: &Rooms, server: &SocketServer, publisher: &ImagePublisher) {
@@ -21,6 +22,7 @@ pub fn follow(rooms: &Rooms, server: &SocketServer, publisher: &ImagePublisher) 
         server: server.clone(),
         logs: rooms.logs.clone(),
         groups: rooms.groups.clone(),
+        hot_keys: rooms.insight.hot_keys().clone(),
     };
     settings.logs.set_cordoned(settings::cordoned(&settings.live.get()));
     publisher.subscribe(Box::new(move |_, image, delta| settings.step(image, delta)));
@@ -34,6 +36,7 @@ struct Settings {
     server: SocketServer,
     logs: Arc<LogManager>,
     groups: Arc<Groups>,
+    hot_keys: Arc<HotKeys>,
 }
 
 impl Settings {
@@ -53,6 +56,7 @@ impl Settings {
             let expiration_ms = config.get(&rows::PRODUCER_ID_EXPIRATION_MS);
             self.logs.set_producer_id_expiration_ms(expiration_ms.into());
             self.logs.set_recovery_threads(settings::recovery_threads(&config));
+            hot_keys::set(&self.hot_keys, &config);
         }
         self.groups.set_config(settings::groups(&self.live.get(), image));
     }

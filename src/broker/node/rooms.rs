@@ -18,6 +18,7 @@ use crate::fetch_session::{FetchSessions, Limits as SessionLimits};
 use crate::groups::{Groups, Shown};
 use crate::handlers::fetch::FetchService;
 use crate::handlers::produce::ProduceService;
+use crate::hot_keys;
 use crate::insight::Insight;
 use crate::lifecycle::Lifecycle;
 use crate::live_config::LiveConfig;
@@ -70,6 +71,7 @@ impl Rooms {
         let replicas = Arc::new(Replicas::new(ground.node_id(), logs.clone(), registry));
         let topic_metrics = Arc::new(TopicMetrics::new(registry));
         let insight = Insight::new(registry, &replicas);
+        hot_keys::set(insight.hot_keys(), config);
         let groups = Groups::new(
             Shown { registry, topic_metrics: topic_metrics.clone(), lag: insight.lag().clone() },
             clock.clone(),
@@ -122,6 +124,7 @@ impl Rooms {
                 purgatory: self.purgatories.produce.clone(),
                 metrics: self.topic_metrics.clone(),
                 delayed: self.delayed.clone(),
+                hot_keys: self.insight.hot_keys().clone(),
             },
             fetch: FetchService {
                 replicas: self.replicas.clone(),

@@ -1,7 +1,7 @@
 //! Rows of our own keys, unknown to Apache Kafka.
 
 use crate::row::broker_rows;
-use crate::value::{List, Text};
+use crate::value::{List, Password, Text};
 
 broker_rows! {
     /// How often the console asks the alert rules; rarer where it would cost half a percent of a core.
@@ -12,6 +12,10 @@ broker_rows! {
     ADMIN_LISTENERS: List = key("admin.listeners").default("HTTP://:9404").high();
     /// How log lines are written: `text` for people, `json` for machines.
     LOGGING_FORMAT: Text = key("logging.format").default("text").one_of(&["text", "json"]);
+    /// Topics whose hot keys are found and shown, or `*` for all; empty means none.
+    METRICS_HOT_KEYS: List = key("metrics.hot.keys").default("").topics().cluster_wide();
+    /// Secret by which keys are named in figures; the cluster makes one itself when it is first needed.
+    METRICS_HOT_KEYS_SECRET: Option<Password> = key("metrics.hot.keys.secret").low().cluster_wide();
     /// Whether a scraper that asks for protobuf gets histograms in their native form too: docs/formats.md.
     METRICS_NATIVE_HISTOGRAMS: bool = key("metrics.native.histograms").default("false");
     /// Rule files of jmx_exporter: FILE for `/metrics`, name=FILE for `/metrics/name`.

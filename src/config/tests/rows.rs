@@ -67,6 +67,7 @@ fn malformed(row: &Row) -> Vec<String> {
         }
         Check::OneOf { .. } => texts.push("nonsense".to_owned()),
         Check::NonEmpty if row.kind == Kind::List => texts.push("a,,b".to_owned()),
+        Check::Topics => texts.extend(["a,b c", "..", "a,,b"].map(str::to_owned)),
         _ => {}
     }
     texts

@@ -170,7 +170,7 @@ export async function topics_view() {
 // Skew.
 
 export async function skew_view() {
-  const { cluster, partitions, left_out } = await ask('/api/skew');
+  const { cluster, partitions, left_out, keys, keys_left_out } = await ask('/api/skew');
   const dimensions = Object.entries(cluster);
   return [h('h1', {}, 'Skew'), h('p', { class: 'quiet' }, 'Who takes more than an even part. 1× is even.'),
     h('dl', { class: 'facts' }, dimensions.map(([dimension, value]) => h('div', { class: 'fact' }, h('dt', {}, `${dimension} between brokers`), h('dd', {}, figure(ratio(value), 'pharos_cluster_skew_ratio'))))),
@@ -184,7 +184,17 @@ export async function skew_view() {
         { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => rate(bytes, it.bytes_in) },
         { title: 'Too much', number: true, of: (it) => plain(it.too_much), show: (it) => rate(bytes, it.too_much) },
       ] }) : empty('Within the last 5 minutes no partition took more than its part.'),
-    left_out ? h('p', { class: 'quiet' }, `${left_out} smaller ones are not listed.`) : null];
+    left_out ? h('p', { class: 'quiet' }, `${left_out} smaller ones are not listed.`) : null,
+    h('h2', {}, 'Hot keys'),
+    keys.length ? table({
+      key: 'keys', caption: 'Hot keys', rows: keys, filter: (it) => `${it.topic} ${it.partition} ${it.key}`,
+      columns: [
+        { title: 'Key', head: true, of: (it) => it.key, show: (it) => h('code', {}, it.key) },
+        { title: 'Partition', wide: true, of: (it) => `${it.topic} ${it.partition}`, show: (it) => [link(to('topic', it.topic), it.topic), ` / ${it.partition}`] },
+        { title: 'Share of records', number: true, of: (it) => plain(it.share), show: (it) => figure(percent(it.share), 'pharos_hot_key_ratio') },
+        { title: 'At most too high by', number: true, of: (it) => plain(it.error), show: (it) => figure(percent(it.error), 'pharos_hot_key_error_ratio') },
+      ] }) : empty('No key has a hundredth of the records of a partition, or no topic is watched: metrics.hot.keys names those that are.'),
+    keys.length ? h('p', { class: 'quiet' }, 'Keys by their names: pharos keys hash TOPIC KEY tells that of a key.', keys_left_out ? ` ${keys_left_out} more are not listed.` : '') : null];
 }
 
 // Slow requests.

@@ -45,6 +45,7 @@ use crate::decide::{
     client_quotas, configs, create_partitions, create_topics, delete_topics, elect_leaders,
     features, producer_ids,
 };
+use crate::image::ConfigResource;
 use crate::metrics::ControllerMetrics;
 use crate::publish::ImagePublisher;
 use crate::quorum::{Quorum, failure};
@@ -173,6 +174,19 @@ impl Controller {
         request: AlterConfigsRequest,
     ) -> Result<AlterConfigsResponse, ControllerError> {
         self.ask(move |turn| configs::decide_replacing(&turn.facts, &request)).await
+    }
+
+    /// Sets a value that the cluster makes for itself, unless there is one already.
+    ///
+    /// # Errors
+    /// [`ControllerError`].
+    pub async fn set_once(
+        &self,
+        resource: ConfigResource,
+        key: &'static str,
+        value: String,
+    ) -> Result<(), ControllerError> {
+        self.ask(move |turn| configs::decide_once(&turn.facts, &resource, key, &value)).await
     }
 
     /// AlterClientQuotas (API 49). `unknown_hosts` are names among its addresses that have none.

@@ -43,6 +43,10 @@ impl ConfigRules for Permissive {
         key == "cleanup.policy"
     }
 
+    fn stays(&self, _kind: ConfigResourceType, key: &str) -> bool {
+        key == "own.secret"
+    }
+
     fn default_value(&self, _kind: ConfigResourceType, key: &str) -> Option<String> {
         (key == "cleanup.policy").then(|| "delete".to_owned())
     }

@@ -71,6 +71,18 @@ pub(crate) fn decide_replacing(
     Decision { records, response }
 }
 
+/// Decides to set a value unless there is one: what the cluster makes for itself, once.
+pub(crate) fn decide_once(
+    facts: &Facts<'_>,
+    resource: &ConfigResource,
+    key: &str,
+    value: &str,
+) -> Decision<()> {
+    let set = facts.image.config(resource).is_some_and(|values| values.contains_key(key));
+    let record = (!set).then(|| config_record(resource, key, Some(value)));
+    Decision { records: record.into_iter().collect(), response: () }
+}
+
 enum Change<'a> {
     Incremental(&'a [incremental_alter_configs_request::AlterableConfig]),
     Replacing(BTreeMap<&'a str, Option<&'a str>>),
@@ -122,7 +134,10 @@ fn alter(
     let mut after = before.clone();
     let altered = match change {
         Change::Incremental(configs) => incremental(facts, kind, configs, &mut after)?,
-        Change::Replacing(values) => replace(values, &mut after)?,
+        Change::Replacing(values) => {
+            after.retain(|key, _| facts.rules.stays(kind, key));
+            replace(values, &mut after)?
+        }
     };
     check_lengths(&after)?;
     facts.rules.validate(&resource, &after, &before)?;
@@ -309,7 +324,6 @@ fn replace<'a>(
     values: &BTreeMap<&'a str, Option<&'a str>>,
     after: &mut ConfigMap,
 ) -> Result<Vec<&'a str>, ApiError> {
-    after.clear();
     for (key, value) in values {
         let value = value.ok_or_else(|| {
             let message = format!("Null value not supported for : {key}");

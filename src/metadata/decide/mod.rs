@@ -136,6 +136,10 @@ pub trait ConfigRules: Send + Sync + 'static {
     /// Whether the key holds a list, so that values can be appended and subtracted.
     fn is_list(&self, kind: ConfigResourceType, key: &str) -> bool;
 
+    /// Whether the cluster sets the key by itself: it stays when a list of other values replaces what
+    /// is set.
+    fn stays(&self, kind: ConfigResourceType, key: &str) -> bool;
+
     /// The value that a key has on a resource of this kind when nothing is set there.
     fn default_value(&self, kind: ConfigResourceType, key: &str) -> Option<String>;
 

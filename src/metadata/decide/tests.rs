@@ -418,6 +418,44 @@ fn lists_grow_and_shrink_from_their_default() {
 }
 
 #[test]
+fn what_the_cluster_makes_for_itself_is_made_once_and_stays() {
+    let mut cluster = Cluster::new();
+    let all = ConfigResource::cluster_default();
+    for value in ["first", "second"] {
+        let decision = configs::decide_once(&cluster.facts(), &all, "own.secret", value);
+        cluster.apply(&decision.records);
+        assert_eq!(cluster.image.config_value(&all, "own.secret"), Some("first"));
+    }
+    // The old request replaces what was set, but for what whoever sent it cannot have read.
+    let replace = |name: &str| AlterConfigsRequest {
+        resources: vec![alter_configs_request::AlterConfigsResource {
+            resource_type: 4,
+            configs: vec![alter_configs_request::AlterableConfig {
+                name: name.to_owned(),
+                value: Some("v".to_owned()),
+            }],
+            ..Default::default()
+        }],
+        ..AlterConfigsRequest::default()
+    };
+    for (name, expected) in [("k", "first"), ("own.secret", "v")] {
+        let decision = configs::decide_replacing(&cluster.facts(), &replace(name));
+        assert_eq!(decision.response.responses[0].error_code, 0);
+        cluster.apply(&decision.records);
+        assert_eq!(cluster.image.config_value(&all, "own.secret"), Some(expected));
+    }
+    assert_eq!(cluster.image.config_value(&all, "k"), None);
+    // Whoever wants new names takes it away.
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![alter(4, "", &[("own.secret", 1, None)])],
+        ..IncrementalAlterConfigsRequest::default()
+    };
+    let decision = configs::decide_incremental(&cluster.facts(), &request);
+    cluster.apply(&decision.records);
+    assert_eq!(cluster.image.config_value(&all, "own.secret"), None);
+}
+
+#[test]
 fn a_leader_alters_its_in_sync_set() {
     let mut cluster = Cluster::new();
     let id = cluster.topic("t", &[1, 2, 4], &[1, 2], 1);

@@ -5,6 +5,7 @@
 //! for a batch from a client (Kafka takes others and then serves an offset twice).
 
 use super::header::{NO_TIMESTAMP, TimestampType};
+use super::keys::{KeySink, Unwatched, Watch, Watched};
 use super::walk::{self, Frame, Walk};
 use super::{BatchError, RecordBatch};
 
@@ -83,6 +84,28 @@ pub fn check_batch(
     batch: &RecordBatch<'_>,
     options: &CheckOptions,
 ) -> Result<Option<Walk>, BatchError> {
+    check_with(batch, options, &mut Unwatched)
+}
+
+/// As [`check_batch`], and shows `keys` the keys that it wants; of a batch that is refused in the
+/// end, as many as were seen before.
+///
+/// # Errors
+/// As of [`check_batch`].
+pub fn check_watched_batch(
+    batch: &RecordBatch<'_>,
+    options: &CheckOptions,
+    keys: &mut dyn KeySink,
+) -> Result<Option<Walk>, BatchError> {
+    keys.begin(batch.header().count);
+    check_with(batch, options, &mut Watched::new(keys))
+}
+
+fn check_with(
+    batch: &RecordBatch<'_>,
+    options: &CheckOptions,
+    watch: &mut impl Watch,
+) -> Result<Option<Walk>, BatchError> {
     let size = batch.total_len();
     if size > options.max_batch_bytes {
         return Err(BatchError::TooLarge { size, max: options.max_batch_bytes });
@@ -97,7 +120,7 @@ pub fn check_batch(
         Origin::Client => check_client_header(batch)?,
         Origin::Coordinator | Origin::RaftLeader => check_dense_header(batch)?,
     }
-    walk_checked(batch, options).map(Some)
+    walk_checked(batch, options, watch).map(Some)
 }
 
 impl RecordBatch<'_> {
@@ -107,7 +130,7 @@ impl RecordBatch<'_> {
     /// # Errors
     /// The [`BatchError`] that a frame, the count or the compressed bytes give rise to.
     pub fn walk(&self, limit: u64) -> Result<Walk, BatchError> {
-        walk::walk(self.header(), self.body(), limit, |_| Ok(()))
+        walk::walk(self.header(), self.body(), limit, &mut Unwatched, |_| Ok(()))
     }
 }
 
@@ -141,7 +164,11 @@ fn check_dense_header(batch: &RecordBatch<'_>) -> Result<(), BatchError> {
     Ok(())
 }
 
-fn walk_checked(batch: &RecordBatch<'_>, options: &CheckOptions) -> Result<Walk, BatchError> {
+fn walk_checked(
+    batch: &RecordBatch<'_>,
+    options: &CheckOptions,
+    watch: &mut impl Watch,
+) -> Result<Walk, BatchError> {
     let base_timestamp = batch.header().base_timestamp;
     let look = |frame: &Frame| {
         let index = frame.index;
@@ -154,7 +181,7 @@ fn walk_checked(batch: &RecordBatch<'_>, options: &CheckOptions) -> Result<Walk,
         let Some(bounds) = options.timestamps else { return Ok(()) };
         check_timestamp(index, base_timestamp, frame.timestamp_delta, bounds)
     };
-    walk::walk(batch.header(), batch.body(), options.max_uncompressed_bytes, look)
+    walk::walk(batch.header(), batch.body(), options.max_uncompressed_bytes, watch, look)
 }
 
 fn check_timestamp(

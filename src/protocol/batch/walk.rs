@@ -4,6 +4,7 @@
 //! decompressor. A record that lies whole in what was decoded is walked there, as on a slice.
 
 use super::header::BatchHeader;
+use super::keys::{MAX_WATCHED_KEY_BYTES, Watch};
 use super::{BatchError, RecordFault};
 use crate::compression::{Codec, Decompressor};
 use crate::varint;
@@ -35,20 +36,22 @@ pub(super) struct Frame {
     pub has_key: bool,
 }
 
-/// Walks the records of `body`, decompressing to at most `limit` bytes, and shows each frame to
-/// `look`.
+/// Walks the records of `body`, decompressing to at most `limit` bytes, shows each frame to `look`
+/// and the keys that it wants to `watch`.
 pub(super) fn walk(
     header: &BatchHeader,
     body: &[u8],
     limit: u64,
+    watch: &mut impl Watch,
     mut look: impl FnMut(&Frame) -> Result<(), BatchError>,
 ) -> Result<Walk, BatchError> {
     let codec = header.known_codec()?;
     if codec == Codec::None {
-        return walk_source(header, &mut Slice { rest: body, len: body.len() as u64 }, &mut look);
+        let mut slice = Slice { rest: body, len: body.len() as u64 };
+        return walk_source(header, &mut slice, watch, &mut look);
     }
     let mut stream = Stream { decoder: Decompressor::new(codec, body, limit)?, consumed: 0 };
-    walk_source(header, &mut stream, &mut look)
+    walk_source(header, &mut stream, watch, &mut look)
 }
 
 /// Where frames come from.
@@ -61,12 +64,14 @@ trait Source {
     fn varint(&mut self) -> Result<i32, Fault>;
     fn varlong(&mut self) -> Result<i64, Fault>;
     fn skip(&mut self, len: u64) -> Result<(), Fault>;
+    /// Skips so many bytes, at most [`MAX_WATCHED_KEY_BYTES`], and shows them in one piece.
+    fn show(&mut self, len: usize, see: &mut dyn FnMut(&[u8])) -> Result<(), Fault>;
     /// The next record.
-    fn frame(&mut self, index: i32) -> Result<Frame, Fault>
+    fn frame(&mut self, index: i32, watch: &mut impl Watch) -> Result<Frame, Fault>
     where
         Self: Sized,
     {
-        walk_frame(self, index)
+        walk_frame(self, index, watch)
     }
 }
 
@@ -85,6 +90,7 @@ impl<T: Into<RecordFault>> From<T> for Fault {
 fn walk_source<S: Source>(
     header: &BatchHeader,
     source: &mut S,
+    watch: &mut impl Watch,
     look: &mut impl FnMut(&Frame) -> Result<(), BatchError>,
 ) -> Result<Walk, BatchError> {
     let mut walk = Walk {
@@ -100,7 +106,7 @@ fn walk_source<S: Source>(
         if source.at_end()? {
             return Err(BatchError::MissingRecords { declared: header.count, found: index });
         }
-        let frame = source.frame(index).map_err(|fault| match fault {
+        let frame = source.frame(index, watch).map_err(|fault| match fault {
             Fault::Record(reason) => BatchError::MalformedRecord { index, reason },
             Fault::Batch(error) => error,
         })?;
@@ -121,13 +127,18 @@ fn walk_source<S: Source>(
     Ok(walk)
 }
 
-fn walk_frame<S: Source>(source: &mut S, index: i32) -> Result<Frame, Fault> {
+fn walk_frame<S: Source>(
+    source: &mut S,
+    index: i32,
+    watch: &mut impl Watch,
+) -> Result<Frame, Fault> {
     let len = u64::try_from(source.varint()?).map_err(|_| RecordFault::NegativeLength)?;
     let end = source.position() + len;
     source.byte()?;
     let timestamp_delta = source.varlong()?;
     let offset_delta = source.varint()?;
-    let has_key = skip_bytes(source, end)?;
+    let has_key =
+        if watch.wants(index) { show_bytes(source, end, watch)? } else { skip_bytes(source, end)? };
     skip_bytes(source, end)?;
     let headers = source.varint()?;
     if headers < 0 {
@@ -157,6 +168,27 @@ fn skip_bytes<S: Source>(source: &mut S, end: u64) -> Result<bool, Fault> {
         return Err(RecordFault::Length.into());
     }
     source.skip(len)?;
+    Ok(true)
+}
+
+/// Skips bytes with a length in front and shows them to `watch`; `false` for null.
+fn show_bytes<S: Source>(source: &mut S, end: u64, watch: &mut impl Watch) -> Result<bool, Fault> {
+    let Ok(len) = u64::try_from(source.varint()?) else {
+        watch.key(None);
+        return Ok(false);
+    };
+    if source.position() + len > end {
+        return Err(RecordFault::Length.into());
+    }
+    match usize::try_from(len) {
+        Ok(len) if len <= MAX_WATCHED_KEY_BYTES => {
+            source.show(len, &mut |key| watch.key(Some(key)))?;
+        }
+        _ => {
+            source.skip(len)?;
+            watch.key(None);
+        }
+    }
     Ok(true)
 }
 
@@ -197,6 +229,13 @@ impl Source for Slice<'_> {
     fn skip(&mut self, len: u64) -> Result<(), Fault> {
         let len = usize::try_from(len).map_err(|_| RecordFault::Truncated)?;
         self.rest = self.rest.get(len..).ok_or(RecordFault::Truncated)?;
+        Ok(())
+    }
+
+    fn show(&mut self, len: usize, see: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        let (shown, rest) = self.rest.split_at_checked(len).ok_or(RecordFault::Truncated)?;
+        self.rest = rest;
+        see(shown);
         Ok(())
     }
 }
@@ -295,10 +334,31 @@ impl Source for Stream<'_> {
         }
     }
 
-    fn frame(&mut self, index: i32) -> Result<Frame, Fault> {
-        let Some(len) = self.whole() else { return walk_frame(self, index) };
+    fn show(&mut self, len: usize, see: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        if let Some(shown) = self.decoder.ready().get(..len) {
+            see(shown);
+            self.advance(len);
+            return Ok(());
+        }
+        let mut whole = Vec::new();
+        while whole.len() < len {
+            if !self.refill()? {
+                return Err(RecordFault::Truncated.into());
+            }
+            let ready = self.decoder.ready();
+            let part = ready.get(..len - whole.len()).unwrap_or(ready);
+            whole.extend_from_slice(part);
+            let taken = part.len();
+            self.advance(taken);
+        }
+        see(&whole);
+        Ok(())
+    }
+
+    fn frame(&mut self, index: i32, watch: &mut impl Watch) -> Result<Frame, Fault> {
+        let Some(len) = self.whole() else { return walk_frame(self, index, watch) };
         let rest = self.decoder.ready();
-        let frame = walk_frame(&mut Slice { rest, len: rest.len() as u64 }, index)?;
+        let frame = walk_frame(&mut Slice { rest, len: rest.len() as u64 }, index, watch)?;
         self.advance(len);
         Ok(frame)
     }

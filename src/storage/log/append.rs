@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pharos_base::{LeaderEpoch, Offset};
-use pharos_protocol::batch::{BatchError, HEADER_LEN, Origin, TimestampType, check_batch};
+use pharos_protocol::batch::{BatchError, HEADER_LEN, KeySink, Origin, TimestampType, check_batch};
 use smallvec::SmallVec;
 
 use super::{Log, Writer};
@@ -112,10 +112,24 @@ impl Log {
         records: &[u8],
         options: &AppendOptions,
     ) -> Result<AppendInfo, AppendError> {
+        self.append_watched(records, options, None)
+    }
+
+    /// As [`Self::append`], and shows `keys` the keys that it wants, also those of batches that are
+    /// refused in the end or were in the log already.
+    ///
+    /// # Errors
+    /// As of [`Self::append`].
+    pub fn append_watched(
+        &self,
+        records: &[u8],
+        options: &AppendOptions,
+        keys: Option<&mut dyn KeySink>,
+    ) -> Result<AppendInfo, AppendError> {
         self.check_usable()?;
         let _span = tracing::debug_span!("log.append", log = %self.partition).entered();
         let began = self.clock.monotonic();
-        let done = self.append_with(records, options, &self.config());
+        let done = self.append_with(records, options, &self.config(), keys);
         if let Some(metrics) = &self.metrics {
             metrics.appended(self.clock.monotonic().saturating_sub(began));
         }
@@ -127,6 +141,7 @@ impl Log {
         records: &[u8],
         options: &AppendOptions,
         config: &LogConfig,
+        keys: Option<&mut dyn KeySink>,
     ) -> Result<AppendInfo, AppendError> {
         if options.origin == Origin::Client
             && let Some(stored) = recompress::recompress(records, config.compression, |batch| {
@@ -134,10 +149,10 @@ impl Log {
                     .map(drop)
             })?
         {
-            let ready = check(&stored, &trusting(config), options, self.clock.now_ms())?;
+            let ready = check(&stored, &trusting(config), options, self.clock.now_ms(), keys)?;
             return self.append_checked(ready, options, config);
         }
-        let ready = check(records, config, options, self.clock.now_ms())?;
+        let ready = check(records, config, options, self.clock.now_ms(), keys)?;
         self.append_checked(ready, options, config)
     }
 

@@ -266,3 +266,57 @@ fn a_batch_is_checked_without_allocation() {
     });
     assert_eq!(used.count_total, 0);
 }
+
+/// Wants every third key from the second on.
+#[derive(Default)]
+struct Thirds {
+    begun: Vec<i32>,
+    next: i32,
+    keys: Vec<Option<Vec<u8>>>,
+}
+
+impl KeySink for Thirds {
+    fn begin(&mut self, records: i32) {
+        self.begun.push(records);
+        self.next = 1;
+    }
+
+    fn next(&self) -> i32 {
+        self.next
+    }
+
+    fn key(&mut self, key: Option<&[u8]>) {
+        self.keys.push(key.map(<[u8]>::to_vec));
+        self.next += 3;
+    }
+}
+
+#[test]
+fn keys_that_are_wanted_are_shown_whole_and_no_others() {
+    // The last ones do not lie whole in what is decoded at once.
+    let most = MAX_WATCHED_KEY_BYTES;
+    let lengths = [0, 1, 5, 3, 3, 2, 7, 60_000, 9, 1, most, 4, 4, most + 1, 0, 0, 10_000, 65_000];
+    let records: Vec<_> = (0..)
+        .zip(lengths)
+        .map(|(offset, len)| Owned {
+            offset,
+            timestamp: 0,
+            key: (offset != 4).then(|| vec![offset as u8; len]),
+            value: Some(vec![7; 3000]),
+            headers: Vec::new(),
+        })
+        .collect();
+    let wanted = records.iter().skip(1).step_by(3).map(|record| record.key.clone());
+    let wanted: Vec<_> =
+        wanted.map(|key| key.filter(|key| key.len() <= MAX_WATCHED_KEY_BYTES)).collect();
+    assert_eq!(wanted.iter().filter(|key| key.is_none()).count(), 2);
+    for codec in Codec::ALL {
+        let bytes = build(BatchOptions { codec, ..BatchOptions::default() }, &records);
+        let mut sink = Thirds::default();
+        let batch = only(&bytes);
+        let walk = check_watched_batch(&batch, &CheckOptions::client(), &mut sink).unwrap();
+        assert_eq!(walk, check_batch(&batch, &CheckOptions::client()).unwrap());
+        assert_eq!(sink.begun, [records.len() as i32]);
+        assert_eq!(sink.keys, wanted, "{codec}");
+    }
+}

@@ -1,8 +1,8 @@
 //! What is looked at before a batch may be appended: its frame, its records, its timestamps.
 
 use pharos_protocol::batch::{
-    BatchError, BatchHeader, CheckOptions, ControlRecord, Origin, RecordBatch, TimestampBounds,
-    TimestampType, Walk, batches, check_batch,
+    BatchError, BatchHeader, CheckOptions, ControlRecord, KeySink, Origin, RecordBatch,
+    TimestampBounds, TimestampType, Walk, batches, check_batch, check_watched_batch,
 };
 use smallvec::SmallVec;
 
@@ -57,12 +57,16 @@ pub(super) fn check<'a>(
     config: &LogConfig,
     options: &AppendOptions,
     now_ms: i64,
+    mut keys: Option<&mut dyn KeySink>,
 ) -> Result<ReadySet<'a>, AppendError> {
     let rules = check_options(config, options.origin, now_ms);
     let mut ready = ReadySet::new();
     for batch in batches(records) {
         let batch = batch?;
-        let walk = check_batch(&batch, &rules)?;
+        let walk = match &mut keys {
+            None => check_batch(&batch, &rules)?,
+            Some(keys) => check_watched_batch(&batch, &rules, *keys)?,
+        };
         ready.push(Ready {
             header: trusted_header(&batch, walk.as_ref(), config),
             body: batch.body(),
