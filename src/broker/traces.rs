@@ -227,3 +227,71 @@ fn fault(errors: &ErrorCounts) -> Option<ErrorCode> {
     let codes = errors.iter().filter_map(|(code, _)| ErrorCode::from_code(*code));
     codes.into_iter().find(|code| is_fault_of_server(*code))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pharos_net::Timestamps;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn errors(codes: &[ErrorCode]) -> ErrorCounts {
+        codes.iter().map(|code| (code.code(), 1)).collect()
+    }
+
+    #[test]
+    fn only_what_the_broker_is_to_blame_for_is_a_failure() {
+        use ErrorCode::{KafkaStorageError, None as Fine, TopicAuthorizationFailed};
+        assert_eq!(fault(&errors(&[])), None);
+        assert_eq!(fault(&errors(&[Fine, TopicAuthorizationFailed])), None);
+        let mixed = errors(&[Fine, TopicAuthorizationFailed, KafkaStorageError]);
+        assert_eq!(fault(&mixed), Some(KafkaStorageError));
+    }
+
+    #[test]
+    fn an_answer_tells_its_first_error_and_what_it_was_about() {
+        let now = Instant::now();
+        let timestamps = Timestamps {
+            first_byte: now,
+            received: now,
+            handle_begin: now,
+            handle_end: now,
+            reply_ready: now,
+            write_begin: now,
+            write_end: now,
+        };
+        let measured = Measured {
+            timestamps: &timestamps,
+            throttle: Duration::ZERO,
+            request_bytes: 5,
+            response_bytes: 7,
+        };
+        let about = About { topic: "t".repeat(400).into(), partition: 4, more: 2 };
+        let told = Told {
+            request: "Produce",
+            measured: &measured,
+            errors: &errors(&[
+                ErrorCode::None,
+                ErrorCode::CorruptMessage,
+                ErrorCode::InvalidRecord,
+            ]),
+            about: Some(&about),
+        };
+        let attributes: Vec<_> =
+            answered(&told).iter().map(|it| format!("{}={}", it.key, it.value)).collect();
+        let topic = format!("messaging.destination.name={}…", "t".repeat(200));
+        let expected = [
+            "messaging.operation.name=Produce",
+            "kafka.request.size=5",
+            "kafka.response.size=7",
+            &topic,
+            "messaging.destination.partition.id=4",
+            "kafka.partitions=3",
+            "error.type=CORRUPT_MESSAGE",
+            "kafka.error_code=2",
+        ];
+        assert_eq!(attributes, expected);
+    }
+}

@@ -247,7 +247,8 @@ fn quotas_are_set_and_told_as_kafka_does() {
     compare("quotas", &[], suite);
 }
 
-fn limit(wire: &mut Wire, text: &str) {
+/// Sets limits, as `client-id=it : producer_byte_rate=1000`.
+pub fn limit(wire: &mut Wire, text: &str) {
     let answer = altered(wire, &alteration(text, false), 1);
     assert!(answer.ends_with(" 0"), "{text}: {answer}");
 }

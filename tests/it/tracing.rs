@@ -8,10 +8,12 @@ use std::path::Path;
 
 use pharos_protocol::batch::BatchOptions;
 use pharos_protocol::messages::*;
+use pharos_protocol::{ApiKey, frame};
 
+use crate::client_quotas::limit;
 use crate::collector::{Collector, Manner, Seen};
 use crate::start_process::{Launch, Server, until};
-use crate::start_wire::{Wire, batch, fetch};
+use crate::start_wire::{Wire, batch, fetch, produce};
 
 const SERVER: i32 = 2;
 const INTERNAL: i32 = 1;
@@ -412,6 +414,43 @@ fn a_collector_that_is_not_there_does_not_hold_up_the_end() {
     let line = line.lines().find(|line| line.contains("spans are not exported")).unwrap();
     assert!(line.contains(" WARN ") && line.contains("refused"), "{line}");
     assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_mute_is_a_part_of_the_request_that_earned_it() {
+    let collector = Collector::start(Manner::Take);
+    let home = tempfile::tempdir().unwrap();
+    let server = launch(home.path(), &collector.endpoint()).with("quota.window.num=3").start();
+    let mut wire = server.connect();
+    assert_eq!(wire.create_topic("t", 1, &[]).unwrap(), 0);
+    limit(&mut wire, "client-id=it : producer_byte_rate=1000");
+    let large = batch(BatchOptions::default(), &[("k", &"v".repeat(4000))]);
+    let answer: ProduceResponse = wire.call(&produce("t", 0, &large, 1), 9).unwrap();
+    assert!(answer.throttle_time_ms > 0);
+    let produced = |span: &Seen| span.name == "Produce";
+    let spans = collector.until("the produce", |spans| spans.iter().any(produced));
+    let root = spans.iter().find(|span| produced(span)).unwrap();
+    let parts = parts(&spans, root, "throttle");
+    let [throttle] = parts.as_slice() else { panic!("{parts:?}") };
+    assert_eq!(throttle.took_ns() / 1_000_000, u64::try_from(answer.throttle_time_ms).unwrap());
+    // The client is muted while its answer is on the way, and after.
+    let queue = part(&spans, root, "response_queue");
+    assert_eq!(throttle.begin_ns, queue.begin_ns);
+    assert!(root.end_ns < throttle.end_ns);
+}
+
+#[test]
+fn names_from_outside_are_cut() {
+    let collector = Collector::start(Manner::Take);
+    let home = tempfile::tempdir().unwrap();
+    let server = launch(home.path(), &collector.endpoint()).start();
+    let (mut wire, name) = (server.connect(), "ü\n".repeat(9000));
+    let request = ApiVersionsRequest::default();
+    let whole = frame::encode_request(ApiKey::ApiVersions, 0, 7, Some(&name), &request).unwrap();
+    wire.stream().write_all(&whole.into_bytes().unwrap()).unwrap();
+    let _: ApiVersionsResponse = wire.receive(0).unwrap();
+    let spans = collector.until("the request", |spans| !roots(spans).is_empty());
+    assert_eq!(roots(&spans)[0].attribute("messaging.client.id"), format!("{}…", &name[..300]));
 }
 
 #[test]

@@ -193,12 +193,12 @@ impl Cold {
     /// Reads where waiting is allowed.
     async fn read(self) -> OneResult {
         let Self { partition, options } = self;
-        let (disk, id) = (partition.log().home().pool().clone(), partition.id().clone());
+        let disk = partition.log().home().pool().clone();
+        let span = tracing::debug_span!("log.read_cold", log = %partition.id());
         let job = move || {
             let fetched = partition.fetch(options);
             OneResult::of(partition, fetched)
         };
-        let span = tracing::debug_span!("log.read_cold", log = %id);
         disk.run(job)
             .instrument(span)
             .await
