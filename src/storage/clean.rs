@@ -10,7 +10,7 @@ mod plan;
 mod rewrite;
 pub(crate) mod swap;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transactions;
 
 use std::collections::{HashMap, HashSet};

@@ -17,6 +17,8 @@ mod flush;
 mod golden;
 mod load;
 mod lookup;
+#[cfg(test)]
+mod races;
 mod read;
 mod recover;
 mod replace;
@@ -44,7 +46,7 @@ use crate::checkpoint::{EpochEntry, write_epochs};
 use crate::config::LogConfig;
 use crate::disk::LogDir;
 use crate::epochs::{EpochCache, EpochEnd};
-use crate::error::StorageError;
+use crate::error::{Context, StorageError};
 use crate::files::FileCache;
 use crate::index::AbortedTxn;
 use crate::metrics::StorageMetrics;
@@ -268,20 +270,21 @@ impl Log {
         from: Offset,
         upto: Offset,
     ) -> Result<Vec<AbortedTxn>, StorageError> {
-        let mut found = Vec::new();
-        for segment in self.segments.load().iter() {
-            let path = segment.path(names::TXN_INDEX);
-            let entries = segment.aborted().map_err(|e| StorageError::io("read", &path, e));
-            for entry in self.guard(entries)? {
-                if entry.last_offset >= from.0 && entry.first_offset < upto.0 {
-                    found.push(entry);
-                }
-                if entry.last_stable_offset >= upto.0 && entry.first_offset >= upto.0 {
-                    return Ok(found);
+        self.in_segments(|segments| {
+            let mut found = Vec::new();
+            for segment in segments {
+                let path = segment.path(names::TXN_INDEX);
+                for entry in segment.aborted().context("read", &path)? {
+                    if entry.last_offset >= from.0 && entry.first_offset < upto.0 {
+                        found.push(entry);
+                    }
+                    if entry.last_stable_offset >= upto.0 && entry.first_offset >= upto.0 {
+                        return Ok(found);
+                    }
                 }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// When the record at `offset` was appended, in ms since 1970 by the broker's clock, to within a
@@ -315,6 +318,22 @@ impl Log {
             return Err(StorageError::Closed { dir: self.dir.to_path_buf() });
         }
         self.home.check()
+    }
+
+    /// What `look` finds in the segments of now. It looks again when one of them was deleted or
+    /// cleaned meanwhile: files were missing then, or those of another segment.
+    fn in_segments<T>(
+        &self,
+        look: impl Fn(&Segments) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        loop {
+            self.check_usable()?;
+            let segments = self.segments.load_full();
+            let found = look(&segments);
+            if !segments.iter().any(|segment| segment.is_retired()) {
+                return self.guard(found);
+            }
+        }
     }
 
     /// Takes the log directory offline when the operating system failed; a full volume is none of

@@ -66,7 +66,8 @@ pub(crate) fn clean(
         done: Cleaned::default(),
     };
     let segments = log.segments_snapshot();
-    let end = round.collect_keys(&segments, dirty)?;
+    let collected = round.collect_keys(&segments, dirty);
+    let end = unless_changed(log, &segments, collected)?;
     if end <= dirty.first_dirty {
         return Err(CleanError::NoProgress { offset: end });
     }
@@ -149,6 +150,7 @@ impl Round<'_> {
         let mut transactions = self.transactions(first.base_offset, last_end)?;
         let target = self.log.create_cleaned(first.base_offset, self.now_ms)?;
         let written = self.write_group(group, end, &target, &mut transactions);
+        let written = unless_changed(self.log, group, written);
         let finished = written.and_then(|()| Ok(self.finish(&target, group)?));
         if finished.is_err() && !self.log.home().is_offline() {
             self.log.discard_cleaned(&target);
@@ -276,6 +278,20 @@ impl Output<'_> {
         self.pace.moved(self.bytes.len() as u64);
         self.bytes.clear();
         Ok(())
+    }
+}
+
+/// Retention may delete a segment that is being read: the next round begins with those of then.
+fn unless_changed<T>(
+    log: &Log,
+    segments: &[Arc<Segment>],
+    result: Result<T, CleanError>,
+) -> Result<T, CleanError> {
+    match result {
+        Err(_) if segments.iter().any(|segment| segment.is_retired()) => {
+            Err(StorageError::Closed { dir: log.dir().to_path_buf() }.into())
+        }
+        other => other,
     }
 }
 

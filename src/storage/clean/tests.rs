@@ -12,7 +12,7 @@ use crate::config::{CleanupPolicy, LogConfig};
 use crate::log::tests::Bench;
 use crate::log::{AppendOptions, LogOptions};
 
-fn compacted() -> LogConfig {
+pub(crate) fn compacted() -> LogConfig {
     LogConfig {
         cleanup_policy: CleanupPolicy { delete: false, compact: true },
         segment_bytes: 1000,
@@ -23,7 +23,7 @@ fn compacted() -> LogConfig {
     }
 }
 
-fn put(log: &Log, key: &str, value: Option<&str>) {
+pub(crate) fn put(log: &Log, key: &str, value: Option<&str>) {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     let record = NewRecord {
         timestamp: 1_700_000_000_000,

@@ -237,8 +237,9 @@ impl Log {
         Ok(())
     }
 
-    /// As `guard`, but no failure of a sync is forgivable, not even for want of room.
-    fn lasting<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+    /// As `guard`, but for what no failure is forgivable of, not even for want of room: a sync, and
+    /// what leaves the files of a log half renamed.
+    pub(super) fn lasting<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         let result = self.unless_deleted(result);
         match &result {
             Err(StorageError::Closed { .. }) | Ok(_) => {}

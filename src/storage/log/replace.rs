@@ -73,6 +73,21 @@ impl Log {
         cleaned.close_files();
         self.rename_all(cleaned.base_offset, names::CLEANED, names::SWAP)?;
         self.sync_own_dir()?;
+        // Once the old ones are gone, the log cannot be read before the new one has its name.
+        let (placed, files) = self.lasting(self.swap(cleaned, old))?;
+        let mut list: Segments = segments.iter().filter(|s| !is_old(s)).cloned().collect();
+        let at = list.partition_point(|segment| segment.base_offset < placed.base_offset);
+        list.insert(at, placed);
+        self.segments.store(Arc::new(list));
+        Ok(files)
+    }
+
+    /// Takes the files of `old` away and gives `cleaned` their name.
+    fn swap(
+        &self,
+        cleaned: &Segment,
+        old: &[Arc<Segment>],
+    ) -> Result<(Arc<Segment>, Vec<PathBuf>), StorageError> {
         let mut files = Vec::new();
         for segment in old {
             // The producer snapshot of the first one stays valid: it is of the same offset.
@@ -83,12 +98,7 @@ impl Log {
         let (dir, cache) = (&self.dir, &self.cache);
         let path = self.dir.join(names::segment(cleaned.base_offset, names::LOG));
         let opened = cleaned.reopen(dir, cache, self.clock.now_ms());
-        let placed = Arc::new(self.guard(opened.context("open", &path))?);
-        let mut list: Segments = segments.iter().filter(|s| !is_old(s)).cloned().collect();
-        let at = list.partition_point(|segment| segment.base_offset < placed.base_offset);
-        list.insert(at, placed);
-        self.segments.store(Arc::new(list));
-        Ok(files)
+        Ok((Arc::new(opened.context("open", &path)?), files))
     }
 
     fn suffixes() -> [&'static str; 4] {

@@ -257,7 +257,7 @@ impl Log {
         }
         let path = self.dir.join(names::segment(offset.0, names::LOG));
         let made = Segment::create(&self.dir, &self.cache, offset.0, self.clock.now_ms());
-        let segment = self.guard(made.context("create", &path))?;
+        let segment = self.lasting(made.context("create", &path))?;
         self.segments.store(Arc::new(vec![Arc::new(segment)]));
         self.log_start.store(offset.0, Ordering::Release);
         self.flusher.reset(offset);
