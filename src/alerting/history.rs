@@ -11,8 +11,8 @@ use crate::labels::Labels;
 
 /// Longest time that a figure is kept: the long window of an error budget, and a little more.
 pub const MAX_KEEP_MS: i64 = (6 * 60 + 10) * 60 * 1000;
-/// Most series of one name; with more, the rules that read the name are
-/// blind.
+/// Most series of one name, those that ended lately included; with more, the rules that read the
+/// name are blind.
 pub const MAX_SERIES_OF_A_NAME: usize = 20_000;
 /// How old a value may be and still be the current one.
 pub(crate) const LOOKBACK_MS: i64 = 5 * 60 * 1000;
@@ -36,7 +36,7 @@ struct Named {
     wanted: Vec<Vec<Matcher>>,
     keep_ms: i64,
     series: HashMap<Labels, Series>,
-    /// More came than may be kept.
+    /// More came at this moment than may be kept.
     over: bool,
 }
 
@@ -83,6 +83,13 @@ impl History {
     /// Begins to take samples of one moment.
     pub(crate) fn begin(&mut self) {
         self.round += 1;
+        self.names.values_mut().for_each(|named| named.over = false);
+    }
+
+    /// Forgets all samples.
+    pub(crate) fn forget(&mut self) {
+        self.names.values_mut().for_each(|named| named.series.clear());
+        self.labels.clear();
     }
 
     /// Takes a sample, if anybody asks for it.
@@ -114,12 +121,6 @@ impl History {
         let round = self.round;
         for (_, named) in self.names.iter_mut().filter(|(name, _)| these(name)) {
             let keep_from = at_ms - named.keep_ms;
-            if named.over
-                && named.series.values().filter(|it| it.round == round).count()
-                    < MAX_SERIES_OF_A_NAME
-            {
-                named.over = false;
-            }
             named.series.retain(|_, series| {
                 if series.round != round {
                     series.push(at_ms, f64::from_bits(STALE), keep_from);
@@ -286,5 +287,10 @@ mod tests {
         history.add("a", Labels::new(vec![("n".into(), "1".into())]), 1000, 1.0);
         history.end(1000, |_| true);
         assert!(!history.is_over("a"));
+        // Those that ended hold places until they are forgotten.
+        history.begin();
+        history.add("a", Labels::default(), 2000, 1.0);
+        history.end(2000, |_| true);
+        assert!(history.is_over("a"));
     }
 }

@@ -105,6 +105,8 @@ fn run(file: &File, rules: &[(String, String)], test: &Test) -> Vec<String> {
     let texts = rules.iter().map(|(file, text)| (file.as_str(), text.as_str()));
     let target = Target { cluster: String::new(), instance: String::new() };
     let mut watch = Watch::new(Rules::parse(texts).unwrap(), target, &[], &[]);
+    // What looks back further than is remembered is not asked here; all else is.
+    let outside = watch.blind();
     let (step, every) = (ms(&test.interval), ms(&file.evaluation_interval));
     let series: Vec<_> = test
         .input_series
@@ -137,8 +139,7 @@ fn run(file: &File, rules: &[(String, String)], test: &Test) -> Vec<String> {
             let at = ms(&it.eval_time);
             now <= at && at < now + every
         }) {
-            // What looks back further than is remembered is not asked here.
-            if watch.blind().iter().any(|it| it.name == asked.alertname) {
+            if outside.iter().any(|it| it.name == asked.alertname) {
                 continue;
             }
             let mut found: Vec<_> = watch
@@ -241,6 +242,20 @@ fn an_alert_is_pending_fires_and_goes() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_hides_nothing() {
+    let mut watch = watch();
+    let found = |watch: &Watch| -> Vec<_> {
+        let alerts = watch.alerts().into_iter().filter(|it| it.name == "LogDirOffline");
+        alerts.map(|it| (it.state, it.since_ms)).collect()
+    };
+    watch.step(1_000_000, &[("pharos-native", OFFLINE)]);
+    watch.step(500_000, &[("pharos-native", OFFLINE)]);
+    assert_eq!(found(&watch), [(State::Pending, 500_000)]);
+    watch.step(530_000, &[("pharos-native", OFFLINE)]);
+    assert_eq!(found(&watch), [(State::Firing, 500_000)]);
+}
+
+#[test]
 fn what_cannot_be_seen_is_told() {
     let mut watch = watch();
     let blind: BTreeMap<_, _> = watch.blind().into_iter().map(|it| (it.name, it.why)).collect();
@@ -248,10 +263,12 @@ fn what_cannot_be_seen_is_told() {
     assert!(blind["TopicWithoutTraffic"].contains("looks back 24 hours"), "{blind:?}");
     assert_eq!(blind.len(), 2, "{blind:?}");
     assert!(watch.rule_count() > 50);
+    watch.step(0, &[("pharos", ""), ("pharos-native", "")]);
+    assert_eq!(watch.blind().len(), 2, "a rule cannot be asked: {:?}", watch.blind());
     let many: String = (0..20_001)
         .map(|at| format!("kafka_topic_partition_leader{{topic=\"t\",partition=\"{at}\"}} -1\n"))
         .collect();
-    watch.step(0, &[("pharos-native", &many)]);
+    watch.step(1000, &[("pharos-native", &many)]);
     let blind: Vec<_> = watch.blind().into_iter().map(|it| it.name).collect();
     assert!(blind.contains(&"OfflinePartitions".to_owned()), "{blind:?}");
 }

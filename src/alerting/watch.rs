@@ -136,6 +136,9 @@ impl Watch {
 
     /// Takes the pages of this moment, each with its job, and asks the rules.
     pub fn step(&mut self, now_ms: i64, pages: &[(&str, &str)]) {
+        if now_ms < self.last_ms {
+            self.start_anew(now_ms);
+        }
         self.history.begin();
         for (job, page) in pages {
             let own = [
@@ -154,6 +157,16 @@ impl Watch {
         let recorded: BTreeSet<_> = self.rules.iter().filter_map(Rule::records).collect();
         self.history.end(now_ms, |name| !recorded.contains(name));
         self.ask(now_ms);
+    }
+
+    /// The clock was set back: what was seen by it has no order any more. Alerts stay, none since a
+    /// time to come.
+    fn start_anew(&mut self, now_ms: i64) {
+        self.history.forget();
+        for active in self.active.iter_mut().flat_map(BTreeMap::values_mut) {
+            active.since_ms = active.since_ms.min(now_ms);
+            active.gone_ms = active.gone_ms.map(|gone_ms| gone_ms.min(now_ms));
+        }
     }
 
     /// Asks the rules of what is remembered.
@@ -256,11 +269,15 @@ impl Watch {
         series.filter_map(move |(labels, series)| Some((labels, series.at(at_ms)?)))
     }
 
-    /// How fast series of a name grow per second, by a straight line through their last `over_ms`.
-    /// Only those with these values of labels.
-    pub fn slopes(&self, name: &str, wanted: &[(&str, &str)], over_ms: i64) -> Vec<(Labels, f64)> {
-        let fits = |labels: &Labels| wanted.iter().all(|(name, value)| labels.get(name) == *value);
-        let series = self.history.series(name).filter(|(labels, _)| fits(labels));
+    /// How fast those series of a name that are wanted grow per second, by a straight line through
+    /// their last `over_ms`.
+    pub fn slopes(
+        &self,
+        name: &str,
+        over_ms: i64,
+        wanted: impl Fn(&Labels) -> bool,
+    ) -> Vec<(Labels, f64)> {
+        let series = self.history.series(name).filter(|(labels, _)| wanted(labels));
         let slope = |series| slope(series, self.last_ms - over_ms, self.last_ms);
         series.filter_map(|(labels, series)| Some((labels.clone(), slope(series)?))).collect()
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Call, Expr, MatrixSelector};
 
-use super::range::{Window, changes, extrapolated, regression};
+use super::range::{Window, changes, extrapolated, highest, regression};
 use super::{EvalError, Moment, Sample, Worth, millis, name_of, offset_ms};
 use crate::history::satisfies;
 use crate::labels::Labels;
@@ -30,6 +30,7 @@ impl Moment<'_> {
             ("increase", [of]) => self.over(of, |window| extrapolated(window, true, false)),
             ("delta", [of]) => self.over(of, |window| extrapolated(window, false, false)),
             ("changes", [of]) => self.over(of, changes),
+            ("max_over_time", [of]) => self.over(of, highest),
             ("deriv", [of]) => {
                 let from_first = |window: &Window| Some(regression(window, window.first()?.0)?.0);
                 self.over(of, from_first)

@@ -63,6 +63,11 @@ pub(super) fn changes(window: &Window) -> Option<f64> {
     Some(changed.count() as f64)
 }
 
+/// The largest value; a number beats NaN.
+pub(super) fn highest(window: &Window) -> Option<f64> {
+    window.samples.iter().map(|(_, value)| *value).reduce(f64::max)
+}
+
 /// Slope per second, and height at `at_ms`, of the straight line through the samples.
 #[expect(clippy::cast_precision_loss, reason = "counts of samples")]
 pub(super) fn regression(window: &Window, at_ms: i64) -> Option<(f64, f64)> {
@@ -109,11 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_changes() {
+    fn lines_changes_and_peaks() {
         let line: Vec<_> = (0..5).map(|at| (at * 15_000, 100.0 - at as f64 * 15.0)).collect();
         let (slope, now) = regression(&window(&line), 60_000).unwrap();
         assert!((slope + 1.0).abs() < 1e-9 && (now - 40.0).abs() < 1e-9);
         assert_eq!(changes(&window(&line)), Some(4.0));
         assert_eq!(changes(&window(&[])), None);
+        assert_eq!(highest(&window(&[(0, f64::NAN), (1, -2.0), (2, -1.0), (3, -3.0)])), Some(-1.0));
+        assert_eq!(highest(&window(&[])), None);
     }
 }
