@@ -1,23 +1,21 @@
 //! `/api/groups` and `/api/group?id=`: how far groups are behind, and on which partitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pharos_admin::ErrorBody;
+use pharos_alerting::Labels;
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{FamilyRow, OTHER};
 use serde_json::{Value, json};
 
 use crate::answer::{self, number, refused};
 use crate::figures::{below, by_label, chosen};
-use crate::limits::{MAX_NAME, MAX_PARTITIONS, MAX_ROWS};
+use crate::limits::{MAX_NAME, MAX_PARTITIONS, MAX_ROWS, RATE_MS};
 use crate::shared::Shared;
-
-/// Over how long rates of partitions are taken, in ms.
-const RATE_MS: i64 = 5 * 60 * 1000;
 
 /// From the best to the worst.
 const STATUSES: [&str; 6] = ["ok", "no_offset", "warn", "rewind", "stop", "stall"];
@@ -207,21 +205,22 @@ fn partitions(shared: &Shared, id: &str) -> (Vec<Value>, usize) {
     });
     let left_out = keys.len().saturating_sub(MAX_PARTITIONS);
     keys.truncate(MAX_PARTITIONS);
+    let listed: HashSet<(&str, &str)> =
+        keys.iter().map(|(topic, partition)| (&**topic, &**partition)).collect();
+    let is_listed =
+        |labels: &Labels| listed.contains(&(labels.get("topic"), labels.get("partition")));
     let watch = shared.watch.read();
-    let rates = |name, wanted: &[(&str, &str)]| -> BTreeMap<Key, f64> {
-        let slopes = watch.slopes(name, wanted, RATE_MS).into_iter();
+    let rates = |name, wanted: &dyn Fn(&Labels) -> bool| -> BTreeMap<Key, f64> {
+        let slopes = watch.slopes(name, RATE_MS, wanted).into_iter();
         slopes
             .map(|(labels, it)| ((labels.get("topic").into(), labels.get("partition").into()), it))
             .collect()
     };
-    let out = rates(rows::KAFKA_CONSUMERGROUP_CURRENT_OFFSET.name, &[("consumergroup", id)]);
-    let mut into = BTreeMap::new();
-    let mut topics: Vec<&str> = keys.iter().map(|(topic, _)| &**topic).collect();
-    topics.sort_unstable();
-    topics.dedup();
-    for topic in topics {
-        into.extend(rates(rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET.name, &[("topic", topic)]));
-    }
+    let out = rates(rows::KAFKA_CONSUMERGROUP_CURRENT_OFFSET.name, &|labels| {
+        labels.get("consumergroup") == id && is_listed(labels)
+    });
+    let into = rates(rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET.name, &is_listed);
+    drop(watch);
     let told = keys.into_iter().map(|key| {
         let of = |map: &BTreeMap<Key, f64>| map.get(key).map_or(Value::Null, |it| number(*it));
         json!({

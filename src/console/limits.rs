@@ -42,5 +42,7 @@ pub(crate) const MAX_EXPLAINED: usize = 40;
 pub(crate) const MAX_STREAMS: usize = 32;
 /// Longest name that is asked for, in bytes.
 pub(crate) const MAX_NAME: usize = 4096;
+/// Over how long rates of partitions are taken, in ms.
+pub(crate) const RATE_MS: i64 = 5 * 60 * 1000;
 /// How far back charts go, in ms.
 pub(crate) const CHART_MS: i64 = 60 * 60 * 1000;

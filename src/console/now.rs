@@ -1,6 +1,6 @@
 //! `/api/now`: what is wrong, ranked, by the rules that Prometheus is given.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -40,14 +40,21 @@ impl Now {
     }
 }
 
-/// Without what says the same of the same thing less gravely, as Alertmanager does. They come ranked.
+/// Without what says the same of the same thing no more gravely, as Alertmanager does. They come
+/// ranked; what is critical soon stands behind what warns now.
 fn without_milder(alerts: Vec<Alert>) -> Vec<Alert> {
-    let mut told = HashSet::new();
+    let mut told = HashMap::new();
     let thing = |alert: &Alert| {
         let labels = alert.labels.iter().filter(|(name, _)| *name != "severity");
         labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
     };
-    alerts.into_iter().filter(|alert| told.insert(thing(alert))).collect()
+    let mut is_news = |alert: &Alert| {
+        let critical = alert.labels.get("severity") == "critical";
+        let before = told.get(&thing(alert)).copied();
+        told.insert(thing(alert), critical || before == Some(true));
+        before.is_none_or(|was_critical| critical && !was_critical)
+    };
+    alerts.into_iter().filter(|alert| is_news(alert)).collect()
 }
 
 /// `/api/now`.
@@ -113,5 +120,45 @@ pub(crate) fn state(alert: &Alert) -> &'static str {
     match alert.state {
         pharos_alerting::State::Firing => "firing",
         pharos_alerting::State::Pending => "pending",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use pharos_alerting::{Labels, State};
+
+    use super::*;
+
+    #[test]
+    fn what_is_milder_is_left_out_and_what_is_graver_soon_is_not() {
+        let alert = |state, severity: &str, topic: &str| Alert {
+            name: "Late".to_owned(),
+            state,
+            since_ms: 0,
+            for_ms: 0,
+            labels: Labels::new(vec![
+                ("severity".into(), severity.into()),
+                ("topic".into(), topic.into()),
+            ]),
+            value: 1.0,
+            annotations: BTreeMap::new(),
+            expr: String::new(),
+        };
+        let kept = |alerts: Vec<Alert>| -> Vec<String> {
+            let told = without_milder(alerts);
+            told.iter().map(|it| format!("{} {}", state(it), it.labels.get("severity"))).collect()
+        };
+        let (firing, pending) = (State::Firing, State::Pending);
+        let [critical, warning] = ["critical", "warning"];
+        let both = |a, b| kept(vec![alert(a, critical, "t"), alert(b, warning, "t")]);
+        assert_eq!(both(firing, firing), ["firing critical"]);
+        assert_eq!(both(firing, pending), ["firing critical"]);
+        assert_eq!(both(pending, pending), ["pending critical"]);
+        let soon = kept(vec![alert(firing, warning, "t"), alert(pending, critical, "t")]);
+        assert_eq!(soon, ["firing warning", "pending critical"]);
+        let others = kept(vec![alert(firing, critical, "t"), alert(firing, warning, "u")]);
+        assert_eq!(others, ["firing critical", "firing warning"]);
     }
 }

@@ -14,12 +14,9 @@ use serde_json::{Value, json};
 
 use crate::answer::{self, number, refused};
 use crate::figures::{below, by_label};
-use crate::limits::{MAX_NAME, MAX_PARTITIONS, MAX_ROWS};
+use crate::limits::{MAX_NAME, MAX_PARTITIONS, MAX_ROWS, RATE_MS};
 use crate::lines::last;
 use crate::shared::Shared;
-
-/// Over how long rates of partitions are taken, in ms.
-const RATE_MS: i64 = 5 * 60 * 1000;
 
 /// `/api/topics`.
 pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Response {
@@ -108,9 +105,9 @@ fn topic(shared: &Shared, name: &str) -> Response {
             .filter_map(|(labels, it)| Some((labels.get("partition").parse().ok()?, it)))
             .collect()
     };
-    let records =
-        watch.slopes(rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET.name, &[("topic", name)], RATE_MS);
-    let records: BTreeMap<i32, f64> = records
+    let offsets = rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET.name;
+    let records: BTreeMap<i32, f64> = watch
+        .slopes(offsets, RATE_MS, |labels| labels.get("topic") == name)
         .into_iter()
         .filter_map(|(labels, it)| Some((labels.get("partition").parse().ok()?, it)))
         .collect();

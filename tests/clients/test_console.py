@@ -323,3 +323,19 @@ def test_a_broker_that_goes_is_told(make_node, tab):
     page.served = False
     node.stop()
     page.until("() => document.getElementById('live').dataset.state === 'stale'")
+
+
+def test_events_are_told_once(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1))
+    page = tab(node).open("timeline")
+    # Two views ask at the same time, as they do when the broker looks at its rules while a page opens.
+    told = page.page.evaluate(
+        """async () => {
+            const views = await import('/console/views.js');
+            views.forget_events();
+            await Promise.all([views.recent_events(), views.recent_events()]);
+            return (await views.recent_events()).map(event => event.id);
+        }"""
+    )
+    assert told and told == sorted(set(told))

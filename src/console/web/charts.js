@@ -12,7 +12,10 @@ const COLOURS = 8;
 const TWOS = Array.from({ length: 50 }, (_, at) => 2 ** at);
 
 export function forget() {
-  for (const { plot } of kept.values()) plot && plot.destroy();
+  for (const { plot, fit } of kept.values()) {
+    if (fit) fit.disconnect();
+    if (plot) plot.destroy();
+  }
   kept.clear();
 }
 
@@ -80,11 +83,12 @@ function draw(have, spec, from_ms, to_ms, height) {
     hooks: { draw: [(plot) => mark(plot, have.events)] },
   };
   have.plot = new uPlot(options, data, have.canvas);
-  const fit = new ResizeObserver(([entry]) => {
+  if (have.fit) have.fit.disconnect();
+  have.fit = new ResizeObserver(([entry]) => {
     const width = Math.floor(entry.contentRect.width);
     if (width > 0 && have.plot) have.plot.setSize({ width, height });
   });
-  fit.observe(have.canvas);
+  have.fit.observe(have.canvas);
 }
 
 // Events as lines, one for each pixel at most.

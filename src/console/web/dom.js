@@ -63,10 +63,10 @@ export function table({ key, caption, columns, rows, filter, sort }) {
     if (word) found = found.filter((row) => filter(row).toLowerCase().includes(word));
     if (choice.sort !== null) {
       const of = columns[choice.sort].of;
-      const rank = (row) => { const value = of(row); return value === null || value === undefined ? -Infinity : value; };
+      const rank = (row) => { const value = of(row); return value === null || value === undefined || Number.isNaN(value) ? -Infinity : value; };
       found = [...found].sort((a, b) => {
         const [x, y] = [rank(a), rank(b)];
-        const order = typeof x === 'string' || typeof y === 'string' ? String(x).localeCompare(String(y), undefined, { numeric: true }) : x - y;
+        const order = typeof x === 'string' || typeof y === 'string' ? String(x).localeCompare(String(y), undefined, { numeric: true }) : Number(x > y) - Number(x < y);
         return choice.down ? -order : order;
       });
     }

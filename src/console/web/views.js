@@ -85,13 +85,15 @@ let remembered = [];
 const MOST = 10000;
 
 export async function recent_events() {
-  const after = remembered.length ? remembered[remembered.length - 1].id : 0;
-  const { events } = await ask(`/events?after=${after}`);
-  // Ids begin anew with the broker.
-  remembered = [...remembered, ...events].slice(-MOST);
+  const newest = () => (remembered.length ? remembered[remembered.length - 1].id : 0);
+  const { events } = await ask(`/events?after=${newest()}`);
+  // Another view may have asked for the same meanwhile.
+  const known = newest();
+  remembered = [...remembered, ...events.filter((event) => event.id > known)].slice(-MOST);
   return remembered;
 }
 
+// Ids begin anew with the broker.
 export function forget_events() { remembered = []; }
 
 const KINDS = {
