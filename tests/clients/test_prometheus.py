@@ -223,3 +223,32 @@ def test_native_histograms_answer_queries(make_node, tmp_path):
         # As long as it is not told otherwise, it keeps the native ones alone.
         assert seen.samples('pharos_request_duration_seconds_count{request="Produce"}') == []
         assert seen.samples('kafka_consumergroup_lag{consumergroup="g"}') == [81.0]
+
+
+@needs_prometheus
+@pytest.mark.parametrize("native", [False, True])
+def test_exemplars_are_read_and_kept(make_node, tmp_path, native):
+    # Nobody listens where the spans go: the histograms know their traces all the same.
+    endpoint = "otel.exporter.otlp.endpoint=http://127.0.0.1:9"
+    node = work(make_node(endpoint, f"metrics.native.histograms={str(native).lower()}"))
+    families = open_metrics_families(node.get("/metrics/native", accept=OPEN_METRICS))
+    shown = [sample for family in families for sample in family.samples if sample.exemplar]
+    produce = {"pharos_request_duration_seconds_bucket", "pharos_request_phase_duration_seconds_bucket"}
+    assert produce <= {sample.name for sample in shown if sample.labels.get("request") == "Produce"}
+    for sample in shown:
+        assert sample.name.endswith("_bucket")
+        assert sample.exemplar.value <= float(sample.labels["le"])
+        assert re.fullmatch("[0-9a-f]{32}", sample.exemplar.labels["trace_id"])
+        assert re.fullmatch("[0-9a-f]{16}", sample.exemplar.labels["span_id"])
+    for features in ((), ("native-histograms",)):
+        wanted = PROTOBUF if features else OPEN_METRICS
+        directory = tmp_path / str(len(features))
+        with recording(node) as (target, formats), prometheus(target, directory, "exemplar-storage", *features) as seen:
+            kept = [
+                exemplar["labels"]["trace_id"]
+                for series in seen.ask("/api/v1/query_exemplars", query='{request="Produce"}',
+                                       start=time.time() - 3600, end=time.time() + 60)
+                for exemplar in series["exemplars"]
+            ]
+            assert kept and all(re.fullmatch("[0-9a-f]{32}", trace) for trace in kept)
+            assert formats == {wanted}

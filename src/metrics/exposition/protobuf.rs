@@ -11,8 +11,8 @@ use super::group::{Group, Sample};
 use super::labels::Labels;
 use super::text::shown;
 use super::wire::{
-    self, close, open, push_double, push_head, push_sint, push_sints, push_text, push_uint,
-    text_len,
+    self, close, open, open_bare, push_double, push_head, push_sint, push_sints, push_text,
+    push_uint, text_len,
 };
 use super::writer::{Head, PageWriter, Pairs};
 use crate::instruments::{
@@ -47,7 +47,7 @@ impl ProtobufWriter {
 
     fn begin_family(&mut self) {
         self.end_family();
-        self.family = Some(self.out.len());
+        self.family = Some(open_bare(&mut self.out));
     }
 
     /// Opens a metric of the family.

@@ -70,15 +70,28 @@ pub(super) fn push_text(out: &mut Vec<u8>, field: u32, text: &str) {
 /// Begins a message in a message; gives what [`close`] needs.
 pub(super) fn open(out: &mut Vec<u8>, field: u32) -> usize {
     push_tag(out, field, BYTES);
+    open_bare(out)
+}
+
+/// Begins a message that has a length and no tag.
+pub(super) fn open_bare(out: &mut Vec<u8>) -> usize {
+    // Most lengths take one byte, and then nothing has to move.
+    out.push(0);
     out.len()
 }
 
 /// Ends what began at `start`, and puts its length before it.
 pub(super) fn close(out: &mut Vec<u8>, start: usize) {
     let (bytes, len) = varint(out.len().saturating_sub(start) as u64);
-    out.extend_from_slice(bytes.get(..len).unwrap_or_default());
-    if let Some(message) = out.get_mut(start..) {
-        message.rotate_right(len);
+    let [first, more @ ..] = bytes;
+    if let Some(place) = start.checked_sub(1).and_then(|at| out.get_mut(at)) {
+        *place = first;
+    }
+    if len > 1 {
+        out.extend_from_slice(more.get(..len - 1).unwrap_or_default());
+        if let Some(message) = out.get_mut(start..) {
+            message.rotate_right(len - 1);
+        }
     }
 }
 
