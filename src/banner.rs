@@ -39,9 +39,8 @@ fn text(config: &BrokerConfig, node: &Node, elapsed_ms: u128, ink: &Ink) -> Stri
     for listener in node.listeners().iter().filter(|listener| !listener.controller) {
         row("kafka", format!("{}:{}  {}", listener.host, listener.port, ink.faint(&listener.name)));
     }
-    for (host, port) in node.admin() {
-        let host = if host.is_empty() { "localhost" } else { host };
-        row("metrics", format!("http://{host}:{port}/metrics"));
+    for url in node.admin_urls() {
+        row("metrics", format!("{url}/metrics"));
     }
     let dirs: Vec<_> = config.log_dirs().iter().map(|dir| dir.display().to_string()).collect();
     row("data", dirs.join(", "));

@@ -8,9 +8,12 @@ use tokio::net::TcpListener;
 
 use crate::limits::BACKLOG;
 
-/// One element of `admin.listeners`: `HTTP://host:port`, the host empty for all addresses.
+/// One element of `admin.listeners`: `HTTP://host:port` or `HTTPS://host:port`, the host empty for all
+/// addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminAddress {
+    /// Whether TLS is spoken.
+    pub secure: bool,
     /// Host name or address, without brackets; empty for all addresses of both families.
     pub host: String,
     /// Port; 0 takes a free one.
@@ -20,8 +23,8 @@ pub struct AdminAddress {
 /// Why a text is no [`AdminAddress`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It does not start with `HTTP://`.
-    #[error("listener {0:?} does not start with HTTP://")]
+    /// It does not start with `HTTP://` or `HTTPS://`.
+    #[error("listener {0:?} does not start with HTTP:// or HTTPS://")]
     Scheme(String),
     /// It does not end with `:port`.
     #[error("listener {0:?} does not end with a port between 0 and 65535")]
@@ -37,9 +40,9 @@ pub struct BindError {
 }
 
 impl AdminAddress {
-    /// All addresses of both families.
+    /// All addresses of both families, without TLS.
     pub fn any(port: u16) -> Self {
-        Self { host: String::new(), port }
+        Self { secure: false, host: String::new(), port }
     }
 }
 
@@ -47,23 +50,27 @@ impl FromStr for AdminAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let (scheme, rest) = text.split_at_checked(7).unwrap_or(("", text));
-        if !scheme.eq_ignore_ascii_case("http://") {
-            return Err(AddressError::Scheme(text.to_owned()));
-        }
+        let scheme = || AddressError::Scheme(text.to_owned());
+        let (name, rest) = text.split_once("://").ok_or_else(scheme)?;
+        let secure = match name.to_ascii_uppercase().as_str() {
+            "HTTP" => false,
+            "HTTPS" => true,
+            _ => return Err(scheme()),
+        };
         let fail = || AddressError::Port(text.to_owned());
         let (host, port) = rest.rsplit_once(':').ok_or_else(fail)?;
         let port = port.parse().map_err(|_| fail())?;
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        Ok(Self { host: bare.unwrap_or(host).to_owned(), port })
+        Ok(Self { secure, host: bare.unwrap_or(host).to_owned(), port })
     }
 }
 
 impl fmt::Display for AdminAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "HTTPS" } else { "HTTP" };
         match self.host.contains(':') {
-            true => write!(f, "HTTP://[{}]:{}", self.host, self.port),
-            false => write!(f, "HTTP://{}:{}", self.host, self.port),
+            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
         }
     }
 }
@@ -83,18 +90,23 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        let check = |text: &str, expected: Result<(&str, u16), ()>| {
-            let found = text.parse::<AdminAddress>();
-            let found = found.map(|it| (it.host, it.port)).map_err(|_| ());
-            assert_eq!(found, expected.map(|(host, port)| (host.to_owned(), port)), "{text}");
+        let check = |text: &str, expected: Result<(bool, &str, u16), ()>| {
+            let found = text.parse::<AdminAddress>().map_err(|_| ());
+            let expected = expected.map(|(secure, host, port)| AdminAddress {
+                secure,
+                host: host.to_owned(),
+                port,
+            });
+            assert_eq!(found, expected, "{text}");
         };
-        check("HTTP://:9404", Ok(("", 9404)));
-        check("http://localhost:0", Ok(("localhost", 0)));
-        check("HTTP://[::1]:80", Ok(("::1", 80)));
+        check("HTTP://:9404", Ok((false, "", 9404)));
+        check("http://localhost:0", Ok((false, "localhost", 0)));
+        check("HTTP://[::1]:80", Ok((false, "::1", 80)));
+        check("https://[::1]:80", Ok((true, "::1", 80)));
         for bad in [
             "",
             ":9404",
-            "HTTPS://:9404",
+            "FTP://:9404",
             "HTTP://",
             "HTTP://host",
             "HTTP://:70000",
@@ -103,7 +115,9 @@ mod tests {
         ] {
             check(bad, Err(()));
         }
-        let address = AdminAddress { host: "::1".into(), port: 1 };
-        assert_eq!(address.to_string().parse(), Ok(address));
+        for secure in [false, true] {
+            let address = AdminAddress { secure, host: "::1".into(), port: 1 };
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
     }
 }

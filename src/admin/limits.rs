@@ -40,3 +40,21 @@ pub(crate) const MIN_GZIP_BYTES: usize = 1024;
 
 /// Beans in one piece of the `/beans` answer.
 pub(crate) const BEANS_PER_PIECE: usize = 200;
+
+/// Time for a TLS handshake, from the first byte on, and for a place after it.
+pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// TLS handshakes at once.
+pub(crate) const MAX_HANDSHAKES: usize = 64;
+
+/// Slowly hashed passwords that are checked at once.
+pub(crate) const MAX_CHECKS: usize = 1;
+
+/// Those that are checked or wait for it.
+pub(crate) const MAX_WAITING_CHECKS: usize = 32;
+
+/// Time in which the log is told once of refusing an address for one reason.
+pub(crate) const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// Addresses and reasons that are remembered for it.
+pub(crate) const MAX_TOLD: usize = 1024;

@@ -1,32 +1,36 @@
 //! Routes, the door in front of them, and the connections.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::RwLock;
 use pharos_metrics::Registry;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::beans::beans;
 use crate::bind::{AdminAddress, BindError, bind};
+use crate::doorkeeper::{Peer, Protection};
 use crate::error::{ErrorBody, with_body};
 use crate::guard::Guarded;
+use crate::handshake::{Handshake, Handshakes, Slow, shake_hands};
 use crate::health::{self, Readiness};
 use crate::index::{Index, Section, index};
 use crate::limits::{
@@ -34,6 +38,7 @@ use crate::limits::{
     MAX_HEADERS, REQUEST_DEADLINE,
 };
 use crate::pages::{PageSource, Pages, main_page, named_page};
+use crate::refusals::Refusal;
 
 /// Pause after the system refused to accept, for example because no file handle is free.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -52,7 +57,7 @@ pub struct Admin {
 
 impl Admin {
     /// All routes behind one door.
-    fn router(self) -> Router {
+    fn router(self, protection: Protection) -> Router {
         let listed = self.sections.iter().map(|it| (it.path, it.title)).collect();
         let mut router = Router::new();
         if !self.sections.iter().any(|section| section.path == "/") {
@@ -74,12 +79,13 @@ impl Admin {
         router
             .fallback(|| async { ErrorBody::new(StatusCode::NOT_FOUND, "no such page") })
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(from_fn(door))
+            .layer(from_fn_with_state(protection, door))
     }
 }
 
-/// Refuses what is too large, ends what takes too long, and sees that errors have a body.
-async fn door(request: Request, next: Next) -> Response {
+/// Refuses what is too large and who may not ask, ends what takes too long, and sees that errors have
+/// a body.
+async fn door(State(protection): State<Protection>, request: Request, next: Next) -> Response {
     if header_bytes(request.headers()) > MAX_HEADER_BYTES
         || request.uri().to_string().len() > MAX_HEADER_BYTES
     {
@@ -91,7 +97,14 @@ async fn door(request: Request, next: Next) -> Response {
         let message = format!("the request's body is larger than {MAX_BODY_BYTES} bytes");
         return closing(ErrorBody::new(StatusCode::PAYLOAD_TOO_LARGE, message).into_response());
     }
-    match tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await {
+    let answer = async {
+        let (head, body) = request.into_parts();
+        match protection.admit(&head).await {
+            Ok(()) => next.run(Request::from_parts(head, body)).await,
+            Err(refused) => refused,
+        }
+    };
+    match tokio::time::timeout(REQUEST_DEADLINE, answer).await {
         Ok(response) => with_body(response),
         Err(_) => {
             let message = "the request took too long";
@@ -114,6 +127,8 @@ fn closing(mut response: Response) -> Response {
 pub struct AdminServer {
     sockets: Vec<TcpListener>,
     port: u16,
+    secure: bool,
+    protection: Protection,
     router: Arc<RwLock<Router>>,
     stopping: CancellationToken,
     cutting: CancellationToken,
@@ -121,15 +136,17 @@ pub struct AdminServer {
 }
 
 impl AdminServer {
-    /// Opens the port; nothing is accepted before [`AdminServer::serve`].
+    /// Opens the port; nothing is accepted before [`AdminServer::serve`]. An address that asks for TLS
+    /// needs a `protection` that has some, or nobody is served.
     ///
     /// # Errors
     /// The host has no address, or the port cannot be bound.
-    pub async fn bind(address: &AdminAddress) -> Result<Self, BindError> {
+    pub async fn bind(address: &AdminAddress, protection: Protection) -> Result<Self, BindError> {
         let (sockets, port) = bind(address).await?;
         let (stopping, cutting) = (CancellationToken::new(), CancellationToken::new());
         let (router, tasks) = (Arc::default(), TaskTracker::new());
-        Ok(Self { sockets, port, router, stopping, cutting, tasks })
+        let secure = address.secure;
+        Ok(Self { sockets, port, secure, protection, router, stopping, cutting, tasks })
     }
 
     /// The port, also when a free one was asked for.
@@ -137,20 +154,27 @@ impl AdminServer {
         self.port
     }
 
+    /// Whether TLS is spoken.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// Serves on `runtime` (the control plane's) until stopped. Who is served already gets, from the
     /// next request on, what a later call says.
     pub fn serve(&mut self, admin: Admin, runtime: &Handle) {
-        *self.router.write() = admin.router();
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        *self.router.write() = admin.router(self.protection.clone());
+        let acceptor = Acceptor {
+            secure: self.secure,
+            protection: self.protection.clone(),
+            handshakes: Handshakes::default(),
+            router: self.router.clone(),
+            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            stopping: self.stopping.clone(),
+            cutting: self.cutting.clone(),
+            tasks: self.tasks.clone(),
+        };
         for socket in self.sockets.drain(..) {
-            let acceptor = Acceptor {
-                router: self.router.clone(),
-                places: places.clone(),
-                stopping: self.stopping.clone(),
-                cutting: self.cutting.clone(),
-                tasks: self.tasks.clone(),
-            };
-            self.tasks.spawn_on(acceptor.run(socket), runtime);
+            self.tasks.spawn_on(acceptor.clone().run(socket), runtime);
         }
     }
 
@@ -174,7 +198,19 @@ impl Drop for AdminServer {
     }
 }
 
+/// What a new connection holds.
+enum Entry {
+    /// A place among those that are served.
+    Place(OwnedSemaphorePermit),
+    /// A place among those that shake hands.
+    Handshake(Handshake),
+}
+
+#[derive(Clone)]
 struct Acceptor {
+    secure: bool,
+    protection: Protection,
+    handshakes: Handshakes,
     router: Arc<RwLock<Router>>,
     places: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -186,13 +222,10 @@ impl Acceptor {
     async fn run(self, socket: TcpListener) {
         while let Some(accepted) = self.stopping.run_until_cancelled(self.accept(&socket)).await {
             match accepted {
-                Some((stream, place)) => {
-                    let serving =
-                        serve_connection(stream, self.router.clone(), self.stopping.clone());
-                    let cutting = self.cutting.clone();
+                Some((stream, peer, entry)) => {
+                    let (this, cutting) = (self.clone(), self.cutting.clone());
                     self.tasks.spawn(async move {
-                        cutting.run_until_cancelled(serving).await;
-                        drop(place);
+                        cutting.run_until_cancelled(this.serve(stream, peer, entry)).await;
                     });
                 }
                 None => tokio::time::sleep(PAUSE_AFTER_ERROR).await,
@@ -200,30 +233,66 @@ impl Acceptor {
         }
     }
 
-    async fn accept(
-        &self,
-        socket: &TcpListener,
-    ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-        let place = self.places.clone().acquire_owned().await.ok()?;
+    /// The next connection. With TLS it has no place yet: who is slow to shake hands takes none.
+    async fn accept(&self, socket: &TcpListener) -> Option<(TcpStream, SocketAddr, Entry)> {
+        let place = match self.secure {
+            true => None,
+            false => Some(self.places.clone().acquire_owned().await.ok()?),
+        };
         match socket.accept().await {
-            Ok((stream, _)) => Some((stream, place)),
+            Ok((stream, peer)) => {
+                let begin = || Entry::Handshake(self.handshakes.begin(peer.ip().to_canonical()));
+                Some((stream, peer, place.map_or_else(begin, Entry::Place)))
+            }
             Err(error) => {
                 tracing::debug!(%error, "cannot accept an admin connection");
                 None
             }
         }
     }
+
+    async fn serve(self, stream: TcpStream, peer: SocketAddr, entry: Entry) {
+        match entry {
+            Entry::Handshake(handshake) => self.serve_secure(stream, peer, handshake).await,
+            Entry::Place(place) => {
+                serve_connection(Guarded::new(stream), peer, self.router, self.stopping).await;
+                drop(place);
+            }
+        }
+    }
+
+    async fn serve_secure(self, stream: TcpStream, peer: SocketAddr, handshake: Handshake) {
+        let Some(tls) = &self.protection.tls else { return };
+        let (refusals, ip) = (&self.protection.refusals, peer.ip().to_canonical());
+        let enter = async {
+            let stream = shake_hands(stream, ip, tls, refusals).await?;
+            Some((stream, self.places.clone().acquire_owned().await.ok()?))
+        };
+        let entered = self.stopping.run_until_cancelled(handshake.run(enter)).await;
+        drop(handshake);
+        match entered {
+            Some(Ok((stream, place))) => {
+                serve_connection(stream, peer, self.router, self.stopping).await;
+                drop(place);
+            }
+            Some(Err(Slow(true))) => refusals.note(Refusal::SlowHandshake, ip),
+            Some(Err(Slow(false))) | None => {}
+        }
+    }
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
     router: Arc<RwLock<Router>>,
     stopping: CancellationToken,
 ) {
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let router = router.read().clone();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
         async move {
-            let answer = router.oneshot(request.map(Body::new)).await;
+            let answer = router.oneshot(request).await;
             Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
         }
     });
@@ -232,7 +301,7 @@ async fn serve_connection(
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_BUFFER_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Guarded::new(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -95,10 +95,15 @@ impl Answer {
 
 impl Room {
     async fn open() -> Self {
-        let mut server = AdminServer::bind(&AdminAddress::any(0)).await.unwrap();
+        let registry = Registry::new(Clock::real());
+        let protection = Protection::new(&registry, Hosts::default());
+        Self::open_with(registry, &AdminAddress::any(0), protection).await
+    }
+
+    async fn open_with(registry: Registry, address: &AdminAddress, protection: Protection) -> Self {
+        let mut server = AdminServer::bind(address, protection).await.unwrap();
         let source = Arc::new(Source::default());
         let readiness = Readiness::default();
-        let registry = Registry::new(Clock::real());
         let echo = post(|body: Bytes| async move { body });
         let section = Section {
             path: "/echo",
@@ -286,7 +291,8 @@ async fn the_nodes_own_pages_are_served() {
         revision: "abc".to_owned(),
     };
     let pages = pharos_metrics::Pages::new(&registry, options).unwrap();
-    let mut server = AdminServer::bind(&AdminAddress::any(0)).await.unwrap();
+    let protection = Protection::new(&registry, Hosts::default());
+    let mut server = AdminServer::bind(&AdminAddress::any(0), protection).await.unwrap();
     let admin = Admin {
         pages: Arc::new(pages),
         registry: registry.clone(),
@@ -456,7 +462,9 @@ async fn stopping_closes_the_port_and_idle_connections() {
 async fn a_port_in_use_is_named() {
     let room = Room::open().await;
     let port = room.server.port();
-    let error = AdminServer::bind(&AdminAddress::any(port)).await.err().unwrap().to_string();
+    let protection = Protection::new(&room.registry, Hosts::default());
+    let error = AdminServer::bind(&AdminAddress::any(port), protection).await.err().unwrap();
+    let error = error.to_string();
     let expected = format!("admin.listeners: HTTP://:{port}: cannot bind [::]:{port}: ");
     assert!(error.starts_with(&expected), "{error}");
 }

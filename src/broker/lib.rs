@@ -34,6 +34,7 @@ mod quotas;
 mod reload;
 mod request_metrics;
 mod request_series;
+mod security_files;
 mod services;
 mod settings;
 mod slow_requests;

@@ -2,10 +2,11 @@
 //! other one.
 //!
 //! Everything that can be refused is refused before a port is served: configuration, directories,
-//! rule files, addresses. Only the admin listener answers before that: a start may take its time. A
+//! rule files, certificates, addresses. Only the admin listener answers before that: a start may take its time. A
 //! node is ready when its logs are recovered, it is unfenced, what it knows of the metadata is of now
 //! and its groups are loaded.
 
+mod admin_security;
 mod background;
 mod behind;
 mod error;
@@ -38,6 +39,7 @@ pub use self::error::StartError;
 pub use self::listeners::ServedListener;
 pub use self::parts::{AddPages, NodeParts};
 
+use self::admin_security::AdminSecurity;
 use self::background::Conditions;
 use self::ground::Ground;
 use self::listeners::{admin_address, bind, bind_admin, endpoints};
@@ -117,10 +119,13 @@ impl Node {
         let clock = Clock::real();
         let native_histograms = config.get(&rows::METRICS_NATIVE_HISTOGRAMS);
         let registry = Registry::with_native_histograms(clock.clone(), native_histograms);
-        let pages = Arc::new(pages::pages(&config, &registry, revision.clone())?);
+        let (pages, sources) = pages::pages(&config, &registry, revision.clone())?;
+        let pages = Arc::new(pages);
+        let AdminSecurity { addresses, protection, files } =
+            AdminSecurity::open(&config, &registry, &sources)?;
         let readiness = Readiness::default();
         let running = readiness.condition("running", "the node starts");
-        let mut admin = bind_admin(&config).await?;
+        let mut admin = bind_admin(&addresses, &protection).await?;
         let shown = |sections| Admin {
             pages: pages.clone(),
             registry: registry.clone(),
@@ -176,9 +181,9 @@ impl Node {
         for listener in bound {
             server.serve(listener, dispatch.clone(), &spawners.data);
         }
-        let (sources, generation) = (pages::sources(config), pages::generation(config));
-        let events = rooms.insight.events();
-        let reload = Arc::new(Reload::new(pages.clone(), sources, generation, events.clone()));
+        let (events, generation) = (rooms.insight.events(), pages::generation(config));
+        let served = (pages.clone(), sources);
+        let reload = Arc::new(Reload::new(served, generation, events.clone(), files.clone()));
         let may_reload = config.get(&rows::ADMIN_LIFECYCLE_ENABLE);
         let mut sections = vec![
             events_page::section(events.clone()),
@@ -207,6 +212,7 @@ impl Node {
         let mut tasks =
             background::start(&ground, &rooms, &controller, &lifecycle, conditions, &spawners);
         tasks.push(spawners.control.spawn(server.clone().keep_tidy()));
+        tasks.push(spawners.control.spawn(files.watch(events.clone())));
         running.met();
         Ok(Self {
             listeners,
@@ -238,6 +244,18 @@ impl Node {
         self.admin.iter().map(|(host, server)| (host.as_str(), server.port()))
     }
 
+    /// Where a browser finds each admin listener, as `http://host:port`.
+    pub fn admin_urls(&self) -> impl Iterator<Item = String> {
+        self.admin.iter().map(|(host, server)| {
+            let scheme = if server.is_secure() { "https" } else { "http" };
+            match host.as_str() {
+                "" => format!("{scheme}://localhost:{}", server.port()),
+                host if host.contains(':') => format!("{scheme}://[{host}]:{}", server.port()),
+                host => format!("{scheme}://{host}:{}", server.port()),
+            }
+        })
+    }
+
     /// What opening the logs found.
     pub fn recovery(&self) -> &OpenReport {
         &self.recovery
@@ -253,7 +271,8 @@ impl Node {
         &self.registry
     }
 
-    /// Reads the rule files anew; what is refused is logged and leaves the old rules in place.
+    /// Reads the rule files, certificates and users anew; what is refused is logged and leaves the old
+    /// in place.
     pub async fn reload_rules(&self) {
         let reload = self.reload.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || reload.run()).await {

@@ -1,5 +1,6 @@
 //! Rule files, read at the start and read anew when someone asks: by SIGHUP, or by
-//! `POST /-/reload`. What is broken or doubtful leaves the old rules in place.
+//! `POST /-/reload`. What is broken or doubtful leaves the old rules in place. Certificates and users of
+//! the admin listener are read with them.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,8 +13,11 @@ use axum::routing::post;
 use parking_lot::Mutex;
 use pharos_admin::{ErrorBody, Section};
 use pharos_insight::{EventKind, Events, Happened};
-use pharos_metrics::rules::MAX_FILE;
+use pharos_metrics::rules::{HttpServer, MAX_FILE};
 use pharos_metrics::{Generation, Pages, RuleError, RuleSet};
+use pharos_security::Reading;
+
+use crate::security_files::SecurityFiles;
 
 /// A rule file and the page that it makes.
 #[derive(Debug, Clone)]
@@ -22,6 +26,26 @@ pub struct RuleSource {
     pub page: String,
     /// The file.
     pub file: String,
+    /// What it said of its server at the start: that acts until the end.
+    pub server: Option<HttpServer>,
+}
+
+impl RuleSource {
+    /// Reads the file anew.
+    fn read(&self, generation: Generation) -> Result<RuleSet, RuleError> {
+        let rules = RuleSet::parse_strictly(&read(&self.file)?, &self.file, generation)?;
+        let same = match (rules.http_server(), &self.server) {
+            (Some(now), Some(then)) => (&now.basic, &now.ssl) == (&then.basic, &then.ssl),
+            (now, then) => now.is_none() && then.is_none(),
+        };
+        if same {
+            return Ok(rules);
+        }
+        let line = rules.http_server().map_or(1, |server| server.line);
+        let why = "ssl and authentication are other ones than at the start: expected a restart";
+        let message = format!("line {line}: httpServer: {why}");
+        Err(RuleError { file: self.file.clone(), message })
+    }
 }
 
 /// Reads the text of a rule file, no more of it than a rule file may have.
@@ -44,33 +68,33 @@ pub struct Reload {
     sources: Vec<RuleSource>,
     generation: Generation,
     events: Arc<Events>,
+    files: SecurityFiles,
     /// One at a time.
     turn: Mutex<()>,
 }
 
 impl Reload {
-    /// For the pages of a node.
+    /// For the pages of a node and the files that protect them.
     pub fn new(
-        pages: Arc<Pages>,
-        sources: Vec<RuleSource>,
+        (pages, sources): (Arc<Pages>, Vec<RuleSource>),
         generation: Generation,
         events: Arc<Events>,
+        files: SecurityFiles,
     ) -> Self {
-        Self { pages, sources, generation, events, turn: Mutex::default() }
+        Self { pages, sources, generation, events, files, turn: Mutex::default() }
     }
 
-    /// Reads every rule file; each that is refused leaves its old rules in place. It may wait for
-    /// a disk.
+    /// Reads every file; each that is refused leaves what was before in place. It may wait for a
+    /// disk.
     ///
     /// # Errors
     /// Why files were refused, a line each.
-    pub fn run(&self) -> Result<(), Vec<RuleError>> {
+    pub fn run(&self) -> Result<(), Vec<String>> {
         let _turn = self.turn.lock();
-        let mut refused = Vec::new();
-        for RuleSource { page, file } in &self.sources {
-            let rules =
-                read(file).and_then(|text| RuleSet::parse_strictly(&text, file, self.generation));
-            let text = match self.pages.reload(page, rules) {
+        let mut refused = self.files.refresh(Reading::Asked, &self.events);
+        for source in &self.sources {
+            let RuleSource { page, file, .. } = source;
+            let text = match self.pages.reload(page, source.read(self.generation)) {
                 Ok(()) => {
                     tracing::info!(%page, %file, "rules are read anew");
                     format!("the rules of {page} are read anew")
@@ -78,7 +102,7 @@ impl Reload {
                 Err(error) => {
                     tracing::error!(%page, "the old rules stay: {error}");
                     let text = format!("the old rules of {page} stay: {error}");
-                    refused.push(error);
+                    refused.push(error.to_string());
                     text
                 }
             };
@@ -112,10 +136,7 @@ async fn asked(State(door): State<Door>) -> Response {
         |why: String| ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, why).into_response();
     match tokio::task::spawn_blocking(move || door.reload.run()).await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
-        Ok(Err(refused)) => {
-            let lines: Vec<_> = refused.iter().map(ToString::to_string).collect();
-            failed(lines.join("\n"))
-        }
+        Ok(Err(refused)) => failed(refused.join("\n")),
         Err(error) => failed(format!("the reading was interrupted: {error}")),
     }
 }

@@ -4,11 +4,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use pharos_base::HIDDEN;
 use thiserror::Error;
 
 use crate::check::Expected;
 use crate::row::Row;
-use crate::value::HIDDEN;
 
 /// Longest part of a value that a message repeats, in characters.
 const SHOWN_VALUE_CHARS: usize = 120;

@@ -76,9 +76,9 @@ pub(crate) fn admin(settings: &BTreeMap<String, Setting>) -> Result<Vec<Address>
     };
     let given = settings.get(row.name).unwrap_or(&default);
     let addresses = crate::endpoints::addresses(row.name, given)?;
-    match addresses.iter().find(|address| address.name != "HTTP") {
+    match addresses.iter().find(|address| !matches!(address.name.as_str(), "HTTP" | "HTTPS")) {
         Some(other) => {
-            let expected = ADDRESS.replace("NAME", "HTTP");
+            let expected = ADDRESS.replace("NAME://", "HTTP:// or HTTPS://");
             Err(ConfigError::rule(row.name, other, expected, &given.origin))
         }
         None => Ok(addresses),

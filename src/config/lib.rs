@@ -3,6 +3,7 @@
 //! A value is read by its row (`config.get(&rows::NUM_PARTITIONS)`), so that a key without a row
 //! cannot be read, and a row fixes the type. Everything is checked before anything starts.
 
+mod admin_rules;
 mod alter;
 mod broker;
 mod check;
@@ -39,9 +40,10 @@ pub use environment::variable_of;
 pub use error::{ConfigError, Origin, Shown, Warning};
 pub use group::{ClientMetricsConfig, GroupConfig};
 pub use listener::{Address, Voter, parse_host_port};
+pub use pharos_base::{HIDDEN, Secret};
 pub use row::{Default, Effect, Importance, Key, Kind, Row, Supplier, Update};
 pub use sources::{Mode, Setting, Sources};
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use up::{UP_DEFAULTS, UpDefault};
-pub use value::{Class, HIDDEN, List, Password, Secret, Text, Typed, Value};
+pub use value::{Class, List, Password, Text, Typed, Value};
 pub use warnings::nearest_key;

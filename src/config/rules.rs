@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use pharos_base::HIDDEN;
+
+use crate::admin_rules;
 use crate::broker::BrokerConfig;
 use crate::derived::parse_ip_overrides;
 use crate::error::ConfigError;
@@ -13,13 +16,17 @@ pub(crate) fn check(config: &BrokerConfig) -> Result<(), ConfigError> {
     directories(config)?;
     quorum(config)?;
     admin_ports(config)?;
+    admin_rules::check(config)?;
     timing(config)?;
     group_limits(config)?;
     single_keys(config)
 }
 
-fn refuse(config: &BrokerConfig, row: &Row, expected: impl Into<String>) -> ConfigError {
-    let value = config.value(row).shown().unwrap_or_default();
+pub(crate) fn refuse(config: &BrokerConfig, row: &Row, expected: impl Into<String>) -> ConfigError {
+    let value = match row.sensitive() {
+        true => HIDDEN.to_owned(),
+        false => config.value(row).shown().unwrap_or_default(),
+    };
     ConfigError::rule(row.name, value, expected, &config.origin(row.name))
 }
 

@@ -1,8 +1,8 @@
 //! Values and their text: parsing and printing as `org.apache.kafka.common.config.ConfigDef` does.
 
-use std::fmt;
+use std::sync::LazyLock;
 
-use pharos_base::java_double;
+use pharos_base::{Secret, java_double};
 
 use crate::row::Kind;
 
@@ -25,26 +25,6 @@ pub enum Value {
     Password(Secret),
 }
 
-/// A text that no log, error or answer shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for the one who checks it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HIDDEN)
-    }
-}
-
-/// What stands in the place of a secret.
-pub const HIDDEN: &str = "[hidden]";
-
 impl Value {
     /// Reads `text` as a value of `kind`; `None` when it is none.
     pub fn parse(kind: Kind, text: &str) -> Option<Self> {
@@ -58,7 +38,7 @@ impl Value {
             Kind::Long => Self::Integer(text.parse::<i64>().ok()?),
             Kind::Double => Self::Double(text.parse::<f64>().ok().filter(|v| !v.is_nan())?),
             Kind::String | Kind::Class => Self::Text(text.to_owned()),
-            Kind::Password => Self::Password(Secret(text.to_owned())),
+            Kind::Password => Self::Password(Secret::new(text)),
             Kind::List if text.is_empty() => Self::List(Vec::new()),
             Kind::List => {
                 Self::List(text.split(',').map(|entry| entry.trim().to_owned()).collect())
@@ -198,7 +178,7 @@ impl Typed for List {
     }
 }
 
-static NO_SECRET: Secret = Secret(String::new());
+static NO_SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new(""));
 
 impl Typed for Password {
     type Out<'a> = &'a Secret;

@@ -40,7 +40,7 @@ pub enum EventKind {
     Recovery,
     /// A log directory went offline.
     LogDirectory,
-    /// A rule file was read anew.
+    /// A file was read anew: rules, certificates, users.
     Reload,
 }
 

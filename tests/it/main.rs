@@ -10,6 +10,9 @@
               is how they report"
 )]
 
+mod admin_rule_files;
+mod admin_secrets;
+mod admin_security;
 mod cli_play;
 mod cli_script;
 mod cli_server;
@@ -44,6 +47,7 @@ mod hot_keys;
 mod life_cycle;
 mod listener_limits;
 mod native_series;
+mod pki;
 mod recovery_threads;
 mod reload;
 mod rule_names;

@@ -46,6 +46,7 @@ const RESOURCES: &[&str] = &["topic.rs", "group.rs", "client_metrics.rs", "throt
 const LOOK_ONLY: &[&str] = &[
     "src/config/rows",
     "src/config/rules.rs",
+    "src/config/admin_rules.rs",
     "src/config/warnings.rs",
     "src/config/tests",
     "src/client",

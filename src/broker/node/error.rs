@@ -23,6 +23,9 @@ pub enum StartError {
     /// The admin listener.
     #[error(transparent)]
     Admin(#[from] pharos_admin::BindError),
+    /// What protects the admin listener.
+    #[error("{0}")]
+    Security(String),
     /// The registration of the broker.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),

@@ -1,6 +1,6 @@
 //! The ports of a node: all are bound before any is served, so that a taken one refuses the start.
 
-use pharos_admin::{AdminAddress, AdminServer};
+use pharos_admin::{AdminAddress, AdminServer, Protection};
 use pharos_base::host_name;
 use pharos_config::{BrokerConfig, Mode, rows};
 use pharos_metadata::image::Endpoint;
@@ -91,11 +91,14 @@ pub fn admin_address(servers: &[(String, AdminServer)]) -> String {
 ///
 /// # Errors
 /// When an address cannot be had.
-pub async fn bind_admin(config: &BrokerConfig) -> Result<Vec<(String, AdminServer)>, StartError> {
+pub async fn bind_admin(
+    addresses: &[AdminAddress],
+    protection: &Protection,
+) -> Result<Vec<(String, AdminServer)>, StartError> {
     let mut servers = Vec::new();
-    for address in config.admin_listeners() {
-        let address = AdminAddress { host: address.host.clone(), port: address.port };
-        servers.push((address.host.clone(), AdminServer::bind(&address).await?));
+    for address in addresses {
+        let server = AdminServer::bind(address, protection.clone()).await?;
+        servers.push((address.host.clone(), server));
     }
     Ok(servers)
 }

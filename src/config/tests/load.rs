@@ -126,7 +126,7 @@ fn endpoints_are_checked_as_a_whole() {
         (&["controller.quorum.voters=1@a:1,2@b:2"], "clusters of several nodes are not available"),
         (&["controller.quorum.voters=1@a"], "expected id@host:port"),
         (&["controller.quorum.voters=7@a:1"], "expected node.id 0 instead of 7"),
-        (&["admin.listeners=HTTPS://:1"], "expected HTTP://host:port"),
+        (&["admin.listeners=FTP://:1"], "expected HTTP:// or HTTPS://host:port"),
         (&["admin.listeners=HTTP://:9092"], "expected a port other than that of PLAINTEXT://:9092"),
         (&["node.id=1", "broker.id=2"], "expected the same number as node.id, 1"),
     ];
@@ -180,6 +180,68 @@ fn keys_that_belong_together_are_checked_together() {
         let error = refused(overrides);
         assert!(error.contains(expected), "{overrides:?}: {error}");
     }
+}
+
+#[test]
+fn the_admin_listener_is_protected_as_a_whole_or_not_at_all() {
+    let tls = "admin.listeners=HTTPS://:1";
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["admin.authentication.users=a=plaintext:b", "admin.authentication.users.file=f"],
+            "admin.authentication.users.file=f: expected no file beside",
+        ),
+        (&["admin.ssl.keystore.location=f"], "f: expected an address HTTPS://host:port in admin."),
+        (&["admin.ssl.keystore.key=hunter2"], "key=[hidden]: expected an address HTTPS://"),
+        (&["admin.ssl.client.auth=required"], "expected an address HTTPS://host:port"),
+        (
+            &[tls, "admin.ssl.keystore.location=f", "admin.ssl.keystore.key=hunter2"],
+            "location=f: expected no file beside a chain or key in PEM",
+        ),
+        (
+            &[tls, "admin.ssl.keystore.key=hunter2"],
+            "key=[hidden]: expected admin.ssl.keystore.certificate.chain beside it",
+        ),
+        (
+            &[tls, "admin.ssl.keystore.certificate.chain=hunter2"],
+            "chain=[hidden]: expected admin.ssl.keystore.key beside it",
+        ),
+        (
+            &[tls, "admin.ssl.keystore.location=f", "admin.ssl.keystore.password=hunter2"],
+            "password=[hidden]: expected none for PEM: see admin.ssl.key.password",
+        ),
+        (&[tls, "admin.ssl.keystore.type=JKS"], "type=JKS: expected PEM or PKCS12: `keytool -imp"),
+        (&[tls, "admin.ssl.truststore.type=JKS"], "type=JKS: expected PEM or PKCS12: `keytool -"),
+        (&[tls, "admin.ssl.client.auth=required"], "expected admin.ssl.truststore.location beside"),
+        (
+            &[tls, "admin.ssl.truststore.location=f"],
+            "location=f: expected admin.ssl.client.auth=required or requested beside it",
+        ),
+        (
+            &[
+                tls,
+                "admin.ssl.client.auth=requested",
+                "admin.ssl.truststore.location=f",
+                "admin.ssl.truststore.certificates=hunter2",
+            ],
+            "location=f: expected no file beside certificates in PEM",
+        ),
+        (
+            &[
+                tls,
+                "admin.ssl.client.auth=required",
+                "admin.ssl.truststore.type=PKCS12",
+                "admin.ssl.truststore.certificates=hunter2",
+            ],
+            "certificates=[hidden]: expected the type PEM",
+        ),
+        (&[tls, "admin.ssl.enabled.protocols=TLSv1.1"], "expected a list of TLSv1.2, TLSv1.3"),
+    ];
+    for (overrides, expected) in cases {
+        let error = refused(overrides);
+        assert!(error.contains(expected), "{overrides:?}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    BrokerConfig::defaults(&["admin.listeners=https://:1,HTTP://:2"]).unwrap();
 }
 
 #[test]

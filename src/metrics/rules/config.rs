@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::http_server::{self, HttpServer};
 use super::keys::{RULE_KEYS, TOP_KEYS, known_keys, remote, without_meaning};
 use super::lines;
 use super::names::java_double;
@@ -61,6 +62,7 @@ pub struct RuleSet {
     pub(crate) prefilter: Prefilter,
     pub(crate) written: Written,
     warnings: Vec<String>,
+    http_server: Option<HttpServer>,
 }
 
 /// What the file says, where checks have to tell of it.
@@ -127,7 +129,11 @@ impl RuleSet {
         let mut written = Written::default();
         known_keys(&yaml, &TOP_KEYS, 0, &mut written);
         remote(&yaml, &mut warnings)?;
-        without_meaning(&yaml, &mut warnings)?;
+        without_meaning(&yaml, &mut warnings);
+        let http_server = http_server::read(&yaml, &mut warnings)?.map(|server| HttpServer {
+            line: lines::of_key(text, "httpServer").unwrap_or(0),
+            ..server
+        });
         let rules = rules(&yaml, text, generation, &mut written)?;
         let top = written.unknown_keys.iter().filter(|(rule, _)| *rule == 0);
         let lines = top.filter_map(|(_, key)| Some((key.clone(), lines::of_key(text, key)?)));
@@ -151,12 +157,18 @@ impl RuleSet {
             rules,
             written,
             warnings,
+            http_server,
         })
     }
 
     /// What is ignored in the file: unknown keys and the like, a line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Who may read its pages, and by what TLS, as the file says.
+    pub fn http_server(&self) -> Option<&HttpServer> {
+        self.http_server.as_ref()
     }
 
     /// The generation that it was read for.

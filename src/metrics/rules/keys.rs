@@ -1,6 +1,6 @@
 //! The keys of a rule file: which there are, which mean nothing here, and which are refused.
 
-use super::config::{Result, Written, expected};
+use super::config::{Result, Written};
 use super::yaml::Yaml;
 
 /// One of the addresses of a remote machine is ignored; two contradict each other.
@@ -33,30 +33,13 @@ const WITHOUT_MEANING: [(&str, &str); 12] = [
     ("port", "admin.listeners says where pages are served"),
 ];
 
-/// Says which keys mean nothing. What would protect pages is refused: it must not be thought to.
-pub(super) fn without_meaning(yaml: &Yaml, warnings: &mut Vec<String>) -> Result<()> {
+/// Says which keys mean nothing.
+pub(super) fn without_meaning(yaml: &Yaml, warnings: &mut Vec<String>) {
     for (key, why) in WITHOUT_MEANING {
         if yaml.get(key).is_some() {
             warnings.push(format!("{key} is ignored: {why}"));
         }
     }
-    let server = match yaml.get("httpServer") {
-        None | Some(Yaml::Null) => return Ok(()),
-        Some(server @ Yaml::Map(_)) => server,
-        Some(other) => return Err(expected("httpServer", "a map", other)),
-    };
-    for (key, _) in server.entries() {
-        let key = key.scalar().unwrap_or_default();
-        if matches!(key.as_str(), "ssl" | "authentication") {
-            return Err(format!(
-                "httpServer: {key} is refused: who may read pages is a matter of admin.listeners"
-            ));
-        }
-        warnings.push(format!(
-            "httpServer.{key} is ignored: admin.listeners says where and how pages are served"
-        ));
-    }
-    Ok(())
 }
 
 /// Keys at the top.

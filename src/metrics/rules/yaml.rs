@@ -107,12 +107,13 @@ fn nests_deeply(text: &str) -> bool {
 }
 
 /// Keys whose value must be a boolean.
-const BOOLEAN_KEYS: [&str; 6] = [
+const BOOLEAN_KEYS: [&str; 7] = [
     "lowercaseOutputName",
     "lowercaseOutputLabelNames",
     "cache",
     "attrNameSnakeCase",
     "ssl",
+    "mutualTLS",
     "inferCounterTypeFromName",
 ];
 

@@ -223,7 +223,7 @@ fn what_replaces_a_set_that_works_leaves_no_doubt() {
         ("lowercaseOutputName: 5\n".to_owned(), "line 1: lowercaseOutputName: expected"),
         ("x".repeat(10 * 1024 * 1024), "is larger than"),
         ("httpServer: none\n".to_owned(), "line 1: httpServer: expected a map"),
-        ("httpServer: {ssl: {}}".to_owned(), "line 1: httpServer: ssl is refused"),
+        ("httpServer: {ssl: {}}".to_owned(), "line 1: httpServer: ssl.keyStore.fi"),
         ("httpServer:\n  authentication:\n    basic: {}\n".to_owned(), "line 1: httpServer: auth"),
     ] {
         let error = RuleSet::parse_strictly(&text, "f.yml", Generation::V1).unwrap_err();
