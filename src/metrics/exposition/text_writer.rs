@@ -79,6 +79,7 @@ impl PageWriter for TextWriter {
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
             Kind::Summary => "summary",
+            Kind::Unknown | Kind::Missing if self.open => "unknown",
             Kind::Unknown | Kind::Missing => "untyped",
         };
         if self.open {
