@@ -143,6 +143,16 @@ impl Broker {
         Ok(answer)
     }
 
+    /// Has the rule files read anew; needs `admin.lifecycle.enable`.
+    pub(crate) fn reload(&self) -> anyhow::Result<()> {
+        let mut stream = TcpStream::connect(self.admin)?;
+        write!(stream, "POST /-/reload HTTP/1.0\r\nHost: bench\r\nContent-Length: 0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        anyhow::ensure!(answer.starts_with("HTTP/1.0 200"), "the reload was refused: {answer}");
+        Ok(())
+    }
+
     /// Kills the process as `kill -9` does.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pharos_net::{Chunks, Connection, ReplyChunk};
 use pharos_protocol::wire::Chunk;
 use pharos_protocol::{ApiKey, DecodeError, EncodeError, Message, frame};
+use pharos_storage::Conversion;
 
 use crate::apis::Endpoint;
 use crate::quotas::{ClientQuotas, ThreadTime};
@@ -102,6 +103,8 @@ pub struct Body {
     pub also_named: Option<&'static str>,
     /// The partition that the request was about, where the handler tells it.
     pub about: Option<About>,
+    /// What checking the records took, of a produce request.
+    pub conversion: Conversion,
 }
 
 impl Body {
@@ -153,6 +156,7 @@ impl Body {
             throttle: Duration::ZERO,
             also_named: None,
             about: None,
+            conversion: Conversion::default(),
         })
     }
 }
@@ -165,7 +169,7 @@ pub enum Answer {
     /// connection.
     Later(Pin<Box<dyn Future<Output = Result<Body, AnswerError>> + Send>>),
     /// Nothing is answered (Produce with acks=0); the client is muted for that long.
-    Silent(Duration),
+    Silent(Duration, Conversion),
     /// The connection must close (Produce with acks=0 that failed).
     Close(&'static str),
 }

@@ -5,14 +5,16 @@
 //! the one of the metadata log, the node cannot go on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_base::{Offset, PartitionId, TopicId};
+use pharos_base::{Offset, PartitionId, TopicId, TopicPartition};
 use pharos_insight::{EventKind, Events, Happened};
 use pharos_metadata::image::MetadataImage;
 use pharos_metadata::{Controller, DIRECTORY_UNASSIGNED};
+use pharos_metrics::catalog::replicas as rows;
+use pharos_metrics::{Gauge, Registered, Registry};
 use pharos_protocol::messages::AssignReplicasToDirsRequest;
 use pharos_protocol::messages::assign_replicas_to_dirs_request::{
     DirectoryData, PartitionData, TopicData,
@@ -27,17 +29,17 @@ use crate::lifecycle::Lifecycle;
 /// Pause after the controller did not take an assignment.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Waits until a directory fails, takes its partitions offline and tells the controller with the
-/// next heartbeats.
+/// Waits until a directory fails, lets `fail` take its partitions offline, and tells the controller
+/// with the next heartbeats.
 pub async fn watch_one(
     home: Arc<LogDir>,
     id: TopicId,
-    replicas: Arc<Replicas>,
+    fail: impl FnOnce(&Path) -> Vec<TopicPartition>,
     life: Arc<Lifecycle>,
     events: Arc<Events>,
 ) {
     offline(home.clone()).await;
-    let failed = replicas.fail_directory(home.path());
+    let failed = fail(home.path());
     tracing::error!(dir = %home.path().display(), partitions = failed.len(), "partitions are offline");
     events.record(Happened {
         kind: EventKind::LogDirectory,
@@ -117,9 +119,11 @@ pub async fn assign(
     ids: BTreeMap<PathBuf, TopicId>,
     replicas: Arc<Replicas>,
     life: Arc<Lifecycle>,
+    queued: Queued,
 ) {
     loop {
         let request = unassigned(&image(), &ids, &replicas, &life);
+        queued.show(&request);
         if !request.directories.is_empty()
             && let Err(error) = life.controller().assign_replicas_to_dirs(request).await
         {
@@ -127,9 +131,38 @@ pub async fn assign(
             tokio::time::sleep(RETRY).await;
             continue;
         }
+        queued.clear();
         if published.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// The replicas whose directories the controller has not taken yet, under the names of the class
+/// that counts them in Kafka: its package moved, and it kept both.
+#[derive(Debug)]
+pub struct Queued([Registered<Gauge>; 2]);
+
+impl Queued {
+    /// Registers the beans.
+    pub fn new(registry: &Registry) -> Self {
+        let rows = [
+            &rows::ASSIGNMENTS_MANAGER_QUEUED_REPLICA_TO_DIR_ASSIGNMENTS,
+            &rows::ASSIGNMENTS_MANAGER_QUEUED_REPLICA_TO_DIR_ASSIGNMENTS_OLD,
+        ];
+        Self(rows.map(|row| registry.gauge(row, &[])))
+    }
+
+    /// Shows how many replicas the controller is asked to take.
+    pub fn show(&self, request: &AssignReplicasToDirsRequest) {
+        let topics = request.directories.iter().flat_map(|directory| &directory.topics);
+        let count: usize = topics.map(|topic| topic.partitions.len()).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a count of replicas")]
+        self.0.iter().for_each(|gauge| gauge.set(count as f64));
+    }
+
+    fn clear(&self) {
+        self.0.iter().for_each(|gauge| gauge.set(0.0));
     }
 }
 

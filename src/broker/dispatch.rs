@@ -11,6 +11,7 @@ use pharos_base::TraceId;
 use pharos_net::{CloseReason, Completed, Handler, Outcome, Reply, Request};
 use pharos_protocol::ApiKey;
 use pharos_protocol::frame::{self, FrameError};
+use pharos_storage::Conversion;
 use pharos_telemetry::Tracer;
 
 use crate::apis::{Endpoint, served};
@@ -58,6 +59,7 @@ pub struct Tag {
     client_id: Arc<str>,
     about: Option<About>,
     trace: Option<Box<TracedRequest>>,
+    conversion: Conversion,
 }
 
 /// Why a request closes its connection.
@@ -98,6 +100,7 @@ impl Handler for Dispatch {
             throttle: done.throttle,
             timestamps: &done.timestamps,
             errors: &done.tag.errors,
+            conversion: done.tag.conversion,
         };
         requests.record(&finished);
         let (measured, context) = (measured(&done), trace.as_ref().map(|trace| trace.context()));
@@ -164,6 +167,7 @@ impl Dispatch {
             client_id: context.client_id.clone(),
             about: None,
             trace,
+            conversion: Conversion::default(),
         };
         Ok(match answer {
             Answer::Ready(body) => Outcome::Reply(reply(body, tag)),
@@ -178,7 +182,9 @@ impl Dispatch {
                     }
                 }))
             }
-            Answer::Silent(throttle) => Outcome::Silent { tag, throttle },
+            Answer::Silent(throttle, conversion) => {
+                Outcome::Silent { tag: Tag { conversion, ..tag }, throttle }
+            }
             Answer::Close(why) => Outcome::Close(CloseReason::Refused(why.to_owned())),
         })
     }
@@ -332,7 +338,8 @@ fn counted(api: ApiKey, version: i16, errors: &ErrorCounts) -> ErrorCounts {
 
 fn reply(body: Body, tag: Tag) -> Reply<Tag> {
     let errors = counted(tag.api, tag.version, &body.errors);
-    let tag = Tag { errors, also_named: body.also_named, about: body.about, ..tag };
+    let Body { also_named, about, conversion, .. } = body;
+    let tag = Tag { errors, also_named, about, conversion, ..tag };
     let mut reply = Reply::chunks(body.chunks, tag);
     reply.throttle = body.throttle;
     reply

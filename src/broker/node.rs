@@ -48,6 +48,7 @@ use crate::beans::{AtRest, BrokerState, Forwarding, NodeFacts, NodeState, SpanSe
 use crate::dispatch::{Dispatch, Observers};
 use crate::lifecycle::Lifecycle;
 use crate::reload::{self, Reload};
+use crate::request_metrics::RequestMetrics;
 use crate::{
     config_page, directories, events_page, hot_keys, members_page, settings, slow_requests,
 };
@@ -151,8 +152,10 @@ impl Node {
         );
         let (bound, listeners) = bind(config, &server).await?;
 
-        let controller = quorum::start(&ground, endpoints(&listeners, true)).await?;
-        let rooms = Rooms::new(&ground, &spawners);
+        let requests = Arc::new(RequestMetrics::new(&registry));
+        let controller =
+            quorum::start(&ground, endpoints(&listeners, true), requests.clone()).await?;
+        let rooms = Rooms::new(&ground, requests, &spawners);
         rooms.insight.started(ground.node_id(), &ground.recovery);
         let lifecycle =
             Lifecycle::new(config, formatted, controller.clone(), rooms.requests.clone());

@@ -15,6 +15,7 @@ use pharos_metrics::catalog::network as rows;
 use pharos_metrics::{Histogram, Meter, Registered, Registry};
 use pharos_net::Timestamps;
 use pharos_protocol::{ApiKey, ErrorCode, Message, encode_to_bytes};
+use pharos_storage::Conversion;
 
 use crate::context::ErrorCounts;
 use crate::request_series::{self, Measured, RequestSeries};
@@ -136,8 +137,8 @@ struct NameMetrics {
     request_bytes: Registered<Histogram>,
     requests: RwLock<HashMap<i16, Arc<Registered<Meter>>>>,
     errors: RwLock<HashMap<i16, Arc<Registered<Meter>>>>,
-    /// Of Produce and Fetch. No format is converted and compressed batches are walked in a stream,
-    /// so that every request adds a 0.
+    /// Of Produce and Fetch: time and bytes. What is fetched is never converted, so that a fetch adds
+    /// a 0 to both.
     conversions: [Option<Registered<Histogram>>; 2],
     /// With buckets; of most names made with the first request.
     series: OnceLock<RequestSeries>,
@@ -160,6 +161,8 @@ pub struct Finished<'a> {
     pub timestamps: &'a Timestamps,
     /// Errors in the answer; empty when there was none (acks=0).
     pub errors: &'a ErrorCounts,
+    /// What checking the records took.
+    pub conversion: Conversion,
 }
 
 impl RequestMetrics {
@@ -237,8 +240,12 @@ impl RequestMetrics {
         ] {
             histogram.update_at(value, now);
         }
-        for conversions in metrics.conversions.iter().flatten() {
-            conversions.update_at(0, now);
+        let Conversion { took, temporary_bytes, .. } = finished.conversion;
+        let bytes = i64::try_from(temporary_bytes).unwrap_or(i64::MAX);
+        for (histogram, value) in metrics.conversions.iter().zip([millis(took), bytes]) {
+            if let Some(histogram) = histogram {
+                histogram.update_at(value, now);
+            }
         }
         self.record_version(metrics, name, finished.version);
     }
@@ -315,6 +322,7 @@ fn lazily<K: std::hash::Hash + Eq + Copy>(
     meters.write().entry(key).or_insert_with(|| Arc::new(make())).clone()
 }
 
+/// The nearest whole number, as Kafka rounds (`RequestChannel.updateRequestMetrics`).
 fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(duration.as_micros().saturating_add(500) / 1000).unwrap_or(i64::MAX)
 }

@@ -6,12 +6,19 @@ use std::time::Duration;
 
 use pharos_base::{BrokerId, Clock, Spawners, TopicId, TopicPartition};
 use pharos_coordinator::GroupMetrics;
-use pharos_metrics::catalog::{broker_topics, coordinator, network, node as rows, requests};
+use pharos_metrics::catalog::{
+    broker_topics, coordinator, network, node as rows, replicas, requests,
+};
 use pharos_metrics::truth::{Claim, by, says, to};
-use pharos_metrics::{BeanRow, Registry, truth};
+use pharos_metrics::{BeanRow, Registry, Value, truth};
 use pharos_net::Timestamps;
 use pharos_protocol::ErrorCode;
+use pharos_protocol::messages::AssignReplicasToDirsRequest;
+use pharos_protocol::messages::assign_replicas_to_dirs_request::{
+    DirectoryData, PartitionData, TopicData,
+};
 use pharos_replication::WatchList;
+use pharos_storage::Conversion;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -19,6 +26,7 @@ use crate::beans::{
     BrokerState, Forwarding, IdleMeters, NodeFacts, NodeState, ShardMetrics, ShardStage,
 };
 use crate::delayed_metrics::{DelayedMetrics, Purgatories};
+use crate::directories::Queued;
 use crate::fetch_session::{
     Claim as SessionClaim, FetchSessions, Limits, PartitionKey, Told, Wanted,
 };
@@ -76,9 +84,11 @@ fn a_request_is_counted_by_phase_size_and_error() {
     claims.extend([
         by(&network::REQUEST_METRICS_REQUESTS_PER_SEC, version, "Count", 1.0),
         by(&network::REQUEST_METRICS_ERRORS_PER_SEC, error, "Count", 3.0),
-        // Nothing is converted: every request adds a 0.
         by(conversions, &[], "Count", 1.0),
+        // The nearest millisecond, as in Kafka.
+        to(conversions, &[], "Max", 5.0),
         by(memory, &[], "Count", 1.0),
+        to(memory, &[], "Max", 4321.0),
     ]);
     let claims = truth.claims(claims);
     let mut finished = Finished {
@@ -89,6 +99,11 @@ fn a_request_is_counted_by_phase_size_and_error() {
         throttle: ms(77),
         timestamps: &timestamps,
         errors: &vec![(ErrorCode::NotLeaderOrFollower.code(), 3)],
+        conversion: Conversion {
+            temporary_bytes: 4321,
+            records: 9,
+            took: Duration::from_micros(4_500),
+        },
     };
     metrics.record(&finished);
     claims.hold();
@@ -102,9 +117,35 @@ fn a_request_is_counted_by_phase_size_and_error() {
         by(total, &[("request", "FetchConsumer")], "Count", 1.0),
     ]);
     finished.name = "Fetch";
+    finished.conversion = Conversion::default();
     finished.also_named = Some("FetchConsumer");
     metrics.record(&finished);
     fetched.hold();
+}
+
+#[test]
+fn replicas_are_queued_until_their_directories_are_known() {
+    let registry = registry();
+    let truth = truth!(&registry);
+    let queued = Queued::new(&registry);
+    let partitions = |count| (0..count).map(|partition_index| PartitionData { partition_index });
+    let topic =
+        |count| TopicData { topic_id: TopicId::random(), partitions: partitions(count).collect() };
+    let directory = |topics| DirectoryData { id: TopicId::random(), topics };
+    let mut request = AssignReplicasToDirsRequest {
+        directories: vec![directory(vec![topic(2), topic(1)]), directory(vec![topic(4)])],
+        ..AssignReplicasToDirsRequest::default()
+    };
+    let asked = truth.claims([
+        to(&replicas::ASSIGNMENTS_MANAGER_QUEUED_REPLICA_TO_DIR_ASSIGNMENTS, &[], "Value", 7.0),
+        to(&replicas::ASSIGNMENTS_MANAGER_QUEUED_REPLICA_TO_DIR_ASSIGNMENTS_OLD, &[], "Value", 7.0),
+    ]);
+    queued.show(&request);
+    asked.hold();
+    request.directories.clear();
+    queued.show(&request);
+    let name = replicas::ASSIGNMENTS_MANAGER_QUEUED_REPLICA_TO_DIR_ASSIGNMENTS.template;
+    assert_eq!(registry.read(name, "Value"), Some(Value::Long(0)));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pharos_base::Clock;
-use pharos_metrics::catalog::coordinator as rows;
+use pharos_metrics::catalog::{coordinator as rows, native};
 use pharos_metrics::truth::{Claim, by};
 use pharos_metrics::{BeanRow, Registry, truth};
 
@@ -147,4 +147,30 @@ fn a_group_that_waits_for_its_target_is_assigning() {
     let assigning = truth.claims([in_state(&rows::GROUP_COORDINATOR_METRICS_BY_ASSIGNING, 1.0)]);
     Client::new("g", "two", &["a"]).beat(&mut rig);
     assigning.hold();
+}
+
+#[test]
+fn rebalances_are_timed_by_protocol() {
+    let World { registry, mut rig, _metrics } = world(prompt());
+    let seconds = |protocol| {
+        registry.family(&native::PHAROS_GROUP_REBALANCE_DURATION_SECONDS).read(&[protocol])
+    };
+    let (leader, token) = rig.join_new("classic", &["a"]);
+    let generation = rig.joined(token).unwrap().generation_id;
+    rig.advance(2_500);
+    assert_eq!(seconds("classic"), Some(0.0));
+    rig.ask(sync_request("classic", &leader, generation, &[(&leader, "all")]));
+    assert_eq!((seconds("classic"), seconds("consumer")), (Some(2.5), Some(0.0)));
+    // The first gives partitions up when it is heard again, and the second gets them after that.
+    let mut one = Client::new("g", "one", &["a"]);
+    one.beat(&mut rig);
+    let mut two = Client::new("g", "two", &["a"]);
+    two.beat(&mut rig);
+    rig.advance(1_500);
+    one.beat(&mut rig);
+    one.beat(&mut rig);
+    assert_eq!(seconds("consumer"), Some(0.0));
+    rig.advance(500);
+    two.beat(&mut rig);
+    assert_eq!((seconds("classic"), seconds("consumer")), (Some(2.5), Some(2.0)));
 }

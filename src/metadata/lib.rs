@@ -17,7 +17,7 @@ mod publish;
 mod quorum;
 pub mod record;
 
-pub use controller::{Controller, ControllerError, ControllerOptions};
+pub use controller::{Controller, ControllerError, ControllerOptions, OnRegistered};
 pub use decide::topic_name::{CLUSTER_METADATA_TOPIC, reason_invalid as topic_name_error};
 pub use decide::{
     ApiError, ConfigRules, ControllerSettings, DIRECTORY_LOST, DIRECTORY_UNASSIGNED,

@@ -297,6 +297,6 @@ impl std::fmt::Debug for Attributes {
 }
 
 fn needs_quantiles(rows: &[AttributeRow], sensor: &str) -> bool {
-    rows.iter()
-        .any(|row| matches!(row.from, Origin::Sensor(name, Stat::Quantile(_)) if name == sensor))
+    let of = |row: &AttributeRow| matches!(row.from, Origin::Sensor(name, stat) if name == sensor && stat.by_size());
+    rows.iter().any(of)
 }

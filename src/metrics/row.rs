@@ -71,7 +71,7 @@ pub enum Origin {
 }
 
 /// A figure of a sensor (`org.apache.kafka.common.metrics.stats`). Windowed ones cover the last
-/// 30 to 60 seconds; without a value in them rates read 0 and the others NaN.
+/// 30 to 60 seconds; without a value in them rates and histograms read 0 and the others NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stat {
     /// Sum of values per second (`Rate`).
@@ -92,6 +92,10 @@ pub enum Stat {
     Min,
     /// The value below which this share (0 to 1) of the window lies; within 1.6 %.
     Quantile(f64),
+    /// As [`Stat::Max`], of a `KafkaMetricHistogram`: 0 without a value.
+    HistogramMax,
+    /// As [`Stat::Quantile`], of a `KafkaMetricHistogram`: 0 without a value.
+    HistogramQuantile(f64),
 }
 
 impl Stat {
@@ -107,7 +111,14 @@ impl Stat {
             Self::Max => "Max",
             Self::Min => "Min",
             Self::Quantile(_) => "Quantile",
+            Self::HistogramMax => "HistogramMax",
+            Self::HistogramQuantile(_) => "HistogramQuantile",
         }
+    }
+
+    /// Whether the sensor must keep its values by size.
+    pub(crate) fn by_size(self) -> bool {
+        matches!(self, Self::Quantile(_) | Self::HistogramQuantile(_))
     }
 }
 

@@ -257,6 +257,10 @@ async fn truncated_requests_and_closed_peers_are_told_apart() {
     send(&mut client, b"x").await;
     at_end(&mut client).await;
     room.script.until_closed(&["truncated", "peer_closed", "invalid_request"]).await;
+    let family = room.registry.family(&native::PHAROS_CONNECTIONS_CLOSED_TOTAL);
+    let count = |reason| family.read(&["PLAINTEXT", reason]);
+    let counts = ["truncated", "peer_closed", "invalid_request", "idle"].map(count);
+    assert_eq!(counts, [Some(1.0), Some(1.0), Some(1.0), Some(0.0)]);
 }
 
 #[tokio::test]

@@ -10,4 +10,4 @@ mod truth;
 
 pub use partition::{Appended, FetchOptions, Fetched, Isolation, Partition, PartitionError, Role};
 pub use purgatory::{Purgatory, Wait, Waited, WatchList};
-pub use replicas::{Missing, Replicas, TopicSettings};
+pub use replicas::{Missing, Replicas, Standing, TopicSettings};

@@ -28,6 +28,17 @@ pub enum Missing {
     Offline,
 }
 
+/// What this broker is to a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It leads a partition.
+    Leads,
+    /// A partition is online here, and none is led.
+    Follows,
+    /// No partition is online here.
+    Gone,
+}
+
 /// What the settings of a topic mean to its partitions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicSettings {
@@ -103,6 +114,20 @@ impl Replicas {
             Some(Held::Offline) => Err(Missing::Offline),
             Some(Held::Elsewhere) => Err(Missing::Elsewhere),
         }
+    }
+
+    /// What this broker is to a topic.
+    pub fn standing(&self, topic: &str) -> Standing {
+        let table = self.table.read();
+        let mut standing = Standing::Gone;
+        for held in table.topics.get(topic).into_iter().flat_map(|it| it.partitions.values()) {
+            match held {
+                Held::Online(partition) if partition.role().leads => return Standing::Leads,
+                Held::Online(_) => standing = Standing::Follows,
+                Held::Offline | Held::Elsewhere => {}
+            }
+        }
+        standing
     }
 
     /// The settings of a topic; `None` when there is no such topic.

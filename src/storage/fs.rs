@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use patience::without_waiting;
 pub(crate) use patience::{may_wait, would_wait};
 pub use real::RealFs;
-pub use sim::{Fault, Op, SimFs};
+pub use sim::{Fault, Op, SimFs, Slow};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

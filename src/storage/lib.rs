@@ -34,7 +34,7 @@ pub use error::{ReadError, StorageError};
 pub use files::FileCache;
 pub use index::AbortedTxn;
 pub use log::{
-    AppendError, AppendInfo, AppendOptions, LoadReport, Log, LogOptions, LogSlice,
+    AppendError, AppendInfo, AppendOptions, Conversion, LoadReport, Log, LogOptions, LogSlice,
     OffsetAtTimestamp, RetentionReport,
 };
 pub use manager::{ConfigOf, DirStatus, LogManager, ManagerOptions, OpenReport};

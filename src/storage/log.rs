@@ -35,7 +35,7 @@ use parking_lot::Mutex;
 use pharos_base::{Clock, LeaderEpoch, Offset, TopicId, TopicPartition};
 
 pub(crate) use append::read_marker;
-pub use append::{AppendError, AppendInfo, AppendOptions};
+pub use append::{AppendError, AppendInfo, AppendOptions, Conversion};
 pub use load::{LoadReport, LogOptions};
 pub use lookup::OffsetAtTimestamp;
 pub use read::LogSlice;

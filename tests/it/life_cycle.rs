@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use pharos_metrics::Value;
 use pharos_protocol::batch::BatchOptions;
+use pharos_protocol::compression::Codec;
 use pharos_protocol::messages::*;
 
 use crate::start_process::HANG_GUARD;
@@ -39,6 +40,8 @@ const READ: &[&str] = &[
     "kafka.server:type=BrokerTopicMetrics,name=TotalFetchRequestsPerSec,topic=t",
 ];
 const REFUSED: &[&str] = &["kafka.server:type=BrokerTopicMetrics,name=BytesRejectedPerSec,topic=t"];
+const ANEW: &[&str] =
+    &["kafka.server:type=BrokerTopicMetrics,name=ProduceMessageConversionsPerSec,topic=t"];
 const IN_VAIN: &[&str] = &[
     "kafka.server:type=DelayedFetchMetrics,name=ExpiresPerSec,fetcherType=consumer",
     "kafka.server:type=DelayedFetchMetrics,name=ExpiresPerSec,fetcherType=follower",
@@ -93,7 +96,7 @@ fn with(fixed: &[&str], requests: &[[String; 2]]) -> [BTreeSet<String>; 2] {
 #[test]
 fn beans_come_with_the_first_event_and_go_with_the_topic() {
     let mut inside = Inside::start(&["offsets.topic.num.partitions=1"]);
-    let small = [("max.message.bytes", "200")];
+    let small = [("max.message.bytes", "200"), ("compression.type", "uncompressed")];
     let create = request("CreateTopics", 7, "NONE");
     step(&mut inside, "a topic", with(PARTITION, &[create]), |inside| inside.create("t", &small));
     let one = batch(BatchOptions::default(), &[("k", "v")]);
@@ -108,6 +111,10 @@ fn beans_come_with_the_first_event_and_go_with_the_topic() {
     step(&mut inside, "a refused record", come, |inside| {
         assert_eq!(inside.wire.produce("t", 0, &large).unwrap().0, 10);
     });
+    let zipped = batch(BatchOptions { codec: Codec::Gzip, ..Default::default() }, &[("k", "v")]);
+    step(&mut inside, "a record of another codec", with(ANEW, &[]), |inside| {
+        assert_eq!(inside.wire.produce("t", 0, &zipped).unwrap().0, 0);
+    });
     let [errors, requests] = request("Fetch", 12, "NONE");
     let consumer = requests.replace("request=Fetch", "request=FetchConsumer");
     let mut come = with(READ, &[[errors, requests]]);
@@ -116,7 +123,7 @@ fn beans_come_with_the_first_event_and_go_with_the_topic() {
         let _: FetchResponse = inside.wire.call(&fetch("t", 0, 0, 1 << 20), 12).unwrap();
     });
     step(&mut inside, "a fetch in vain", with(IN_VAIN, &[]), |inside| {
-        let _: FetchResponse = inside.wire.call(&fetch("t", 0, 1, 1 << 20), 12).unwrap();
+        let _: FetchResponse = inside.wire.call(&fetch("t", 0, 2, 1 << 20), 12).unwrap();
     });
     step(&mut inside, "the same again", with(&[], &[]), |inside| {
         assert_eq!(inside.wire.produce("t", 0, &one).unwrap().0, 0);
@@ -125,9 +132,9 @@ fn beans_come_with_the_first_event_and_go_with_the_topic() {
 
     let all = "kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec";
     let counted = inside.registry.read(all, "Count");
-    assert_eq!(counted, Some(Value::Long(2)));
+    assert_eq!(counted, Some(Value::Long(3)));
     let mut change = with(&[], &[request("DeleteTopics", 6, "NONE")]);
-    change[1] = set([PARTITION, WRITTEN, READ, REFUSED].concat());
+    change[1] = set([PARTITION, WRITTEN, READ, REFUSED, ANEW].concat());
     step(&mut inside, "the topic is deleted", change, |inside| {
         let topic = delete_topics_request::DeleteTopicState {
             name: Some("t".to_owned()),
@@ -193,7 +200,7 @@ fn what_topics_bring_is_what_kafka_showed() {
     let kafka: BTreeSet<_> =
         text.lines().map(|line| kind(line.split('\t').next().unwrap())).collect();
     let ours: BTreeSet<_> =
-        [PARTITION, WRITTEN, READ, REFUSED, IN_VAIN].concat().into_iter().map(kind).collect();
+        [PARTITION, WRITTEN, READ, REFUSED, ANEW, IN_VAIN].concat().into_iter().map(kind).collect();
     let strange: Vec<_> = ours.difference(&kafka).collect();
     assert!(strange.is_empty(), "{strange:#?}");
     // The other way: what Kafka has by topic, but for a refusal of another kind.

@@ -89,3 +89,55 @@ fn produce_and_fetch_move_the_series_by_what_was_moved() {
         assert_eq!(series(&server, &cluster), Some(1.0));
     }
 }
+
+/// Fields of a file of `/proc/PID`, from the one after `key`; the first word without one.
+fn of_process(id: u32, file: &str, key: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap();
+    let (_, rest) = text.split_once(key).unwrap();
+    let line = rest.lines().next().unwrap();
+    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_process_is_shown_as_the_system_sees_it() {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    const PAGE_BYTES: f64 = 4096.0;
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.unwrap().as_secs_f64()
+    };
+    let home = tempfile::tempdir().unwrap();
+    let before = now();
+    let mut server = Launch::up(home.path()).start();
+    let after = now();
+    let id = server.process().id();
+    // The system tells its own start in whole seconds.
+    let started = series(&server, "process_start_time_seconds").unwrap();
+    assert!((before - 1.5..=after + 1.5).contains(&started), "{before} {started} {after}");
+
+    // After the name in brackets: state, ten more, then user and system time.
+    let ticks = || of_process(id, "stat", ") ")[10..12].iter().sum::<f64>() / TICKS_PER_SECOND;
+    let (least, shown, most) = (ticks(), series(&server, "process_cpu_seconds_total"), ticks());
+    assert!((least..=most).contains(&shown.unwrap()), "{least} {shown:?} {most}");
+    assert!(most > 0.0);
+
+    let limit = of_process(id, "limits", "Max open files")[0];
+    assert_eq!(series(&server, "process_max_fds"), Some(limit));
+    let virtual_bytes = || of_process(id, "statm", "")[0] * PAGE_BYTES;
+    until("virtual memory", || {
+        let (least, shown, most) =
+            (virtual_bytes(), series(&server, "process_virtual_memory_bytes"), virtual_bytes());
+        least == most && shown == Some(most)
+    });
+
+    // What scrapes and timers open now and then is gone again a moment later.
+    let open = || std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
+    let files = |server: &_| series(server, "process_open_fds").unwrap();
+    let idle = (0..5).map(|_| files(&server)).fold(f64::INFINITY, f64::min);
+    let sockets: Vec<_> = (0..40).map(|_| server.socket()).collect();
+    until("open sockets", || open() >= 40);
+    reaches(&server, "process_open_fds", idle + 40.0);
+    drop(sockets);
+    reaches(&server, "process_open_fds", idle);
+}

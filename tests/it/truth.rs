@@ -9,10 +9,13 @@ use bytes::Bytes;
 use pharos_base::Spawners;
 use pharos_broker::{Node, NodeOptions};
 use pharos_config::{BrokerConfig, Mode, Sources};
-use pharos_metrics::catalog::{broker_topics as rows, node, rows_of_beans, rows_of_families};
-use pharos_metrics::truth::{Claim, Standing, Table, by, tests_of_families};
+use pharos_metrics::catalog::{
+    broker_topics as rows, network, node, rows_of_beans, rows_of_families,
+};
+use pharos_metrics::truth::{Claim, Standing, Table, by, tests_of_families, to};
 use pharos_metrics::{BeanRow, Registry, Value, truth};
 use pharos_protocol::batch::{BatchBuilder, BatchOptions, NewRecord};
+use pharos_protocol::compression::Codec;
 use pharos_protocol::messages::*;
 use pharos_storage::fs::{Fs, RealFs};
 use tokio::runtime::Runtime;
@@ -139,6 +142,42 @@ fn records_and_bytes_count_in_all_and_by_topic() {
     );
     let _: FetchResponse = inside.wire.call(&fetch("t", 0, 0, 1 << 20), 12).unwrap();
     fetched.wait();
+}
+
+#[test]
+fn records_that_are_compressed_anew_are_counted() {
+    let mut inside = Inside::start(&[]);
+    inside.create("as_sent", &[]);
+    inside.create("zipped", &[("compression.type", "gzip")]);
+    let truth = truth!(&inside.registry);
+    let records = [("a", "1"), ("b", "2"), ("c", "3")];
+    let (sent, zipped) = (
+        plain(&records),
+        batch(BatchOptions { codec: Codec::Gzip, ..Default::default() }, &records),
+    );
+    let memory = &network::REQUEST_METRICS_TEMPORARY_MEMORY_BYTES_BY_PRODUCE;
+    let taken =
+        truth.claims([by(memory, &[], "Count", 1.0), to(memory, &[], "Max", sent.len() as f64)]);
+    assert_eq!(inside.wire.produce("as_sent", 0, &zipped).unwrap().0, 0);
+    taken.wait();
+    // Those that came, and those that were made of them.
+    let mut claims = Vec::from(both(
+        &rows::PRODUCE_MESSAGE_CONVERSIONS_PER_SEC,
+        &rows::PRODUCE_MESSAGE_CONVERSIONS_PER_SEC_BY_TOPIC,
+        "zipped",
+        3.0,
+    ));
+    claims.push(to(memory, &[], "Max", 2.0 * sent.len() as f64));
+    let made = truth.claims(claims);
+    assert_eq!(inside.wire.produce("zipped", 0, &sent).unwrap().0, 0);
+    made.wait();
+    // What has the topic's codec stays as it came.
+    let all = rows::PRODUCE_MESSAGE_CONVERSIONS_PER_SEC.template;
+    let before = inside.registry.read(all, "Count");
+    let kept = truth.claims([by(memory, &[], "Count", 1.0)]);
+    assert_eq!(inside.wire.produce("zipped", 0, &zipped).unwrap().0, 0);
+    kept.wait();
+    assert_eq!(inside.registry.read(all, "Count"), before);
 }
 
 #[test]
@@ -275,6 +314,18 @@ fn every_proof_is_a_test_that_claims_truths() {
     assert!(missing.is_empty(), "no such tests: {missing:#?}");
 }
 
+/// The words of a text: names of items, families and labels.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+}
+
+/// Whether a word of a test stands for the family: its row, its name, or a part of its histogram.
+fn is_of_family(word: &str, family: &str) -> bool {
+    let parts = ["", "_count", "_sum", "_bucket"];
+    word == family.to_uppercase()
+        || word.strip_prefix(family).is_some_and(|rest| parts.contains(&rest))
+}
+
 #[test]
 fn tests_of_families_read_them() {
     let rows: Vec<_> = rows_of_families().collect();
@@ -283,13 +334,12 @@ fn tests_of_families_read_them() {
     for (family, test) in tests_of_families() {
         let (module, name) = test.rsplit_once("::").unwrap();
         let outer = module.strip_suffix("::tests").unwrap_or(module);
-        let constant = family.to_uppercase();
         let reads = sources.iter().any(|(path, text)| {
             let here = module_of(path);
             let Some((_, after)) = text.split_once(&format!("fn {name}(")) else { return false };
             let end = after.find("#[test]").unwrap_or(after.len());
-            let body = &after[..end];
-            (here == module || here == outer) && (body.contains(&constant) || body.contains(family))
+            (here == module || here == outer)
+                && words(&after[..end]).any(|word| is_of_family(word, family))
         });
         if !reads || !rows.iter().any(|row| row.name == family) {
             wrong.push(format!("{family} {test}"));
@@ -299,15 +349,27 @@ fn tests_of_families_read_them() {
 }
 
 #[test]
+fn every_family_that_is_made_names_a_test() {
+    let sources = tidy::all_sources();
+    let code = sources.iter().filter(|(path, _)| {
+        let module = module_of(path);
+        module.starts_with("pharos_") && !module.contains("::catalog") && !module.contains("test")
+    });
+    let used: HashSet<&str> = code.flat_map(|(_, text)| words(tidy::code(text))).collect();
+    let tested: HashSet<&str> = tests_of_families().map(|(family, _)| family).collect();
+    let made = rows_of_families().filter(|row| used.contains(row.name.to_uppercase().as_str()));
+    let untested: Vec<_> = made.map(|row| row.name).filter(|name| !tested.contains(name)).collect();
+    assert!(untested.is_empty(), "{untested:#?}");
+}
+
+#[test]
 fn absent_beans_are_registered_nowhere() {
     let text = table();
     let table = Table::parse(&text).unwrap();
     let sources = tidy::all_sources();
     let (catalogue, code): (Vec<_>, Vec<_>) =
         sources.iter().partition(|(path, _)| path.to_string_lossy().contains("metrics/catalog"));
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    let used: HashSet<&str> =
-        code.iter().flat_map(|(_, text)| text.split(|c| !is_part(c))).collect();
+    let used: HashSet<&str> = code.iter().flat_map(|(_, text)| words(text)).collect();
     for line in table.lines().filter(|line| matches!(line.standing, Standing::Absent { .. })) {
         let quoted = format!("\"{}\"", line.subject);
         let mut rows = catalogue.iter().flat_map(|(_, text)| text.lines());

@@ -25,6 +25,9 @@ use crate::stats::{abba, ratios};
 /// A rule file as operators write it for the JVM agent: patterns that capture, and one that drops.
 const RULES: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/beans/broker-rules/own-broker.yml");
+/// A long rule file: most beans pass by most of its rules before one decides.
+const MANY_RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/operators.yml");
+const MANY_PAGE: &str = "/metrics/many";
 /// 10,000 partitions: one request may not make more records than that.
 const TOPICS: [&str; 2] = ["wide", "wider"];
 const PARTITIONS: i32 = 5_000;
@@ -48,6 +51,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         load::create_topic(broker.address, &topic)?;
     }
     under_rules(&broker, report)?;
+    registered(plan, &broker, report)?;
     while_producing(plan, &broker, report)?;
     broker.kill()?;
     std::fs::remove_dir_all(plan.directory.join("scraped"))?;
@@ -59,7 +63,11 @@ fn many(plan: &Plan, name: &str) -> anyhow::Result<Broker> {
     Broker::start(&Start {
         binary: &plan.binary,
         directory: plan.directory.join(name),
-        overrides: &[&format!("metrics.rules=own={RULES}"), "log.segment.bytes=1048576"],
+        overrides: &[
+            &format!("metrics.rules=own={RULES},many={MANY_RULES}"),
+            "admin.lifecycle.enable=true",
+            "log.segment.bytes=1048576",
+        ],
         place: Place::Server,
     })
 }
@@ -96,6 +104,37 @@ fn under_rules(broker: &Broker, report: &mut Report) -> anyhow::Result<()> {
         unit: " %",
     };
     report.add(&row, &share);
+    Ok(())
+}
+
+/// R11: every bean passes the rules anew. What that takes is the reading of the files and the scrape
+/// after it, less a scrape under rules that stand.
+fn registered(plan: &Plan, broker: &Broker, report: &mut Report) -> anyhow::Result<()> {
+    broker.scrape(MANY_PAGE)?;
+    let mut taken = Vec::new();
+    let mut all = Vec::new();
+    for _ in 0..plan.repeats {
+        let before = broker.scrape(MANY_PAGE)?;
+        let begin = Instant::now();
+        broker.reload()?;
+        let reload = begin.elapsed().as_secs_f64();
+        let after = broker.scrape(MANY_PAGE)?;
+        ensure!(after.series == before.series, "the same rules make other series");
+        all.push(serde_json::json!([reload, sample(&before), sample(&after)]));
+        #[expect(clippy::cast_precision_loss, reason = "a number of series")]
+        let scale = 1e5 / after.series as f64;
+        taken.push((reload + after.wall - before.wall) * scale);
+    }
+    report.sample("R11 reload, a scrape before it and one after", serde_json::json!(all));
+    let row = Row {
+        id: "R11",
+        what: "registration of 100,000 series through a rule file of 46 rules".to_owned(),
+        floor: 1.0,
+        target: 0.5,
+        better: Better::Lower,
+        unit: " s",
+    };
+    report.add(&row, &taken);
     Ok(())
 }
 

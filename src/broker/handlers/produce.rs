@@ -22,6 +22,7 @@ use pharos_protocol::messages::produce_response::{
 };
 use pharos_protocol::messages::{ProduceRequestRef, ProduceResponse};
 use pharos_replication::{Appended, Partition, PartitionError, Purgatory, Replicas, Waited};
+use pharos_storage::{AppendInfo, Conversion};
 
 use crate::context::{About, Answer, AnswerError, Body, RequestContext};
 use crate::delayed_metrics::DelayedMetrics;
@@ -65,22 +66,24 @@ pub fn answer(
             return Ok(Answer::Close("produce with acks=0 failed"));
         }
         let ms = context.charge_produce(false);
-        return Ok(Answer::Silent(Duration::from_millis(ms.into())));
+        return Ok(Answer::Silent(Duration::from_millis(ms.into()), outcome.conversion));
     }
     if outcome.waiting.is_empty() && outcome.flushes.is_empty() {
         service.metrics.produced.count(codes(&outcome.response));
         leaders::tell_producer(&publisher.load(), context, &mut outcome.response);
         let body = respond(context, &outcome.response)?;
-        return Ok(Answer::Ready(Body { about: outcome.about, ..body }));
+        let Outcome { about, conversion, .. } = outcome;
+        return Ok(Answer::Ready(Body { about, conversion, ..body }));
     }
     let (service, context, publisher) = (service.clone(), context.clone(), publisher.clone());
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     Ok(Answer::Later(Box::pin(async move {
         let (metrics, about) = (service.metrics.clone(), outcome.about.clone());
+        let conversion = outcome.conversion;
         let mut response = service.finish(outcome, timeout).await;
         metrics.produced.count(codes(&response));
         leaders::tell_producer(&publisher.load(), &context, &mut response);
-        Ok(Body { about, ..respond(&context, &response)? })
+        Ok(Body { about, conversion, ..respond(&context, &response)? })
     })))
 }
 
@@ -106,6 +109,8 @@ pub struct Outcome {
     pub flushes: Vec<Waiting>,
     /// The first partition, and how many there are more.
     pub about: Option<About>,
+    /// What checking the records of the last partition took: Kafka keeps one for a request, too.
+    pub conversion: Conversion,
 }
 
 /// An append that waits for its high watermark or for the disk.
@@ -129,6 +134,7 @@ impl ProduceService {
             waiting: Vec::new(),
             flushes: Vec::new(),
             about: None,
+            conversion: Conversion::default(),
         };
         for topic in request.topic_data.iter() {
             let found = if version >= 13 {
@@ -153,6 +159,10 @@ impl ProduceService {
                     Some(topic) => {
                         self.append_one(&topic.name, version, request, data.index, data.records)
                     }
+                };
+                outcome.conversion = match &result {
+                    Ok((_, appended)) => appended.info.conversion,
+                    Err(_) => Conversion::default(),
                 };
                 let mut answer =
                     PartitionProduceResponse { index: data.index, ..Default::default() };
@@ -221,8 +231,16 @@ impl ProduceService {
             Ok(appended) => {
                 if !appended.info.duplicate {
                     keys.into_iter().for_each(|keys| keys.count(appended.info.record_count));
-                    metrics.mark(TopicMeter::BytesIn, appended.info.bytes);
-                    metrics.mark(TopicMeter::MessagesIn, appended.info.record_count);
+                }
+                // As they were sent, also when they are stored otherwise; and what was in the log already
+                // counts again, as in Kafka.
+                let AppendInfo { first_offset, last_offset, .. } = appended.info;
+                metrics.mark(TopicMeter::BytesIn, records.len() as u64);
+                let messages = last_offset.plus(1).since(first_offset);
+                metrics.mark(TopicMeter::MessagesIn, u64::try_from(messages).unwrap_or(0));
+                let converted = appended.info.conversion.records;
+                if converted > 0 {
+                    metrics.mark(TopicMeter::ProduceConversions, converted);
                 }
                 Ok((partition, appended))
             }

@@ -1,6 +1,7 @@
 //! What a node does without being asked: heartbeats, timers of the logs, ticks of meters, watches
 //! over its directories. The tasks end when the node stops.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +61,13 @@ pub fn start(
     for dir in rooms.logs.dirs() {
         let id = ground.formatted.directory_id(dir.home.path()).unwrap_or(TopicId::ZERO);
         let (lifecycle, events) = (lifecycle.clone(), rooms.insight.events().clone());
-        let watch = directories::watch_one(dir.home, id, replicas.clone(), lifecycle, events);
+        let (replicas, metrics) = (replicas.clone(), rooms.topic_metrics.clone());
+        let fail = move |directory: &Path| {
+            let failed = replicas.fail_directory(directory);
+            metrics.failed(&failed, &replicas);
+            failed
+        };
+        let watch = directories::watch_one(dir.home, id, fail, lifecycle, events);
         tasks.push(control.spawn(watch));
     }
     let publisher = controller.publisher().clone();
@@ -70,6 +77,7 @@ pub fn start(
         ground.formatted.directories.iter().cloned().collect(),
         replicas.clone(),
         lifecycle.clone(),
+        directories::Queued::new(&ground.registry),
     )));
     tasks
 }

@@ -67,8 +67,8 @@ fn step(rooms: &Rooms, before: &MetadataImage, image: &Arc<MetadataImage>, delta
     for (partition, error) in rooms.replicas.follow(image, delta, &settings) {
         tracing::error!(%partition, %error, "partition is offline");
     }
+    rooms.topic_metrics.follow(image, delta, &rooms.replicas);
     for name in delta.topics_deleted.values() {
-        rooms.topic_metrics.remove(name);
         rooms.delayed.remove_topic(name);
     }
     groups::topics::follow(&rooms.groups, image, delta);

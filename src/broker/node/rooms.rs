@@ -65,8 +65,8 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// Rooms that follow no metadata yet.
-    pub fn new(ground: &Ground, spawners: &Spawners) -> Self {
+    /// Rooms that follow no metadata yet; `requests` counts already.
+    pub fn new(ground: &Ground, requests: Arc<RequestMetrics>, spawners: &Spawners) -> Self {
         let Ground { config, live, clock, registry, logs, .. } = ground;
         let replicas = Arc::new(Replicas::new(ground.node_id(), logs.clone(), registry));
         let topic_metrics = Arc::new(TopicMetrics::new(registry));
@@ -93,7 +93,7 @@ impl Rooms {
             replicas,
             groups,
             topic_metrics,
-            requests: Arc::new(RequestMetrics::new(registry)),
+            requests,
             slow: Arc::new(SlowRequests::new(clock.clone())),
             purgatories,
             sessions,

@@ -10,7 +10,10 @@ use pharos_metadata::record::MetadataRecord;
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{FamilyRow, Registry};
 use pharos_protocol::batch::{BatchBuilder, BatchOptions, ControlRecord, NewRecord, Origin};
-use pharos_protocol::messages::{PartitionRecord, RemoveTopicRecord, TopicRecord};
+use pharos_protocol::messages::register_broker_record::BrokerEndpoint;
+use pharos_protocol::messages::{
+    PartitionRecord, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+};
 use pharos_replication::{Partition, Replicas, TopicSettings};
 use pharos_storage::fs::RealFs;
 use pharos_storage::{LogConfig, LogManager, ManagerOptions};
@@ -213,6 +216,9 @@ fn lag_is_the_age_of_the_oldest_record_not_committed() {
     rig.append(1, 3);
     rig.commit(&[(0, 21), (1, 1)]);
     rig.wait(4);
+    let second = ["g", "t", "1"];
+    assert_eq!(rig.read(&rows::KAFKA_CONSUMERGROUP_LAG, &second), Some(2.0));
+    assert_eq!(rig.read(&rows::KAFKA_CONSUMERGROUP_LAG_SECONDS, &second), Some(4.0));
     let sums = [
         (&rows::KAFKA_CONSUMERGROUP_CURRENT_OFFSET_SUM, 22.0),
         (&rows::KAFKA_CONSUMERGROUP_LAG_SUM, 2.0),
@@ -362,6 +368,38 @@ fn groups_show_state_generation_and_assignor() {
     rig.lag.touch("g");
     assert_eq!(rig.lag.take_touched(), [Arc::from("g")]);
     assert!(rig.lag.take_touched().is_empty());
+}
+
+#[test]
+fn live_brokers_show_where_they_are() {
+    let mut rig = Rig::new();
+    let register = |broker_id, host: &str, fenced| {
+        MetadataRecord::RegisterBroker(RegisterBrokerRecord {
+            broker_id,
+            incarnation_id: TopicId::random(),
+            end_points: vec![BrokerEndpoint {
+                name: "PLAINTEXT".to_owned(),
+                host: host.to_owned(),
+                port: 9092,
+                security_protocol: 0,
+            }],
+            fenced,
+            ..RegisterBrokerRecord::default()
+        })
+    };
+    let info = |rig: &Rig, id, address| rig.read(&rows::KAFKA_BROKER_INFO, &[id, address]);
+    let count = |rig: &Rig| rig.read(&rows::KAFKA_BROKERS, &[]);
+    rig.step(&[register(1, "one", false), register(2, "two", false), register(3, "three", true)]);
+    assert_eq!(count(&rig), Some(2.0));
+    assert_eq!(info(&rig, "1", "one:9092"), Some(1.0));
+    assert_eq!(info(&rig, "2", "two:9092"), Some(1.0));
+    assert_eq!(info(&rig, "3", "three:9092"), None);
+    // One moves, one is fenced.
+    rig.step(&[register(1, "elsewhere", false), register(2, "two", true)]);
+    assert_eq!(count(&rig), Some(1.0));
+    assert_eq!(info(&rig, "1", "one:9092"), None);
+    assert_eq!(info(&rig, "1", "elsewhere:9092"), Some(1.0));
+    assert_eq!(info(&rig, "2", "two:9092"), None);
 }
 
 #[test]

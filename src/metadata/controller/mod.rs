@@ -38,7 +38,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-pub use start::ControllerOptions;
+pub use start::{ControllerOptions, OnRegistered};
 
 use crate::decide::{
     ControllerSettings, Decision, PartitionQuota, alter_partition, assign_directories, brokers,

@@ -5,13 +5,14 @@
 //! Only one entry is under way at a time, so requests that come meanwhile share the next one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pharos_base::{BrokerId, Clock};
 use pharos_protocol::messages::NoOpRecord;
 use tokio::sync::{mpsc, watch};
 
 use super::jobs::{Answer, Job, Pending, Turn};
+use super::start::OnRegistered;
 use crate::decide::{ConfigRules, ControllerSettings, Facts, MAX_RECORDS_PER_REQUEST};
 use crate::decide::{brokers, elect_leaders};
 use crate::image::{ControllerRegistration, MetadataDelta, MetadataImage};
@@ -41,6 +42,7 @@ pub(super) struct Proposer {
     /// Records of a cluster's first entry.
     pub bootstrap: Vec<MetadataRecord>,
     pub registration: ControllerRegistration,
+    pub on_registered: OnRegistered,
     pub leases: Leases,
     pub last_write_ms: i64,
     pub last_balance_ms: i64,
@@ -103,12 +105,15 @@ impl Proposer {
         if image.metadata_version() == 0 {
             records.extend(self.bootstrap.iter().cloned());
         }
-        let known = image.controllers().any(|it| **it == self.registration);
-        if !known {
+        let mut answers: Vec<Answer> = Vec::new();
+        if !image.controllers().any(|it| **it == self.registration) {
             records.push(MetadataRecord::RegisterController(self.registration.to_record()));
+            let (request, began) = (self.registration.to_request(), Instant::now());
+            let tell = self.on_registered.clone();
+            answers.push(Box::new(move || tell(&request, began)));
         }
         tracing::info!(term, "this node is the active controller");
-        self.propose(term, records, Vec::new()).await;
+        self.propose(term, records, answers).await;
     }
 
     /// One round: wait for work, decide it, propose it. False when there will be no more work.

@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pharos_base::{Clock, TopicId};
 use pharos_metrics::Registry;
+use pharos_protocol::messages::ControllerRegistrationRequest;
 use pharos_storage::fs::Fs;
 use tokio::sync::mpsc;
 
@@ -50,7 +51,12 @@ pub struct ControllerOptions {
     pub clock: Clock,
     /// Where beans are registered.
     pub registry: Registry,
+    /// Told when this controller has made itself known.
+    pub on_registered: OnRegistered,
 }
+
+/// Told of the request that a controller's registration stands for, and of when it began.
+pub type OnRegistered = Arc<dyn Fn(&ControllerRegistrationRequest, Instant) + Send + Sync>;
 
 impl ControllerOptions {
     /// Kafka's defaults.
@@ -73,6 +79,7 @@ impl ControllerOptions {
             max_snapshot_interval_ms: 3_600_000,
             clock: registry.clock().clone(),
             registry,
+            on_registered: Arc::new(|_, _| {}),
         }
     }
 }
@@ -119,6 +126,7 @@ impl Controller {
                 endpoints: options.endpoints.clone(),
                 features: settings.supported_features.clone(),
             },
+            on_registered: options.on_registered.clone(),
             leases: Leases::new(settings.broker_session_timeout_ms),
             last_write_ms: 0,
             last_balance_ms: 0,

@@ -2,11 +2,14 @@
 
 use pharos_base::{BrokerId, TopicId};
 
+use pharos_protocol::messages::controller_registration_request::{Feature, Listener};
 use pharos_protocol::messages::register_broker_record::{BrokerEndpoint, BrokerFeature};
 use pharos_protocol::messages::register_controller_record::{
     ControllerEndpoint, ControllerFeature,
 };
-use pharos_protocol::messages::{RegisterBrokerRecord, RegisterControllerRecord};
+use pharos_protocol::messages::{
+    ControllerRegistrationRequest, RegisterBrokerRecord, RegisterControllerRecord,
+};
 
 /// An address that a node advertises on one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +174,30 @@ impl ControllerRegistration {
             zk_migration_ready: false,
             end_points: self.endpoints.iter().map(Endpoint::to_controller).collect(),
             features: self.features.iter().map(VersionRange::to_controller).collect(),
+        }
+    }
+}
+
+impl ControllerRegistration {
+    /// The request by which a controller makes itself known.
+    pub fn to_request(&self) -> ControllerRegistrationRequest {
+        let listeners = self.endpoints.iter().map(|endpoint| Listener {
+            name: endpoint.name.clone(),
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            security_protocol: endpoint.security_protocol,
+        });
+        let features = self.features.iter().map(|feature| Feature {
+            name: feature.name.clone(),
+            min_supported_version: feature.min,
+            max_supported_version: feature.max,
+        });
+        ControllerRegistrationRequest {
+            controller_id: self.id.0,
+            incarnation_id: self.incarnation_id,
+            zk_migration_ready: false,
+            listeners: listeners.collect(),
+            features: features.collect(),
         }
     }
 }

@@ -31,22 +31,22 @@ rows! {
 const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     AttributeRow {
         name: "event-queue-time-ms-max",
-        from: Origin::Sensor("event-queue-time", Stat::Max),
+        from: Origin::Sensor("event-queue-time", Stat::HistogramMax),
         meaning: "longest wait of an event in the queue, in milliseconds",
     },
     AttributeRow {
         name: "batch-linger-time-ms-p99",
-        from: Origin::Sensor("batch-linger-time", Stat::Quantile(0.99)),
+        from: Origin::Sensor("batch-linger-time", Stat::HistogramQuantile(0.99)),
         meaning: "99th percentile of the time that a batch stays open, in milliseconds",
     },
     AttributeRow {
         name: "event-queue-time-ms-p999",
-        from: Origin::Sensor("event-queue-time", Stat::Quantile(0.999)),
+        from: Origin::Sensor("event-queue-time", Stat::HistogramQuantile(0.999)),
         meaning: "99.9th percentile of the wait of an event in the queue, in milliseconds",
     },
     AttributeRow {
         name: "background-processing-time-ms-p999",
-        from: Origin::Sensor("background-processing-time", Stat::Quantile(0.999)),
+        from: Origin::Sensor("background-processing-time", Stat::HistogramQuantile(0.999)),
         meaning: "99.9th percentile of the processing of background work, in milliseconds",
     },
     AttributeRow {
@@ -71,7 +71,7 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "event-processing-time-ms-p95",
-        from: Origin::Sensor("event-processing-time", Stat::Quantile(0.95)),
+        from: Origin::Sensor("event-processing-time", Stat::HistogramQuantile(0.95)),
         meaning: "95th percentile of the processing of an event, in milliseconds",
     },
     AttributeRow {
@@ -86,12 +86,12 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "event-processing-time-ms-p50",
-        from: Origin::Sensor("event-processing-time", Stat::Quantile(0.5)),
+        from: Origin::Sensor("event-processing-time", Stat::HistogramQuantile(0.5)),
         meaning: "50th percentile of the processing of an event, in milliseconds",
     },
     AttributeRow {
         name: "batch-flush-time-ms-p999",
-        from: Origin::Sensor("batch-flush-time", Stat::Quantile(0.999)),
+        from: Origin::Sensor("batch-flush-time", Stat::HistogramQuantile(0.999)),
         meaning: "99.9th percentile of the append of a batch, in milliseconds",
     },
     AttributeRow {
@@ -101,12 +101,12 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "batch-linger-time-ms-p95",
-        from: Origin::Sensor("batch-linger-time", Stat::Quantile(0.95)),
+        from: Origin::Sensor("batch-linger-time", Stat::HistogramQuantile(0.95)),
         meaning: "95th percentile of the time that a batch stays open, in milliseconds",
     },
     AttributeRow {
         name: "batch-linger-time-ms-p50",
-        from: Origin::Sensor("batch-linger-time", Stat::Quantile(0.5)),
+        from: Origin::Sensor("batch-linger-time", Stat::HistogramQuantile(0.5)),
         meaning: "50th percentile of the time that a batch stays open, in milliseconds",
     },
     AttributeRow {
@@ -116,27 +116,27 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "event-purgatory-time-ms-p99",
-        from: Origin::Sensor("event-purgatory-time", Stat::Quantile(0.99)),
+        from: Origin::Sensor("event-purgatory-time", Stat::HistogramQuantile(0.99)),
         meaning: "99th percentile of the wait of an event for its commit, in milliseconds",
     },
     AttributeRow {
         name: "background-queue-time-ms-p99",
-        from: Origin::Sensor("background-queue-time", Stat::Quantile(0.99)),
+        from: Origin::Sensor("background-queue-time", Stat::HistogramQuantile(0.99)),
         meaning: "99th percentile of the wait of background work, in milliseconds",
     },
     AttributeRow {
         name: "event-processing-time-ms-p999",
-        from: Origin::Sensor("event-processing-time", Stat::Quantile(0.999)),
+        from: Origin::Sensor("event-processing-time", Stat::HistogramQuantile(0.999)),
         meaning: "99.9th percentile of the processing of an event, in milliseconds",
     },
     AttributeRow {
         name: "background-queue-time-ms-p50",
-        from: Origin::Sensor("background-queue-time", Stat::Quantile(0.5)),
+        from: Origin::Sensor("background-queue-time", Stat::HistogramQuantile(0.5)),
         meaning: "50th percentile of the wait of background work, in milliseconds",
     },
     AttributeRow {
         name: "background-queue-time-ms-p95",
-        from: Origin::Sensor("background-queue-time", Stat::Quantile(0.95)),
+        from: Origin::Sensor("background-queue-time", Stat::HistogramQuantile(0.95)),
         meaning: "95th percentile of the wait of background work, in milliseconds",
     },
     AttributeRow {
@@ -146,7 +146,7 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "background-queue-time-ms-p999",
-        from: Origin::Sensor("background-queue-time", Stat::Quantile(0.999)),
+        from: Origin::Sensor("background-queue-time", Stat::HistogramQuantile(0.999)),
         meaning: "99.9th percentile of the wait of background work, in milliseconds",
     },
     AttributeRow {
@@ -156,27 +156,27 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "event-queue-time-ms-p99",
-        from: Origin::Sensor("event-queue-time", Stat::Quantile(0.99)),
+        from: Origin::Sensor("event-queue-time", Stat::HistogramQuantile(0.99)),
         meaning: "99th percentile of the wait of an event in the queue, in milliseconds",
     },
     AttributeRow {
         name: "batch-linger-time-ms-max",
-        from: Origin::Sensor("batch-linger-time", Stat::Max),
+        from: Origin::Sensor("batch-linger-time", Stat::HistogramMax),
         meaning: "longest time that a batch stays open, in milliseconds",
     },
     AttributeRow {
         name: "event-queue-time-ms-p95",
-        from: Origin::Sensor("event-queue-time", Stat::Quantile(0.95)),
+        from: Origin::Sensor("event-queue-time", Stat::HistogramQuantile(0.95)),
         meaning: "95th percentile of the wait of an event in the queue, in milliseconds",
     },
     AttributeRow {
         name: "event-processing-time-ms-max",
-        from: Origin::Sensor("event-processing-time", Stat::Max),
+        from: Origin::Sensor("event-processing-time", Stat::HistogramMax),
         meaning: "longest processing of an event, in milliseconds",
     },
     AttributeRow {
         name: "event-queue-time-ms-p50",
-        from: Origin::Sensor("event-queue-time", Stat::Quantile(0.5)),
+        from: Origin::Sensor("event-queue-time", Stat::HistogramQuantile(0.5)),
         meaning: "50th percentile of the wait of an event in the queue, in milliseconds",
     },
     AttributeRow {
@@ -186,17 +186,17 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "batch-flush-time-ms-max",
-        from: Origin::Sensor("batch-flush-time", Stat::Max),
+        from: Origin::Sensor("batch-flush-time", Stat::HistogramMax),
         meaning: "longest append of a batch, in milliseconds",
     },
     AttributeRow {
         name: "event-purgatory-time-ms-p95",
-        from: Origin::Sensor("event-purgatory-time", Stat::Quantile(0.95)),
+        from: Origin::Sensor("event-purgatory-time", Stat::HistogramQuantile(0.95)),
         meaning: "95th percentile of the wait of an event for its commit, in milliseconds",
     },
     AttributeRow {
         name: "event-purgatory-time-ms-p50",
-        from: Origin::Sensor("event-purgatory-time", Stat::Quantile(0.5)),
+        from: Origin::Sensor("event-purgatory-time", Stat::HistogramQuantile(0.5)),
         meaning: "50th percentile of the wait of an event for its commit, in milliseconds",
     },
     AttributeRow {
@@ -206,7 +206,7 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "background-processing-time-ms-max",
-        from: Origin::Sensor("background-processing-time", Stat::Max),
+        from: Origin::Sensor("background-processing-time", Stat::HistogramMax),
         meaning: "longest processing of background work, in milliseconds",
     },
     AttributeRow {
@@ -216,32 +216,32 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "background-queue-time-ms-max",
-        from: Origin::Sensor("background-queue-time", Stat::Max),
+        from: Origin::Sensor("background-queue-time", Stat::HistogramMax),
         meaning: "longest wait of background work, in milliseconds",
     },
     AttributeRow {
         name: "batch-flush-time-ms-p99",
-        from: Origin::Sensor("batch-flush-time", Stat::Quantile(0.99)),
+        from: Origin::Sensor("batch-flush-time", Stat::HistogramQuantile(0.99)),
         meaning: "99th percentile of the append of a batch, in milliseconds",
     },
     AttributeRow {
         name: "batch-flush-time-ms-p95",
-        from: Origin::Sensor("batch-flush-time", Stat::Quantile(0.95)),
+        from: Origin::Sensor("batch-flush-time", Stat::HistogramQuantile(0.95)),
         meaning: "95th percentile of the append of a batch, in milliseconds",
     },
     AttributeRow {
         name: "batch-flush-time-ms-p50",
-        from: Origin::Sensor("batch-flush-time", Stat::Quantile(0.5)),
+        from: Origin::Sensor("batch-flush-time", Stat::HistogramQuantile(0.5)),
         meaning: "50th percentile of the append of a batch, in milliseconds",
     },
     AttributeRow {
         name: "event-purgatory-time-ms-max",
-        from: Origin::Sensor("event-purgatory-time", Stat::Max),
+        from: Origin::Sensor("event-purgatory-time", Stat::HistogramMax),
         meaning: "longest wait of an event for its commit, in milliseconds",
     },
     AttributeRow {
         name: "event-purgatory-time-ms-p999",
-        from: Origin::Sensor("event-purgatory-time", Stat::Quantile(0.999)),
+        from: Origin::Sensor("event-purgatory-time", Stat::HistogramQuantile(0.999)),
         meaning: "99.9th percentile of the wait of an event for its commit, in milliseconds",
     },
     AttributeRow {
@@ -266,7 +266,7 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "background-processing-time-ms-p99",
-        from: Origin::Sensor("background-processing-time", Stat::Quantile(0.99)),
+        from: Origin::Sensor("background-processing-time", Stat::HistogramQuantile(0.99)),
         meaning: "99th percentile of the processing of background work, in milliseconds",
     },
     AttributeRow {
@@ -276,17 +276,17 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "event-processing-time-ms-p99",
-        from: Origin::Sensor("event-processing-time", Stat::Quantile(0.99)),
+        from: Origin::Sensor("event-processing-time", Stat::HistogramQuantile(0.99)),
         meaning: "99th percentile of the processing of an event, in milliseconds",
     },
     AttributeRow {
         name: "background-processing-time-ms-p50",
-        from: Origin::Sensor("background-processing-time", Stat::Quantile(0.5)),
+        from: Origin::Sensor("background-processing-time", Stat::HistogramQuantile(0.5)),
         meaning: "50th percentile of the processing of background work, in milliseconds",
     },
     AttributeRow {
         name: "background-processing-time-ms-p95",
-        from: Origin::Sensor("background-processing-time", Stat::Quantile(0.95)),
+        from: Origin::Sensor("background-processing-time", Stat::HistogramQuantile(0.95)),
         meaning: "95th percentile of the processing of background work, in milliseconds",
     },
     AttributeRow {
@@ -296,7 +296,7 @@ const GROUP_COORDINATOR_METRICS_ATTRIBUTES: &[AttributeRow] = &[
     },
     AttributeRow {
         name: "batch-linger-time-ms-p999",
-        from: Origin::Sensor("batch-linger-time", Stat::Quantile(0.999)),
+        from: Origin::Sensor("batch-linger-time", Stat::HistogramQuantile(0.999)),
         meaning: "99.9th percentile of the time that a batch stays open, in milliseconds",
     },
     AttributeRow {

@@ -131,6 +131,60 @@ fn scrapes_that_were_refused_are_counted_by_page() {
 }
 
 #[test]
+fn a_page_tells_what_it_cost() {
+    let (clock, hand) = Clock::simulated(0);
+    let registry = Registry::new(clock);
+    let pages = pages(&registry, None);
+    let _slow = registry.family(&native::KAFKA_BROKERS).gauge_fn(&[], move || {
+        hand.advance(Duration::from_millis(1_250));
+        7.0
+    });
+    let page = text(&pages.render("native", Format::Text).unwrap());
+    let own = |name: &str| number(&page, &format!("{name}{{page=\"native\"}}"));
+    let before = |name: &str| page.split_once(&format!("# HELP {name} ")).unwrap().0;
+    let is_sample = |line: &&str| !line.starts_with('#');
+    assert_eq!(number(&page, "kafka_brokers"), Some(7.0));
+    assert_eq!(own("pharos_scrape_duration_seconds"), Some(1.25));
+    let samples = before("pharos_scrape_duration_seconds").lines().filter(is_sample).count();
+    assert_eq!(own("pharos_scrape_series"), Some(samples as f64));
+    let bytes = before("pharos_scrape_size_bytes").len();
+    assert_eq!(own("pharos_scrape_size_bytes"), Some(bytes as f64));
+}
+
+#[test]
+fn a_family_tells_its_limit_and_what_it_folded() {
+    let registry = registry();
+    let pages = pages(&registry, None);
+    let family = registry.family(&native::PHAROS_REQUEST_SIZE_BYTES);
+    let limit = family.row().limit;
+    let _all: Vec<_> = (0..limit + 3).map(|n| family.histogram(&[&n.to_string()])).collect();
+    let page = text(&pages.render("native", Format::Text).unwrap());
+    let of = |name: &str, family: &str| number(&page, &format!("{name}{{family=\"{family}\"}}"));
+    let (limited, free) = ("pharos_request_size_bytes", "pharos_build_info");
+    assert_eq!(of("pharos_series_limit", limited), Some(limit as f64));
+    assert_eq!(of("pharos_series_folded", limited), Some(3.0));
+    assert_eq!(of("pharos_series_folded", free), Some(0.0));
+}
+
+#[test]
+fn the_last_good_reading_of_a_rule_file_has_its_time() {
+    let (clock, hand) = Clock::simulated(1_700_000_000_000);
+    let registry = Registry::new(clock);
+    let rules = "rules:\n- pattern: 'name=MessagesInPerSec><>Count'\n  name: mine\n";
+    let pages = pages(&registry, Some(rules));
+    let read = |page: &str| {
+        let row = &native::PHAROS_RULES_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS;
+        registry.family(row).read(&[page])
+    };
+    assert_eq!((read("own"), read("default")), (Some(1.7e9), Some(1.7e9)));
+    hand.advance(Duration::from_millis(90_500));
+    pages.reload("own", RuleSet::parse(rules, "own.yml", Generation::V1)).unwrap();
+    hand.advance(Duration::from_secs(10));
+    pages.reload("own", RuleSet::parse("rules: 1", "own.yml", Generation::V1)).unwrap_err();
+    assert_eq!((read("own"), read("default")), (Some(1_700_000_090.5), Some(1.7e9)));
+}
+
+#[test]
 fn no_nul_reaches_a_page() {
     let registry = registry();
     let pages = pages(&registry, None);

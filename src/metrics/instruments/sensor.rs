@@ -116,11 +116,14 @@ impl Sensor {
             Stat::Ratio => sum / 1e9 / seconds(),
             Stat::CountRate => count as f64 / seconds(),
             Stat::Total | Stat::Count => f64::NAN,
+            Stat::HistogramMax | Stat::HistogramQuantile(_) if count == 0 => 0.0,
             _ if count == 0 => f64::NAN,
             Stat::Avg => sum / count as f64,
-            Stat::Max => live().map(|(_, w)| w.max.get()).fold(f64::NEG_INFINITY, f64::max),
+            Stat::Max | Stat::HistogramMax => {
+                live().map(|(_, w)| w.max.get()).fold(f64::NEG_INFINITY, f64::max)
+            }
             Stat::Min => live().map(|(_, w)| w.min.get()).fold(f64::INFINITY, f64::min),
-            Stat::Quantile(share) => {
+            Stat::Quantile(share) | Stat::HistogramQuantile(share) => {
                 buckets::quantile(share, live().filter_map(|(_, w)| w.buckets.get()))
             }
         }
@@ -280,5 +283,18 @@ mod tests {
         }
         assert_eq!(sensor.figure(Stat::Quantile(0.5)), 25.0);
         assert_eq!(sensor.figure(Stat::Quantile(0.999)), 50.0);
+    }
+
+    #[test]
+    fn a_histogram_without_values_reads_zero() {
+        let (clock, hand) = Clock::simulated(0);
+        let sensor = Sensor::new(clock, true);
+        let figures =
+            || [Stat::HistogramMax, Stat::HistogramQuantile(0.5)].map(|stat| sensor.figure(stat));
+        assert_eq!(figures(), [0.0, 0.0]);
+        sensor.record(7.0);
+        assert_eq!(figures(), [7.0, 7.0]);
+        hand.advance(Duration::from_secs(90));
+        assert_eq!(figures(), [0.0, 0.0]);
     }
 }

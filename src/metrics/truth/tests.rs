@@ -5,7 +5,7 @@ use std::time::Duration;
 use pharos_base::Clock;
 
 use super::*;
-use crate::catalog::{coordinator, log, network, requests, rows_of_beans, sockets};
+use crate::catalog::{coordinator, log, network, node, requests, rows_of_beans, sockets};
 use crate::row::{HISTOGRAM_ATTRIBUTES, METER_ATTRIBUTES, TIMER_ATTRIBUTES};
 
 fn text() -> String {
@@ -53,8 +53,19 @@ fn every_line_is_about_the_catalogue() {
     }
 }
 
-const STATS: [&str; 9] =
-    ["Rate", "CountRate", "Ratio", "Total", "Count", "Avg", "Max", "Min", "Quantile"];
+const STATS: [&str; 11] = [
+    "Rate",
+    "CountRate",
+    "Ratio",
+    "Total",
+    "Count",
+    "Avg",
+    "Max",
+    "Min",
+    "Quantile",
+    "HistogramMax",
+    "HistogramQuantile",
+];
 
 #[test]
 fn a_claim_that_holds_before_the_act_proves_nothing() {
@@ -216,9 +227,22 @@ fn the_figures_of_a_sensor() {
     hand.advance(Duration::from_secs(5));
     claims.hold();
 
+    let row = &node::FORWARDING_MANAGER;
+    let forwarding = registry.attributes(row, &[]);
+    let quantiles = truth.claims([
+        to(row, &[], "QueueTimeMs.p99", 50.0).of_kind(),
+        to(row, &[], "QueueTimeMs.p999", 50.0).of_kind(),
+    ]);
+    for value in 1..=50 {
+        forwarding.sensor("queue-time").record(f64::from(value));
+    }
+    quantiles.hold();
+
     let row = &coordinator::GROUP_COORDINATOR_METRICS;
     let groups = registry.attributes(row, &[]);
-    let quantiles = truth.claims([
+    assert_eq!(registry.read(row.template, "event-queue-time-ms-max"), Some(Value::Double(0.0)));
+    let histogram = truth.claims([
+        to(row, &[], "event-queue-time-ms-max", 50.0).of_kind(),
         to(row, &[], "event-queue-time-ms-p50", 25.0).of_kind(),
         to(row, &[], "event-queue-time-ms-p95", 48.0).of_kind(),
         to(row, &[], "event-queue-time-ms-p99", 50.0).of_kind(),
@@ -227,5 +251,5 @@ fn the_figures_of_a_sensor() {
     for value in 1..=50 {
         groups.sensor("event-queue-time").record(f64::from(value));
     }
-    quantiles.hold();
+    histogram.hold();
 }

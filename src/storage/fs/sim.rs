@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use super::{Entry, Fs, FsFile, LockGuard, Open, Space};
 use state::{Change, DirChange, Inode, State, apply, killed, not_found, split};
-pub use state::{Fault, Op};
+pub use state::{Fault, Op, Slow};
 
 /// The simulated file system. Clones share it.
 #[derive(Clone)]
@@ -55,6 +55,11 @@ impl SimFs {
     /// Adds a fault rule.
     pub fn fail(&self, fault: Fault) {
         self.0.lock().faults.push(fault);
+    }
+
+    /// Lets operations take time on a simulated clock.
+    pub fn slow(&self, slow: Slow) {
+        self.0.lock().slow.push(slow);
     }
 
     /// Takes all fault rules away.

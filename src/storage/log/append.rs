@@ -2,12 +2,15 @@
 
 mod check;
 
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pharos_base::{LeaderEpoch, Offset};
 use pharos_protocol::batch::{BatchError, HEADER_LEN, KeySink, Origin, TimestampType, check_batch};
+use pharos_protocol::compression::Codec;
 use smallvec::SmallVec;
 
 use super::{Log, Writer};
@@ -19,7 +22,7 @@ use crate::recompress;
 use crate::segment::{NO_TIMESTAMP, RollFrom, Segment};
 use crate::stamp::set_max_timestamp;
 pub(crate) use check::read_marker;
-use check::{Ready, ReadySet, check, check_options, trusting};
+use check::{Ready, ReadySet, check, check_options, trusting, uncompressed};
 
 /// Bytes that one segment may hold: positions in indexes have 31 bits.
 const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
@@ -78,6 +81,18 @@ pub enum AppendError {
     Storage(#[from] StorageError),
 }
 
+/// What checking a producer's batches took, as Kafka counts it (`RecordValidationStats`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conversion {
+    /// Bytes of compressed batches as they are without compression; of batches that were compressed
+    /// anew, before and after. 0 for batches that came uncompressed and stay so.
+    pub temporary_bytes: u64,
+    /// Records that were compressed anew.
+    pub records: u64,
+    /// How long that took.
+    pub took: Duration,
+}
+
 /// What an append did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendInfo {
@@ -99,6 +114,8 @@ pub struct AppendInfo {
     pub duplicate: bool,
     /// `flush.messages` are waiting: [`Log::flushed`] must come before the answer.
     pub flush_due: bool,
+    /// What checking the batches took.
+    pub conversion: Conversion,
 }
 
 impl Log {
@@ -143,17 +160,31 @@ impl Log {
         config: &LogConfig,
         keys: Option<&mut dyn KeySink>,
     ) -> Result<AppendInfo, AppendError> {
-        if options.origin == Origin::Client
-            && let Some(stored) = recompress::recompress(records, config.compression, |batch| {
-                check_batch(batch, &check_options(config, options.origin, self.clock.now_ms()))
-                    .map(drop)
-            })?
-        {
-            let ready = check(&stored, &trusting(config), options, self.clock.now_ms(), keys)?;
-            return self.append_checked(ready, options, config);
+        let now_ms = self.clock.now_ms();
+        if options.origin == Origin::Client {
+            let began = self.clock.monotonic();
+            let before = Cell::new(0);
+            let stored = recompress::recompress(records, config.compression, |batch| {
+                let walk = check_batch(batch, &check_options(config, options.origin, now_ms))?;
+                before.set(before.get() + walk.map_or(0, |walk| uncompressed(&walk)));
+                Ok(())
+            })?;
+            if let Some(stored) = stored {
+                let ready = check(&stored, &trusting(config), options, now_ms, keys)?;
+                let after: u64 = ready.iter().map(|batch| batch.uncompressed_bytes).sum();
+                let conversion = Conversion {
+                    temporary_bytes: before.get() + after,
+                    records: count_records(&ready),
+                    took: self.clock.monotonic().saturating_sub(began),
+                };
+                return self.append_checked(ready, options, config, conversion);
+            }
         }
-        let ready = check(records, config, options, self.clock.now_ms(), keys)?;
-        self.append_checked(ready, options, config)
+        let ready = check(records, config, options, now_ms, keys)?;
+        let compressed = ready.iter().filter(|batch| batch.header.codec() != Some(Codec::None));
+        let temporary_bytes = compressed.map(|batch| batch.uncompressed_bytes).sum();
+        let conversion = Conversion { temporary_bytes, ..Conversion::default() };
+        self.append_checked(ready, options, config, conversion)
     }
 
     fn append_checked(
@@ -161,6 +192,7 @@ impl Log {
         mut ready: ReadySet<'_>,
         options: &AppendOptions,
         config: &LogConfig,
+        conversion: Conversion,
     ) -> Result<AppendInfo, AppendError> {
         let size: usize = ready.iter().map(|batch| batch.header.total_len()).sum();
         let segment_bytes = config.segment_bytes;
@@ -170,7 +202,7 @@ impl Log {
         let mut writer = self.writer.lock();
         self.check_usable()?;
         if let Some(duplicate) = self.check_state(&writer, &ready, options)? {
-            return Ok(duplicate);
+            return Ok(AppendInfo { conversion, ..duplicate });
         }
         let now_ms = self.clock.now_ms();
         let log_append_time = self.assign(&writer, &mut ready, options, config, now_ms)?;
@@ -187,10 +219,11 @@ impl Log {
             log_append_time,
             max_timestamp: ready.iter().map(|b| b.header.max_timestamp).max().unwrap_or(-1),
             log_start_offset: self.log_start_offset(),
-            record_count: ready.iter().map(|b| u64::from(b.header.count.unsigned_abs())).sum(),
+            record_count: count_records(&ready),
             bytes: size as u64,
             duplicate: false,
             flush_due: unflushed >= config.flush_messages,
+            conversion,
         })
     }
 
@@ -241,6 +274,7 @@ impl Log {
             bytes: 0,
             duplicate: true,
             flush_due: false,
+            conversion: Conversion::default(),
         }
     }
 
@@ -379,6 +413,10 @@ impl Log {
         }
         Ok(())
     }
+}
+
+fn count_records(ready: &ReadySet<'_>) -> u64 {
+    ready.iter().map(|batch| u64::from(batch.header.count.unsigned_abs())).sum()
 }
 
 fn note_producer(writer: &mut Writer, batch: &Ready<'_>) -> Option<crate::producer::CompletedTxn> {

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use pharos_base::{ClockHand, Offset, TopicId};
-use pharos_metrics::catalog::log as rows;
+use pharos_metrics::catalog::{log as rows, native};
 use pharos_metrics::truth;
 use pharos_metrics::truth::{Claim, by, to};
 
 use super::*;
 use crate::clean::CleanerOptions;
 use crate::config::CleanupPolicy;
-use crate::fs::{Fault, Op, SimFs};
+use crate::fs::{Fault, Op, SimFs, Slow};
 use crate::log::tests::{batch, leader};
 use crate::metrics::{RecoveryBeans, StorageMetrics};
 
@@ -102,6 +102,51 @@ fn flushes_are_counted_and_timed() {
     let count =
         house.registry().read("kafka.log:type=LogFlushStats,name=LogFlushRateAndTimeMs", "Count");
     assert_eq!(count, Some(pharos_metrics::Value::Long(2)));
+}
+
+#[test]
+fn appends_and_flushes_are_timed_one_by_one() {
+    let house = House::new(LogConfig::default(), CleanerOptions::default());
+    let seconds = |row| house.registry().family(row).read(&[]);
+    let log = house.log();
+    let slow = |op, took| Slow { op, path: ".log".to_owned(), took, hand: house.hand.clone() };
+    house.fs.slow(slow(Op::Write, Duration::from_millis(250)));
+    house.fs.slow(slow(Op::Sync, Duration::from_millis(1500)));
+    for _ in 0..3 {
+        log.append(&batch(NOW, &["a"]), &leader(0)).unwrap();
+    }
+    assert_eq!(seconds(&native::PHAROS_LOG_APPEND_DURATION_SECONDS), Some(0.75));
+    assert_eq!(seconds(&native::PHAROS_LOG_FLUSH_DURATION_SECONDS), Some(0.0));
+    log.flush().unwrap();
+    // What is on the disk already is not synced again.
+    log.flush().unwrap();
+    assert_eq!(seconds(&native::PHAROS_LOG_FLUSH_DURATION_SECONDS), Some(1.5));
+    assert_eq!(seconds(&native::PHAROS_LOG_APPEND_DURATION_SECONDS), Some(0.75));
+}
+
+#[test]
+fn directories_show_what_they_hold_and_have_left() {
+    let house = House::new(LogConfig::default(), CleanerOptions::default());
+    let read = |row, dir: &str| house.registry().family(row).read(&[dir]);
+    let log = house.log();
+    let home = log.home().path().to_string_lossy().into_owned();
+    let other = if home == "/a" { "/b" } else { "/a" };
+    let one = batch(NOW, &["a", "b"]);
+    house.fs.set_free_bytes(Some(1 << 20));
+    for _ in 0..3 {
+        log.append(&one, &leader(0)).unwrap();
+    }
+    let held = 3.0 * one.len() as f64;
+    assert_eq!(read(&native::PHAROS_LOG_DIR_SIZE_BYTES, &home), Some(held));
+    assert_eq!(read(&native::PHAROS_LOG_DIR_SIZE_BYTES, other), Some(0.0));
+    house.fs.set_free_bytes(Some(4096));
+    assert_eq!(read(&native::PHAROS_LOG_DIR_FREE_BYTES, &home), Some(4096.0));
+    assert_eq!(read(&native::PHAROS_LOG_DIR_ONLINE, &home), Some(1.0));
+    let error = std::io::ErrorKind::Other;
+    house.fs.fail(Fault { op: Op::Sync, path: home.clone(), error, after: 0, times: 1 });
+    log.flush().unwrap_err();
+    assert_eq!(read(&native::PHAROS_LOG_DIR_ONLINE, &home), Some(0.0));
+    assert_eq!(read(&native::PHAROS_LOG_DIR_ONLINE, other), Some(1.0));
 }
 
 #[test]

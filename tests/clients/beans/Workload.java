@@ -63,6 +63,7 @@ public class Workload {
         acknowledgements();
         idempotent();
         compressed();
+        compressedAnew();
         compaction();
         failures();
         classic();
@@ -98,9 +99,10 @@ public class Workload {
             Map.of("cleanup.policy", "compact", "segment.ms", "200", "min.cleanable.dirty.ratio", "0.01", "delete.retention.ms", "100");
         short one = 1;
         admin.createTopics(List.of(new NewTopic("a", 3, one), new NewTopic("b", 1, one), new NewTopic("d", 2, one),
-            new NewTopic("t", 1, one), new NewTopic("c", 1, one).configs(compact))).all().get();
-        while (!led(List.of("a", "b", "c", "d", "t"))) Thread.sleep(200);
-        say("topics", "a(3) b(1) c(1,compact) d(2) t(1)");
+            new NewTopic("t", 1, one), new NewTopic("c", 1, one).configs(compact),
+            new NewTopic("z", 1, one).configs(Map.of("compression.type", "uncompressed")))).all().get();
+        while (!led(List.of("a", "b", "c", "d", "t", "z"))) Thread.sleep(200);
+        say("topics", "a(3) b(1) c(1,compact) d(2) t(1) z(1,uncompressed)");
     }
 
     static boolean led(Collection<String> topics) throws InterruptedException {
@@ -129,6 +131,15 @@ public class Workload {
             batch(producer("p-" + codec, "compression.type", codec, "linger.ms", 500, "batch.size", 1000000), "b", 20, 1000);
         }
         say("compressed", "gzip snappy lz4 zstd: 1 request each, one batch of 20 records of 1000 bytes to b-0");
+    }
+
+    static void compressedAnew() throws Exception {
+        batch(producer("p-anew", "compression.type", "gzip", "linger.ms", 500, "batch.size", 1000000), "z", 20, 1000);
+        say("compressed-anew", "1 request, one batch of 20 records of 1000 bytes with gzip to z-0, which keeps no compression");
+        short epoch = 0;
+        SimpleRecord record = new SimpleRecord(NOW, null, bytes(100));
+        MemoryRecords once = MemoryRecords.withIdempotentRecords(Compression.NONE, 1_000_000L, epoch, 0, record);
+        say("duplicate", "raw Produce v9 with one batch of one record to z-0, twice: " + raw("z", once) + " " + raw("z", once));
     }
 
     static void compaction() throws Exception {

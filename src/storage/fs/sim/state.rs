@@ -6,6 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use pharos_base::ClockHand;
 
 /// Kind of an operation, for fault rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +46,26 @@ pub struct Fault {
     pub times: u32,
 }
 
+/// Operations of `op` on paths that contain `path` take `took` on the clock of `hand`.
+#[derive(Clone)]
+pub struct Slow {
+    /// Kind of operation.
+    pub op: Op,
+    /// Part of the path.
+    pub path: String,
+    /// How long each takes.
+    pub took: Duration,
+    /// Moves the clock.
+    pub hand: ClockHand,
+}
+
 #[derive(Default)]
 pub(super) struct State {
     pub(super) inodes: HashMap<u64, Inode>,
     pub(super) next_inode: u64,
     pub(super) dirs: BTreeMap<PathBuf, Dir>,
     pub(super) faults: Vec<Fault>,
+    pub(super) slow: Vec<Slow>,
     pub(super) free_bytes: Option<u64>,
     /// Changing operations until the process is killed.
     pub(super) kill_after: Option<u64>,
@@ -182,6 +199,8 @@ impl State {
             return Err(killed());
         }
         let text = path.to_string_lossy();
+        let slow = self.slow.iter().filter(|slow| slow.op == op && text.contains(&slow.path));
+        slow.for_each(|slow| slow.hand.advance(slow.took));
         for fault in &mut self.faults {
             if fault.op != op || !text.contains(&fault.path) || fault.times == 0 {
                 continue;

@@ -1,7 +1,7 @@
 //! What is looked at before a batch may be appended: its frame, its records, its timestamps.
 
 use pharos_protocol::batch::{
-    BatchError, BatchHeader, CheckOptions, ControlRecord, KeySink, Origin, RecordBatch,
+    BatchError, BatchHeader, CheckOptions, ControlRecord, HEADER_LEN, KeySink, Origin, RecordBatch,
     TimestampBounds, TimestampType, Walk, batches, check_batch, check_watched_batch,
 };
 use smallvec::SmallVec;
@@ -19,6 +19,13 @@ pub(super) struct Ready<'a> {
     pub(super) header: BatchHeader,
     pub(super) body: &'a [u8],
     pub(super) marker: Option<Marker>,
+    /// Bytes of header and records without compression; 0 for a replicated batch.
+    pub(super) uncompressed_bytes: u64,
+}
+
+/// Bytes of a batch without compression.
+pub(super) fn uncompressed(walk: &Walk) -> u64 {
+    HEADER_LEN as u64 + walk.uncompressed_bytes
 }
 
 pub(super) type ReadySet<'a> = SmallVec<[Ready<'a>; 2]>;
@@ -71,6 +78,7 @@ pub(super) fn check<'a>(
             header: trusted_header(&batch, walk.as_ref(), config),
             body: batch.body(),
             marker: read_marker(&batch)?,
+            uncompressed_bytes: walk.as_ref().map_or(0, uncompressed),
         });
     }
     if ready.is_empty() {
