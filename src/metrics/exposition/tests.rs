@@ -147,8 +147,8 @@ fn a_page_tells_what_it_cost() {
     assert_eq!(own("pharos_scrape_duration_seconds"), Some(1.25));
     let samples = before("pharos_scrape_duration_seconds").lines().filter(is_sample).count();
     assert_eq!(own("pharos_scrape_series"), Some(samples as f64));
-    let bytes = before("pharos_scrape_size_bytes").len();
-    assert_eq!(own("pharos_scrape_size_bytes"), Some(bytes as f64));
+    let line = page.find("\npharos_scrape_size_bytes{").unwrap() + 1;
+    assert_eq!(own("pharos_scrape_size_bytes"), Some(line as f64));
 }
 
 #[test]
