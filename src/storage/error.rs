@@ -76,6 +76,14 @@ impl StorageError {
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
     }
+
+    /// Whether the operating system failed at its disk: a process without free file handles (EMFILE,
+    /// ENFILE) is none of that, nor is a read that was not to wait.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        let is_passing = matches!(source.raw_os_error(), Some(23 | 24));
+        !is_passing && source.kind() != io::ErrorKind::WouldBlock
+    }
 }
 
 /// Adds what was done, and to what, to an I/O result.

@@ -3,6 +3,8 @@
 //! Two implementations: [`RealFs`] and [`SimFs`], which keeps unsynced writes apart so that a test
 //! can lose them, and fails where a rule says so. All calls block.
 
+#[cfg(test)]
+mod eventful;
 mod patience;
 mod real;
 mod sim;
@@ -14,6 +16,8 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(test)]
+pub(crate) use eventful::Eventful;
 pub use patience::without_waiting;
 pub(crate) use patience::{may_wait, would_wait};
 pub use real::RealFs;

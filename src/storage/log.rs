@@ -336,17 +336,14 @@ impl Log {
         }
     }
 
-    /// Takes the log directory offline when the operating system failed; a full volume is none of
-    /// that, nor is a process without free file handles.
+    /// Takes the log directory offline when the operating system failed at its disk; a full volume is
+    /// none of that.
     fn guard<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         let result = self.unless_deleted(result);
-        if let Err(error @ StorageError::Io { source, .. }) = &result {
-            // EMFILE and ENFILE; and a read that was not to wait for the disk.
-            let is_passing = matches!(source.raw_os_error(), Some(23 | 24))
-                || source.kind() == std::io::ErrorKind::WouldBlock;
-            if !is_passing {
-                self.home.fail(error);
-            }
+        if let Err(error) = result.as_ref()
+            && error.is_of_disk()
+        {
+            self.home.fail(error);
         }
         result
     }

@@ -1,79 +1,12 @@
 //! What is deleted or replaced while somebody looks for something in it.
 
 use std::io;
-use std::path::Path;
-
-use parking_lot::Mutex;
 
 use super::tests::{Bench, batch, contents, leader, small_segments};
 use super::*;
 use crate::clean::tests::{compacted, put};
 use crate::clean::{Cleaner, CleanerOptions};
-use crate::fs::{Entry, Fault, Fs, FsFile, LockGuard, Op, Open, Space};
-
-type Event = Box<dyn FnOnce() + Send>;
-
-/// A file system on which something happens just before a file is opened, once.
-#[derive(Clone)]
-struct Eventful {
-    fs: Arc<dyn Fs>,
-    next: Arc<Mutex<Option<(String, Event)>>>,
-}
-
-impl Eventful {
-    fn new(fs: Arc<dyn Fs>) -> Self {
-        Self { fs, next: Arc::default() }
-    }
-
-    /// `event` happens when a file of this name is opened.
-    fn before_opening(&self, name: &str, event: impl FnOnce() + Send + 'static) {
-        *self.next.lock() = Some((name.to_owned(), Box::new(event)));
-    }
-
-    fn has_happened(&self) -> bool {
-        self.next.lock().is_none()
-    }
-}
-
-impl std::fmt::Debug for Eventful {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.fs.fmt(f)
-    }
-}
-
-impl Fs for Eventful {
-    fn open(&self, path: &Path, mode: Open) -> io::Result<Arc<dyn FsFile>> {
-        let due = self.next.lock().take_if(|(name, _)| path.ends_with(name.as_str()));
-        if let Some((_, event)) = due {
-            event();
-        }
-        self.fs.open(path, mode)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.fs.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.fs.remove_file(path)
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.fs.create_dir_all(path)
-    }
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.fs.remove_dir_all(path)
-    }
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        self.fs.list(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.fs.sync_dir(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<LockGuard> {
-        self.fs.lock(path)
-    }
-    fn space(&self, path: &Path) -> io::Result<Space> {
-        self.fs.space(path)
-    }
-}
+use crate::fs::{Eventful, Fault, Op};
 
 fn open(bench: &Bench) -> (Arc<Log>, Eventful) {
     let fs = Eventful::new(Arc::new(bench.fs.clone()));
@@ -93,6 +26,7 @@ fn delete_the_first(log: &Arc<Log>, fs: &Eventful) {
         log.set_high_watermark(log.log_end_offset());
         log.delete_records_to(end);
         assert_eq!(log.apply_retention().unwrap().segments, 1);
+        Ok(())
     });
 }
 

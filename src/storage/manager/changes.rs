@@ -64,7 +64,7 @@ impl LogManager {
         let home = self.choose(dir)?;
         let options = self.log_options(&home, partition, topic_id, config);
         let (log, _) = Log::open(options).inspect_err(|error| {
-            if matches!(error, StorageError::Io { .. }) {
+            if error.is_of_disk() {
                 home.fail(error);
             }
         })?;

@@ -41,7 +41,8 @@ impl LogManager {
         self.write_all(names::CLEANER_OFFSETS, |log| self.cleaner.cleaned_to(log.partition()));
     }
 
-    /// A directory whose checkpoint cannot be written goes offline, unless it is only full.
+    /// A directory whose checkpoint cannot be written goes offline, unless it is only full, or the
+    /// process has no file handle left.
     fn write_all(&self, name: &str, offset: impl Fn(&Log) -> Option<Offset>) -> bool {
         let mut written = true;
         let mut grouped = by_dir(self.logs());
@@ -62,10 +63,10 @@ impl LogManager {
     }
 
     fn checkpoint_failed(&self, dir: &Dir, error: &StorageError) {
-        if error.is_full() {
-            tracing::warn!(%error, "checkpoint not written");
-        } else {
+        if error.is_of_disk() {
             dir.home.fail(error);
+        } else {
+            tracing::warn!(%error, "checkpoint not written");
         }
     }
 

@@ -8,7 +8,7 @@ use pharos_base::{ClockHand, LeaderEpoch, Offset, TopicId};
 use super::*;
 use crate::config::CleanupPolicy;
 use crate::error::StorageError;
-use crate::fs::{Fault, Op, RealFs, SimFs};
+use crate::fs::{Eventful, Fault, Op, RealFs, SimFs};
 use crate::log::tests::{batch, contents, leader, producer_batch};
 use crate::log::{AppendError, AppendOptions};
 use crate::names;
@@ -506,4 +506,25 @@ fn a_kill_at_any_change_of_the_manager_loses_nothing() {
         }
         assert!(step > 100, "{step}");
     }
+}
+
+#[test]
+fn a_process_without_file_handles_keeps_its_directories() {
+    const EMFILE: i32 = 24;
+    let house = House::new();
+    let fs = Eventful::new(Arc::new(house.fs.clone()));
+    let options = ManagerOptions { fs: Arc::new(fs.clone()), ..house.options() };
+    let (manager, _) = LogManager::open(&["/a".into()], options).unwrap();
+    create(&manager, &tp("t", 0));
+    let without_handles = |name: &str| {
+        fs.before_opening(name, || Err(std::io::Error::from_raw_os_error(EMFILE)));
+    };
+    without_handles("replication-offset-checkpoint.tmp");
+    manager.checkpoint_high_watermarks();
+    assert!(fs.has_happened());
+    without_handles("00000000000000000000.log");
+    let refused = manager.get_or_create(&tp("u", 0), None, LogConfig::default());
+    assert!(fs.has_happened() && matches!(refused, Err(StorageError::Io { .. })), "{refused:?}");
+    assert_eq!(manager.offline_dirs(), 0);
+    create(&manager, &tp("u", 0));
 }
