@@ -37,7 +37,11 @@ class Tab:
         if self.page.url.split("#")[0] == f"http://{self.node.admin}/":
             drawn = self.drawn()
             self.page.evaluate("address => { location.hash = address }", f"#/{view}")
-            self.page.wait_for_function("before => Number(document.getElementById('main').dataset.drawn) > before", arg=drawn)
+            # The view before may be drawn once more until then.
+            self.page.wait_for_function(
+                "([before, name]) => { const { drawn, view } = document.getElementById('main').dataset; return Number(drawn) > before && view === name }",
+                arg=[drawn, view.split("/")[0] or "now"],
+            )
         else:
             self.page.goto(address)
             self.page.wait_for_selector("main[data-drawn]")

@@ -37,6 +37,7 @@ let turn = 0;
 
 async function show(again) {
   const mine = (turn += 1);
+  const here = location.hash;
   const { name, parts } = address();
   const [tab, view] = DETAILS[name] || [name, (VIEWS.find(([have]) => have === name) || [])[2]];
   links.forEach((it, at) => (VIEWS[at][0] === tab ? it.setAttribute('aria-current', 'page') : it.removeAttribute('aria-current')));
@@ -50,13 +51,13 @@ async function show(again) {
     content = view ? await view(...parts) : [empty('There is no such view.')];
     say('live');
   } catch (error) {
-    if (again && shown === location.hash) { say('stale'); return; }
+    if (again && shown === here) { say('stale'); return; }
     content = [h('h1', {}, parts[0] || 'Pharos'), problem(error)];
   }
-  // A later view has been asked for meanwhile.
-  if (mine !== turn) return;
-  const same = shown === location.hash;
-  shown = location.hash;
+  // A later view has been asked for meanwhile, or is about to be.
+  if (mine !== turn || here !== location.hash) return;
+  const same = shown === here;
+  shown = here;
   replace(content.flat(Infinity).filter(Boolean), same);
   main.dataset.view = name || 'now';
   main.dataset.drawn = String(Number(main.dataset.drawn || 0) + 1);
