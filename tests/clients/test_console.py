@@ -1,5 +1,6 @@
 """The console in a real browser: real trouble at a real broker, read from the page and compared with what the broker's
 own pages and beans say."""
+import http.server
 import json
 import threading
 import urllib.request
@@ -190,8 +191,29 @@ def test_a_hot_partition_is_seen_with_its_share(make_node, tab):
     assert [(row["Key"], number(row["Share of records"])) for row in hot] == [(name, 100)]
 
 
-def test_slow_requests_and_members_are_named(make_node, tab):
-    node = make_node(OFTEN)
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Takes spans, and forgets them."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def collector():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_slow_requests_and_members_are_named(make_node, tab, collector):
+    node = make_node(OFTEN, f"otel.exporter.otlp.endpoint={collector}")
     create(node, ("orders", 1))
     produce(node, "orders", [5])
     consumer = KafkaConsumer("orders", bootstrap_servers=node.bootstrap, group_id="billing", client_id=HOSTILE, auto_offset_reset="earliest")
@@ -207,6 +229,8 @@ def test_slow_requests_and_members_are_named(make_node, tab):
         assert abs(sum(it["phases_ms"].values()) - it["phases_ms"]["throttle"] - it["total_ms"]) < 0.001, it
     produced = node.metric("pharos_request_duration_seconds_sum", request="Produce")
     assert sum(it["total_ms"] for it in told if it["request"] == "Produce") / 1000 == pytest.approx(produced)
+    traces = {it["trace_id"] for it in told}
+    assert len(traces) == len(told) and {row["Trace"] for row in rows} <= traces
     page.picture("slow")
     page.open("group/billing")
     member = page.table("Members of the group")

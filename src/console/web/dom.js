@@ -61,7 +61,8 @@ export function table({ key, caption, columns, rows, filter, sort }) {
     let found = rows;
     const word = choice.word.toLowerCase();
     if (word) found = found.filter((row) => filter(row).toLowerCase().includes(word));
-    if (choice.sort !== null) {
+    // A column may have left with the rows that had something in it.
+    if (choice.sort !== null && columns[choice.sort]) {
       const of = columns[choice.sort].of;
       const rank = (row) => { const value = of(row); return value === null || value === undefined || Number.isNaN(value) ? -Infinity : value; };
       found = [...found].sort((a, b) => {
