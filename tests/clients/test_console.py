@@ -3,6 +3,7 @@ own pages and beans say."""
 import http.server
 import json
 import threading
+import time
 import urllib.request
 
 import pytest
@@ -313,6 +314,33 @@ def test_every_view_serves_everybody(make_node, tab, scheme):
             assert page.fair() == [], (view, width)
             wide = page.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, f"{view} is {wide} pixels wider than {width}"
+
+
+def test_two_thousand_topics_are_listed_and_filtered(make_node, tab):
+    """Prints how long it takes (`-s`, with `PHAROS_BIN` of a release build), for docs/performance.md."""
+    node = make_node(OFTEN)
+    create(node, *((f"topic-{index}", 1) for index in range(2000)))
+    wait_until("all topics", lambda: len(api(node, "/api/topics")["topics"]) == 2000)
+    page = tab(node)
+    first = seconds(lambda: page.open("topics"))
+    page.until("() => document.querySelector('main .more').textContent.includes('2000')")
+    filtering = seconds(lambda: page.page.evaluate("""() => {
+        const box = document.querySelector('main input[type=search]');
+        box.value = 'topic-1234';
+        box.dispatchEvent(new Event('input'));
+        return new Promise(requestAnimationFrame);
+    }"""))
+    assert [row["Topic"] for row in page.table("Topics")] == ["topic-1234"]
+    for view in VIEWS:
+        page.open(view)
+    heap = page.context.new_cdp_session(page.page).send("Runtime.getHeapUsage")["usedSize"]
+    print(f"first view {first:.2f} s, filter {filtering * 1000:.0f} ms, heap {heap / 1e6:.0f} MB")
+
+
+def seconds(work):
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
 
 
 def test_keys_alone_are_enough(make_node, tab):

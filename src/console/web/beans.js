@@ -18,9 +18,10 @@ const PAUSE_MS = 150;
 
 async function listing() {
   const { beans, left_out, all } = await ask(`/api/beans?find=${encodeURIComponent(word)}`);
-  return [h('p', { class: 'quiet', id: 'found' }, `${beans.length + left_out} of ${all}`, left_out ? `, ${left_out} not shown` : ''),
+  const found = beans.length + left_out;
+  return [h('p', { class: 'quiet' }, `${found} of ${all}`, left_out ? `, the first ${beans.length} are listed` : '', '.'),
     beans.length ? table({
-      key: 'beans', caption: 'Beans', rows: beans,
+      key: 'beans', caption: 'Beans', rows: beans, counted: false,
       columns: [
         { title: 'Object name', head: true, wide: true, of: (it) => it.name, show: (it) => link(to('bean', it.name), it.name) },
         { title: 'Meaning', wide: true, of: (it) => it.meaning, show: (it) => it.meaning },
@@ -73,16 +74,18 @@ beans_view.still = true;
 
 export async function bean_view(name) {
   const bean = await ask(`/api/bean?name=${encodeURIComponent(name)}`);
+  const own = bean.attributes.some((it) => it.meaning !== bean.meaning);
   return [h('p', { class: 'crumb' }, link(to('beans'), 'Beans')), h('h1', {}, bean.name), h('p', { class: 'reason' }, bean.meaning),
     h('dl', { class: 'facts' }, fact('Counts', bean.unit || '–'), fact('In Kafka', h('code', {}, bean.kafka))),
     table({
-      key: 'attributes', caption: 'Attributes', rows: bean.attributes,
+      key: 'attributes', caption: 'Attributes', rows: bean.attributes, counted: false,
       columns: [
         { title: 'Attribute', head: true, of: (it) => it.name, show: (it) => it.name },
         { title: 'Value', number: true, of: (it) => (typeof it.value === 'number' ? it.value : -Infinity), show: (it) => String(it.value ?? '–') },
         { title: 'Type', of: (it) => it.type, show: (it) => h('code', {}, it.type) },
-        { title: 'Meaning', wide: true, of: (it) => it.meaning, show: (it) => it.meaning },
-      ] }),
+        // Of a meter or a timer they all mean the same.
+        own && { title: 'Meaning', wide: true, of: (it) => it.meaning, show: (it) => it.meaning },
+      ].filter(Boolean) }),
     bean.pages.map((page) => [h('h2', {}, page.rules.replace('.yml', ''), ' ', h('a', { href: `/metrics/${page.rules.replace('.yml', '')}` }, 'page')),
       page.page.length ? h('pre', { class: 'page', tabindex: '0' }, page.page.map((line) => [series_of(line), '\n'])) : empty('These rules make nothing of it.')])];
 }

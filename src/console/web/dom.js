@@ -40,11 +40,12 @@ const ROWS = 100;
 
 // A table that sorts by its heads and filters by a word.
 //   columns: {title, of: row => sortable, show: row => node, series, wide, number}
+//   counted: say how many rows there are; without, all are drawn
 //   key: where the person's choices are kept while the page is redrawn
 const choices = new Map();
 
-export function table({ key, caption, columns, rows, filter, sort }) {
-  const choice = choices.get(key) || { sort: sort || null, down: true, word: '', rows: ROWS };
+export function table({ key, caption, columns, rows, filter, sort, counted = true }) {
+  const choice = choices.get(key) || { sort: sort || null, down: true, word: '', rows: counted ? ROWS : Infinity };
   choices.set(key, choice);
   const body = h('tbody');
   const more = h('p', { class: 'more' });
@@ -88,7 +89,7 @@ export function table({ key, caption, columns, rows, filter, sort }) {
   } });
   draw();
   return h('div', { class: 'listing' },
-    h('div', { class: 'listing-head' }, search || '', more),
+    search || counted ? h('div', { class: 'listing-head' }, search || '', more) : '',
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption },
       h('table', {}, h('caption', { class: 'unseen' }, caption), h('thead', {}, h('tr', {}, heads)), body)));
 }
