@@ -114,33 +114,14 @@ impl Broker {
         value.with_context(|| format!("there is no {attribute} of {name}"))
     }
 
-    /// A page as Prometheus asks for it: OpenMetrics, compressed.
+    /// A page as Prometheus asks for it.
     pub(crate) fn scrape(&self, path: &str) -> anyhow::Result<Scrape> {
-        let cpu = machine::process_cpu(self.pid());
-        let begin = Instant::now();
-        let mut answer = self.page(path)?;
-        let wall = begin.elapsed().as_secs_f64();
-        let cpu = machine::process_cpu(self.pid()) - cpu;
-        let head = answer.windows(4).position(|it| it == b"\r\n\r\n").context("no head")? + 4;
-        let body = answer.split_off(head);
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(body.as_slice()).read_to_string(&mut text)?;
-        anyhow::ensure!(text.ends_with("# EOF\n"), "{path} was cut");
-        Ok(Scrape { wall, cpu, series: text.lines().filter(|it| !it.starts_with('#')).count() })
+        scrape(self.admin, path, self.pid())
     }
 
-    /// An answer with its head, as a Prometheus asks for it; it costs who asks nearly nothing.
+    /// An answer with its head; it costs who asks nearly nothing.
     pub(crate) fn page(&self, path: &str) -> anyhow::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.admin)?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.0\r\nHost: bench\r\nAccept: {SCRAPE_ACCEPT}\r\n\
-             Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n"
-        )?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        anyhow::ensure!(answer.starts_with(b"HTTP/1.0 200"), "{path} was refused");
-        Ok(answer)
+        page(self.admin, path)
     }
 
     /// Has the rule files read anew; needs `admin.lifecycle.enable`.
@@ -166,6 +147,35 @@ impl Broker {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// A page of a process as Prometheus asks for it: OpenMetrics, compressed.
+pub(crate) fn scrape(address: SocketAddr, path: &str, pid: u32) -> anyhow::Result<Scrape> {
+    let cpu = machine::process_cpu(pid);
+    let begin = Instant::now();
+    let mut answer = page(address, path)?;
+    let wall = begin.elapsed().as_secs_f64();
+    let cpu = machine::process_cpu(pid) - cpu;
+    let head = answer.windows(4).position(|it| it == b"\r\n\r\n").context("no head")? + 4;
+    let body = answer.split_off(head);
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(body.as_slice()).read_to_string(&mut text)?;
+    anyhow::ensure!(text.ends_with("# EOF\n"), "{path} was cut");
+    Ok(Scrape { wall, cpu, series: text.lines().filter(|it| !it.starts_with('#')).count() })
+}
+
+fn page(address: SocketAddr, path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.0\r\nHost: bench\r\nAccept: {SCRAPE_ACCEPT}\r\n\
+         Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let served = answer.starts_with(b"HTTP/1.") && answer.get(8..12) == Some(b" 200");
+    anyhow::ensure!(served, "{path} was refused");
+    Ok(answer)
 }
 
 impl Drop for Broker {

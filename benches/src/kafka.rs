@@ -27,17 +27,7 @@ const STEADY_RECORDS: u64 = 100_000;
 type Figures = [f64; 6];
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    if Command::new("java").arg("-version").stderr(Stdio::null()).status().is_err() {
-        report.skip("K", "no Java");
-        return Ok(());
-    }
-    let script: PathBuf =
-        std::env::var_os("PHAROS_BENCH_KAFKA").context("PHAROS_BENCH_KAFKA is not set")?.into();
-    let fetched = Command::new(&script).arg("fetch").status()?;
-    if !fetched.success() {
-        report.skip("K", "Apache Kafka could not be fetched");
-        return Ok(());
-    }
+    let Some(script) = fetched("K", "fetch", report)? else { return Ok(()) };
     let mut turn = 0;
     let mut directory = |side: &str| {
         turn += 1;
@@ -61,8 +51,8 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         },
         || {
             let directory = directory.borrow_mut()("kafka");
-            let kafka = Kafka::start(&script, &directory)?;
-            let done = figures(plan, &script, kafka.address, kafka.child.id());
+            let kafka = Kafka::start(&script, &directory, None)?;
+            let done = figures(plan, &script, kafka.address, kafka.pid());
             drop(kafka);
             fs::remove_dir_all(directory)?;
             done
@@ -85,20 +75,45 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The script that starts Apache Kafka, once `what` is there; says in the report why it is not.
+pub(crate) fn fetched(
+    id: &'static str,
+    what: &str,
+    report: &mut Report,
+) -> anyhow::Result<Option<PathBuf>> {
+    if Command::new("java").arg("-version").stderr(Stdio::null()).status().is_err() {
+        report.skip(id, "no Java");
+        return Ok(None);
+    }
+    let script: PathBuf =
+        std::env::var_os("PHAROS_BENCH_KAFKA").context("PHAROS_BENCH_KAFKA is not set")?.into();
+    let fetched = Command::new(&script).arg(what).status()?;
+    if !fetched.success() {
+        report.skip(id, "Apache Kafka could not be fetched");
+    }
+    Ok(fetched.success().then_some(script))
+}
+
 /// Apache Kafka's broker; killed when dropped.
-struct Kafka {
+pub(crate) struct Kafka {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Kafka {
-    fn start(script: &PathBuf, directory: &PathBuf) -> anyhow::Result<Self> {
+    /// Starts it, with the agent of jmx_exporter as `PORT:RULES` when that is given.
+    pub(crate) fn start(
+        script: &PathBuf,
+        directory: &PathBuf,
+        agent: Option<&str>,
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
         let address = two_free_ports()?;
         let log = fs::File::create(directory.join("log"))?;
         let mut command = Command::new(script);
         command.arg("broker").arg(directory).arg(address.port().to_string());
         command.stdout(log.try_clone()?).stderr(log);
+        command.envs(agent.map(|agent| ("JMX_AGENT", agent)));
         let mut kafka = Self { child: command.spawn()?, address };
         let begin = Instant::now();
         while load::Client::connect(address).is_err() {
@@ -109,6 +124,12 @@ impl Kafka {
             std::thread::sleep(Duration::from_millis(100));
         }
         Ok(kafka)
+    }
+}
+
+impl Kafka {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 

@@ -45,6 +45,7 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["R15"], ratios::memory::measure),
     (&["HK"], ratios::keys::measure),
     (&["K"], kafka::measure),
+    (&["S"], ratios::agent::measure),
 ];
 
 fn main() -> ExitCode {

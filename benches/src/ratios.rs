@@ -1,5 +1,6 @@
 //! One file a ratio, or a pair that comes from one measurement.
 
+pub(crate) mod agent;
 pub(crate) mod compressed;
 pub(crate) mod consume;
 pub(crate) mod flush;

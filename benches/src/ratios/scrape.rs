@@ -23,7 +23,7 @@ use crate::report::{Better, Report, Row};
 use crate::stats::{abba, ratios};
 
 /// A rule file as operators write it for the JVM agent: patterns that capture, and one that drops.
-const RULES: &str =
+pub(super) const RULES: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/beans/broker-rules/own-broker.yml");
 /// A long rule file: most beans pass by most of its rules before one decides.
 const MANY_RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/operators.yml");
@@ -59,7 +59,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// A broker with [`RULES`] as a page of its own beside the built-in ones.
-fn many(plan: &Plan, name: &str) -> anyhow::Result<Broker> {
+pub(super) fn many(plan: &Plan, name: &str) -> anyhow::Result<Broker> {
     Broker::start(&Start {
         binary: &plan.binary,
         directory: plan.directory.join(name),
