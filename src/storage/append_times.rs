@@ -14,14 +14,13 @@ const MIN_STEP_MS: i64 = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct AppendTimes {
     entries: VecDeque<(i64, i64)>,
-    step_ms: i64,
 }
 
 impl AppendTimes {
     /// Notes that records from `offset` on were appended at `now_ms`.
     pub(crate) fn note(&mut self, offset: i64, now_ms: i64) {
         if let Some((_, last_ms)) = self.entries.back()
-            && now_ms < last_ms.saturating_add(self.step_ms.max(MIN_STEP_MS))
+            && now_ms < last_ms.saturating_add(MIN_STEP_MS)
         {
             return;
         }

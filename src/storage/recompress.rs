@@ -6,20 +6,20 @@ use pharos_protocol::batch::{
 };
 use pharos_protocol::compression::Codec;
 
-use crate::config::StoredCompression;
+use crate::config::{LogConfig, StoredCompression};
 use crate::log::AppendError;
 
 /// Largest size of uncompressed records that is made anew.
 const MAX_OUTPUT_BYTES: u64 = 1 << 30;
 
-/// The batches with the codec of `stored`; `None` when they have it already. `check` sees each
-/// batch before it is opened.
+/// The batches with the topic's codec; `None` when they have it already. `check` sees each batch
+/// before it is opened.
 pub(crate) fn recompress(
     records: &[u8],
-    stored: StoredCompression,
+    config: &LogConfig,
     check: impl Fn(&RecordBatch<'_>) -> Result<(), BatchError>,
 ) -> Result<Option<Bytes>, AppendError> {
-    let (codec, level) = match stored {
+    let (codec, level) = match config.compression {
         StoredCompression::Producer => return Ok(None),
         StoredCompression::Uncompressed => (Codec::None, None),
         // −1 is the codec's own default.
@@ -40,7 +40,12 @@ pub(crate) fn recompress(
     for batch in batches(records) {
         let batch = batch?;
         check(&batch)?;
-        let made = rebuild(&batch, codec, level)?;
+        // Records that stay as they are can only be refused when they are larger than a batch may be.
+        let max_bytes = match codec {
+            Codec::None => u64::from(config.max_message_bytes),
+            _ => MAX_OUTPUT_BYTES,
+        };
+        let made = rebuild(&batch, codec, level, max_bytes)?;
         out.extend_from_slice(&made);
     }
     Ok(Some(Bytes::from(out)))
@@ -50,9 +55,10 @@ fn rebuild(
     batch: &RecordBatch<'_>,
     codec: Codec,
     level: Option<i32>,
+    max_bytes: u64,
 ) -> Result<Bytes, AppendError> {
     let header = batch.header();
-    let open = batch.open(MAX_OUTPUT_BYTES)?;
+    let open = batch.open(max_bytes)?;
     let mut builder = BatchBuilder::new(BatchOptions {
         codec,
         level,

@@ -22,7 +22,7 @@ use crate::recompress;
 use crate::segment::{NO_TIMESTAMP, RollFrom, Segment};
 use crate::stamp::set_max_timestamp;
 pub(crate) use check::read_marker;
-use check::{Ready, ReadySet, check, check_options, trusting, uncompressed};
+use check::{Ready, ReadySet, check, check_options, uncompressed};
 
 /// Bytes that one segment may hold: positions in indexes have 31 bits.
 const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
@@ -164,13 +164,14 @@ impl Log {
         if options.origin == Origin::Client {
             let began = self.clock.monotonic();
             let before = Cell::new(0);
-            let stored = recompress::recompress(records, config.compression, |batch| {
+            let stored = recompress::recompress(records, config, |batch| {
                 let walk = check_batch(batch, &check_options(config, options.origin, now_ms))?;
                 before.set(before.get() + walk.map_or(0, |walk| uncompressed(&walk)));
                 Ok(())
             })?;
             if let Some(stored) = stored {
-                let ready = check(&stored, &trusting(config), options, now_ms, keys)?;
+                // What became larger than `max.message.bytes` is refused, too (`UnifiedLog.append`).
+                let ready = check(&stored, config, options, now_ms, keys)?;
                 let after: u64 = ready.iter().map(|batch| batch.uncompressed_bytes).sum();
                 let conversion = Conversion {
                     temporary_bytes: before.get() + after,

@@ -292,6 +292,34 @@ fn the_topics_clock_and_codec_apply() {
 }
 
 #[test]
+fn what_the_topics_codec_makes_too_large_is_refused() {
+    use crate::config::StoredCompression;
+    use pharos_protocol::batch::BatchError;
+    use pharos_protocol::compression::Codec;
+    let value = [b'x'; 5000];
+    let options = BatchOptions { codec: Codec::Gzip, ..BatchOptions::default() };
+    let mut builder = BatchBuilder::new(options);
+    builder.push(&NewRecord { timestamp: NOW, value: Some(&value), ..Default::default() }).unwrap();
+    let sent = builder.build().unwrap();
+    let store = |compression, max_message_bytes| {
+        let config = LogConfig { compression, max_message_bytes, ..LogConfig::default() };
+        Bench::new(config).open().append(&sent, &leader(0))
+    };
+    let snappy = StoredCompression::Snappy;
+    let stored = u32::try_from(store(snappy, 100_000).unwrap().bytes).unwrap();
+    assert!(stored as usize > sent.len(), "{stored} bytes");
+    assert!(store(snappy, stored).is_ok());
+    let refused = store(snappy, stored - 1);
+    assert!(matches!(refused, Err(AppendError::Batch(BatchError::TooLarge { .. }))), "{refused:?}");
+    // Nothing larger than what may be stored is even unpacked.
+    let refused = store(StoredCompression::Uncompressed, 1000);
+    let is_limited =
+        matches!(refused, Err(AppendError::Batch(BatchError::OutputLimit { limit: 1000 })));
+    assert!(is_limited, "{refused:?}");
+    assert!(store(StoredCompression::Uncompressed, 6000).is_ok());
+}
+
+#[test]
 fn a_flush_that_meets_a_cleaned_segment_harms_no_directory() {
     let bench = Bench::new(small_segments());
     let log = bench.open();

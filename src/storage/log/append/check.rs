@@ -30,11 +30,6 @@ pub(super) fn uncompressed(walk: &Walk) -> u64 {
 
 pub(super) type ReadySet<'a> = SmallVec<[Ready<'a>; 2]>;
 
-/// The same settings for batches that were checked already and made anew here.
-pub(super) fn trusting(config: &LogConfig) -> LogConfig {
-    LogConfig { max_message_bytes: u32::MAX, ..config.clone() }
-}
-
 pub(super) fn check_options(config: &LogConfig, origin: Origin, now_ms: i64) -> CheckOptions {
     if origin == Origin::Replication {
         return CheckOptions::replication();
