@@ -287,8 +287,8 @@ def test_rules_are_tried_on_the_beans(make_node, tab):
     page.picture("tried")
     page.page.fill("textarea", "rules:\n- pattern: '('\n")
     page.page.click("main button >> text=Try")
-    page.until("() => document.querySelector('main .problem')")
-    assert page.page.inner_text("main .problem").startswith("line ")
+    # What was said of the rules before is still there when the question leaves.
+    page.until("() => document.querySelector('main .problem')?.textContent.startsWith('line ')")
     page.complaints = [it for it in page.complaints if "400" not in it]
     page.page.click("main tbody a")
     page.until("() => document.querySelector('main h1').textContent.endsWith('topic=orders')")
