@@ -8,6 +8,9 @@ use super::{Doomed, LogManager, ManagerOptions};
 use crate::error::StorageError;
 use crate::log::Log;
 
+/// How long after a removal for which there was no room, or no file handle, it is tried again.
+const REMOVE_AGAIN_MS: i64 = 60_000;
+
 /// One kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
@@ -195,23 +198,33 @@ impl LogManager {
             *doomed = later;
             due
         };
-        for item in due {
-            if !item.home.is_offline() {
-                self.remove(&item);
+        for mut item in due {
+            if !item.home.is_offline() && !self.remove(&item) {
+                item.due_ms = now_ms.saturating_add(REMOVE_AGAIN_MS);
+                self.doomed.lock().push(item);
             }
         }
     }
 
-    fn remove(&self, item: &Doomed) {
+    /// Whether nothing of it is left to be tried again.
+    fn remove(&self, item: &Doomed) -> bool {
         let fs = &self.options.fs;
+        let mut done = true;
         for path in &item.paths {
             let removed = if item.is_dir { fs.remove_dir_all(path) } else { fs.remove_file(path) };
             match removed {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    item.home.fail(&StorageError::io("remove", path, error));
+                    let error = StorageError::io("remove", path, error);
+                    if error.is_of_disk() {
+                        item.home.fail(&error);
+                    } else {
+                        tracing::warn!(%error, "it is tried again");
+                        done = false;
+                    }
                 }
                 _ => {}
             }
         }
+        done
     }
 }

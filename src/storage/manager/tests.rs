@@ -528,3 +528,26 @@ fn a_process_without_file_handles_keeps_its_directories() {
     assert_eq!(manager.offline_dirs(), 0);
     create(&manager, &tp("u", 0));
 }
+
+#[test]
+fn a_full_volume_only_delays_a_removal() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let log = create(&manager, &tp("t", 0));
+    let home = log.home().path().to_path_buf();
+    manager.delete(&tp("t", 0)).unwrap();
+    let doomed = || house.fs.list(&home).unwrap().iter().any(|it| it.name.ends_with("-delete"));
+    house.fs.fail(Fault {
+        op: Op::Remove,
+        path: "-delete".to_owned(),
+        error: std::io::ErrorKind::StorageFull,
+        after: 0,
+        times: 1,
+    });
+    house.hand.advance(Duration::from_secs(3600));
+    manager.remove_doomed();
+    assert!(doomed() && manager.offline_dirs() == 0);
+    house.hand.advance(Duration::from_secs(60));
+    manager.remove_doomed();
+    assert!(!doomed());
+}
