@@ -228,7 +228,7 @@ export async function slow_view() {
         { title: 'Bytes', number: true, of: (it) => it.request_bytes + it.response_bytes, show: (it) => [bytes(it.request_bytes), h('br', {}), bytes(it.response_bytes)] },
         { title: 'Errors', of: (it) => it.errors.length, show: (it) => it.errors.map((error) => h('span', { 'data-mood': 'warn' }, `${error.error} `)) },
         { title: 'When', number: true, of: (it) => it.time_ms, show: (it) => clock(it.time_ms) },
-        ...(requests.some((it) => it.trace_id) ? [{ title: 'Trace', of: (it) => it.trace_id || '', show: (it) => (it.trace_id ? h('code', {}, it.trace_id) : '–') }] : []),
+        ...(requests.some((it) => it.trace_id) ? [{ title: 'Trace', wide: true, of: (it) => it.trace_id || '', show: (it) => (it.trace_id ? h('code', {}, it.trace_id) : '–') }] : []),
       ] }) : empty('Nothing was asked within the last hour.')];
 }
 
