@@ -1,6 +1,8 @@
 //! HK: producing with hot keys watched, against producing without. The broker has one core; each
 //! record has a key, and each partition more keys than are counted one by one.
 
+use std::time::{Duration, Instant};
+
 use pharos_protocol::compression::Codec;
 
 use super::{PARTITIONS, produce};
@@ -14,8 +16,10 @@ use crate::stats::{abba, ratios};
 
 /// Records of a batch, and bytes of the value of each.
 const SHAPES: [(usize, usize); 3] = [(15, 1024), (150, 80), (1, 80)];
-/// Bytes sent before a measurement, so that it is known how closely keys may be looked at.
+/// Bytes sent at a time before a measurement, and for how long: it takes some seconds until it is
+/// known how closely keys may be looked at.
 const WARM_UP_BYTES: u64 = 32 << 20;
+const WARM_UP: Duration = Duration::from_secs(4);
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     for (records, value) in SHAPES {
@@ -74,7 +78,10 @@ fn run(plan: &Plan, frame: &[u8], overrides: &[&str]) -> anyhow::Result<[f64; 2]
         broker.address,
         &Topic { name: "bulk", partitions: PARTITIONS, configs: &[] },
     )?;
-    produce::send(broker.address, frame, WARM_UP_BYTES)?;
+    let begin = Instant::now();
+    while begin.elapsed() < WARM_UP {
+        produce::send(broker.address, frame, WARM_UP_BYTES)?;
+    }
     probes::find_pages(&plan.directory, plan.bytes)?;
     let cpu = machine::process_cpu(broker.pid());
     let (wall, bytes) = produce::send(broker.address, frame, plan.bytes)?;
