@@ -14,6 +14,10 @@ use crate::machine::{self, Place};
 /// Longest time that a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A broker that uses less of a processor than this share for that long has settled.
+const SETTLED: Duration = Duration::from_secs(1);
+const SETTLED_SHARE: f64 = 0.5;
+
 /// How a broker is started.
 pub(crate) struct Start<'a> {
     pub(crate) binary: &'a Path,
@@ -112,6 +116,20 @@ impl Broker {
             .and_then(|attribute| attribute.get("value"))
             .and_then(serde_json::Value::as_f64);
         value.with_context(|| format!("there is no {attribute} of {name}"))
+    }
+
+    /// Waits until it has no more to do of what it was told.
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        loop {
+            let before = machine::process_cpu(self.pid());
+            std::thread::sleep(SETTLED);
+            let used = machine::process_cpu(self.pid()) - before;
+            if used < SETTLED.as_secs_f64() * SETTLED_SHARE {
+                return Ok(());
+            }
+            anyhow::ensure!(begin.elapsed() < PATIENCE, "the broker works on and on");
+        }
     }
 
     /// A page as Prometheus asks for it.

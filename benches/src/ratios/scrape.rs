@@ -199,6 +199,7 @@ fn large(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     for group in 0..LARGE_GROUPS {
         commit(&mut client, &format!("group-{group}"), names.get(group).context("no topic")?)?;
     }
+    broker.settle()?;
     probes::find_memory(LARGE_MEMORY);
     let (first, later) = scrapes(&broker, "/metrics")?;
     report.sample("40,000 partitions: the first scrape", sample(&first));
