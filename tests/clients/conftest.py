@@ -20,7 +20,10 @@ START_LIMIT_SECONDS = 30
 class Node:
     """One running `pharos up`; `bootstrap` is HOST:PORT of its Kafka listener, `admin` of its HTTP listener.
 
-    A `bare` node is told nothing of listeners: its environment does."""
+    A `bare` node is told nothing of listeners: its environment does. `trust` is what it is known by when `admin` speaks
+    TLS."""
+
+    trust = None
 
     def __init__(self, directory, overrides=(), environment=None, bare=False):
         self.directory = pathlib.Path(directory)
@@ -73,8 +76,9 @@ class Node:
         return self.process.returncode if self.process else None
 
     def get(self, path, accept=None):
-        request = urllib.request.Request(f"http://{self.admin}{path}", headers={"Accept": accept} if accept else {})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        scheme = "https" if self.trust else "http"
+        request = urllib.request.Request(f"{scheme}://{self.admin}{path}", headers={"Accept": accept} if accept else {})
+        with urllib.request.urlopen(request, timeout=10, context=self.trust) as answer:
             return answer.read().decode()
 
     def metric(self, name, **labels):

@@ -21,6 +21,7 @@ import urllib.request
 import boards
 import pytest
 import yaml
+from alerting import pages
 from confluent_kafka import Consumer
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -44,8 +45,9 @@ class Prometheus:
         rules = {"groups": [{"name": "rehearsal", "interval": "1s", "rules": [
             {"alert": "Rehearsal", "expr": "pharos_build_info", "labels": {"severity": "warning"}}]}]}
         (directory / "rules.yml").write_text(yaml.safe_dump(rules))
-        target = [{"targets": admins, "labels": {"cluster": CLUSTER}}]
-        jobs = [{"job_name": f"pharos-{page}", "metrics_path": f"/metrics/{page}", "static_configs": target}
+        targets = [{"targets": [admin], "labels": {"cluster": CLUSTER, "__scheme__": scheme}} for scheme, admin in admins]
+        jobs = [{"job_name": f"pharos-{page}", "metrics_path": f"/metrics/{page}", "static_configs": targets,
+                 "tls_config": {"insecure_skip_verify": True}}
                 for page in ("default", "native")]
         interval = f"{SCRAPE_SECONDS}s"
         config = {"global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
@@ -109,7 +111,7 @@ class Load:
 
     def __init__(self, node, fragile, directory):
         self.node = node
-        # Its second log directory may be broken.
+        # Its second log directory may be broken, it speaks TLS, and the collector of its spans is not there.
         self.fragile = fragile
         self.tools = Tools(node.bootstrap, ours(directory, ".sh"))
         self.directory = directory
@@ -344,10 +346,12 @@ def test_every_panel_has_data(make_node, tmp_path):
     if shutil.which("prometheus") is None:
         pytest.skip("no Prometheus")
     node = make_node("offsets.topic.num.partitions=3", "auto.create.topics.enable=false", "metrics.hot.keys=payments")
-    fragile = make_node("offsets.topic.num.partitions=1", "log.dirs=first,second")
+    settings, _ = pages.asked_for(tmp_path)
+    fragile = make_node("offsets.topic.num.partitions=1", "log.dirs=first,second", *settings)
     asked = questions()
     phases = {question.phase for question in asked}
-    with Prometheus(tmp_path, [node.admin, fragile.admin]) as prometheus, Load(node, fragile, tmp_path) as load:
+    admins = [("http", node.admin), ("https", fragile.admin)]
+    with Prometheus(tmp_path, admins) as prometheus, Load(node, fragile, tmp_path) as load:
         silent, took = [], {}
         for phase in ("load", *sorted(phases - {"load"})):
             began = time.monotonic()

@@ -116,7 +116,7 @@ families! {
     PHAROS_RULES_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = "pharos_rules_last_reload_success_timestamp_seconds", Gauge, ["page"], Node, FEW, "seconds since 1970", "Time of the last successful reading of the rule file.";
     PHAROS_CONNECTIONS_CLOSED_TOTAL = "pharos_connections_closed_total", Counter, ["listener", "reason"], Node, FEW, "connections", "Connections to a Kafka listener that ended, by what ended them.";
     PHAROS_ADMIN_REFUSED_TOTAL = "pharos_admin_refused_total", Counter, ["reason"], Node, FEW, "refusals", "Connections and requests that the admin listener refused, by reason.";
-    PHAROS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = "pharos_certificate_expiry_timestamp_seconds", Gauge, ["listener"], Node, FEW, "seconds since 1970", "When the first certificate of the chain that the listener shows expires.";
+    PHAROS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = "pharos_certificate_expiry_timestamp_seconds", Gauge, ["listener"], Node, FEW, "seconds since 1970", "When the certificate that ends first of the chain that the listener shows expires.";
     PHAROS_EVENTS_TOTAL = "pharos_events_total", Counter, ["kind"], Node, FEW, "events", "Elections, fencing, rebalances, configuration changes, recoveries, reloads.";
     PHAROS_CLIENT_INSTANCES = "pharos_client_instances", Gauge, ["client_software_name", "client_software_version"], Node, FEW, "clients", "Client instances that push telemetry.";
     PHAROS_TELEMETRY_PUSHES_TOTAL = "pharos_telemetry_pushes_total", Counter, ["outcome"], Node, FEW, "pushes", "Telemetry pushes by outcome.";

@@ -1,5 +1,8 @@
 """A broker on which everything has happened once that the pages tell of, and what its pages say."""
 import re
+import shutil
+import ssl
+import subprocess
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -41,6 +44,28 @@ def read(node, topic, group, count):
     assert came == count, f"{came} of {count} records of {topic} came"
     consumer.commit()
     consumer.close()
+
+
+def asked_for(directory):
+    """Settings by which a node shows what a plain one does not, and what its TLS is known by: it has a certificate, and
+    traces for a collector that is not there."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    certificate, key = directory / "certificate.pem", directory / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True, timeout=60,
+    )
+    both = directory / "both.pem"
+    both.write_text(certificate.read_text() + key.read_text())
+    settings = (
+        "admin.listeners=HTTPS://127.0.0.1:0",
+        f"admin.ssl.keystore.location={both}",
+        "otel.exporter.otlp.endpoint=http://127.0.0.1:1",
+        "otel.bsp.schedule.delay=100",
+    )
+    return settings, ssl.create_default_context(cafile=certificate)
 
 
 def samples(node):
