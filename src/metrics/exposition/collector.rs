@@ -27,6 +27,9 @@ pub(crate) struct Collector {
     groups: BTreeMap<Arc<str>, Group>,
     /// The groups' names by their numbers; `None` for a number that is free.
     names: Vec<Option<Arc<str>>>,
+    /// The numbers that are free: there may be as many families as series, and to look for one in
+    /// `names` would make the whole quadratic.
+    free_names: Vec<u32>,
     dirty: BTreeSet<u32>,
     /// The numbers of this scrape, by slot.
     values: Vec<f64>,
@@ -98,6 +101,7 @@ impl Collector {
             entries: HashMap::new(),
             groups: BTreeMap::new(),
             names: Vec::new(),
+            free_names: Vec::new(),
             dirty: BTreeSet::new(),
             values: Vec::new(),
             free: Vec::new(),
@@ -215,15 +219,14 @@ impl Collector {
     }
 
     fn add_group(&mut self, name: Arc<str>) {
-        let free = self.names.iter().position(Option::is_none);
-        let at = free.unwrap_or_else(|| {
+        let id = self.free_names.pop().unwrap_or_else(|| {
             self.names.push(None);
-            self.names.len() - 1
+            u32::try_from(self.names.len() - 1).unwrap_or(u32::MAX)
         });
-        if let Some(slot) = self.names.get_mut(at) {
-            *slot = Some(name.clone());
+        if let Some(place) = self.names.get_mut(id as usize) {
+            *place = Some(name.clone());
         }
-        self.groups.insert(name, Group::new(u32::try_from(at).unwrap_or(u32::MAX)));
+        self.groups.insert(name, Group::new(id));
     }
 
     /// Takes a bean's series away.
@@ -353,6 +356,7 @@ impl Collector {
             });
             self.drops.take_away(group.drops());
             if group.len() == 0 {
+                self.free_names.push(id);
                 continue;
             }
             if let Some(name) = self.names.get_mut(id as usize) {
