@@ -163,6 +163,22 @@ fn all_boards_and_rules_are_compiled_in() {
     }
 }
 
+/// As Prometheus writes it, whatever the scraper reads.
+#[test]
+fn a_bucket_is_asked_for_by_the_bound_that_pages_show() {
+    let known = known();
+    let asked = |le: &str| {
+        let query = format!("pharos_request_size_bytes_bucket{{le=\"{le}\"}}");
+        check(&known, &queries(&[panel(&query)])).into_iter().map(|it| it.class).collect::<Vec<_>>()
+    };
+    for shown in ["64.0", "262144.0", "1.048576e+06", "6.7108864e+07", "+Inf"] {
+        assert_eq!(asked(shown), [], "{shown}");
+    }
+    for never in ["64", "1048576.0", "67108864", "Inf"] {
+        assert_eq!(asked(never), [Class::PanelWithoutData], "{never}");
+    }
+}
+
 #[test]
 fn a_series_is_explained_from_bean_to_alert() {
     let (known, queries) = (known(), Queries::shipped().unwrap());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pharos_metrics::bound_text;
 use promql_parser::label::Matcher;
 use promql_parser::parser::token::{
     T_AVG, T_COUNT, T_COUNT_VALUES, T_GROUP, T_MAX, T_MIN, T_QUANTILE, T_STDDEV, T_STDVAR, T_SUM,
@@ -261,8 +262,8 @@ fn fits_free(matcher: &Matcher, series: &Series) -> bool {
     if matcher.name == "le"
         && let Some(bounds) = series.bounds()
     {
-        let bounds = bounds.iter().map(|bound| format!("{bound:?}"));
-        return bounds.chain(["+Inf".to_owned()]).any(|bound| fits(matcher, &bound));
+        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+        return bounds.map(bound_text).any(|bound| fits(matcher, &bound));
     }
     fits_some(matcher)
 }

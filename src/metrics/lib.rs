@@ -26,7 +26,7 @@ pub use bean_counts::BeanCounts;
 pub use docs::markdown;
 pub use exposition::{
     Attempt, AttemptLimits, Decided, Format, MAX_LABEL_VALUE, Pages, PagesOptions, accepts_gzip,
-    attempt, gzip, label_text, negotiate, only_families,
+    attempt, bound_text, gzip, label_text, negotiate, only_families,
 };
 pub use instruments::{
     GaugeCell, Histogram, Meter, NativeHistogram, Rates, SampleWindows, SampledRate, Sensor,

@@ -29,4 +29,4 @@ pub use negotiate::negotiate;
 pub(crate) use page::render_rules;
 pub use pages::{Pages, PagesOptions};
 pub use protobuf::only_families;
-pub use text::{MAX_LABEL_VALUE, label_text};
+pub use text::{MAX_LABEL_VALUE, bound_text, label_text};

@@ -59,6 +59,21 @@ pub fn label_text(bytes: &[u8]) -> String {
     out
 }
 
+/// A bound as `le` shows it: as Go prints it, with a point. So does a scraper that reads protobuf,
+/// and the series are the same whatever it reads.
+pub fn bound_text(bound: f64) -> String {
+    if bound.is_infinite() {
+        return if bound > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    if bound == 0.0 || (1e-4..1e6).contains(&bound.abs()) {
+        return format!("{bound:?}");
+    }
+    let text = format!("{bound:e}");
+    let Some((digits, exponent)) = text.split_once('e') else { return text };
+    let (sign, size) = exponent.strip_prefix('-').map_or(('+', exponent), |size| ('-', size));
+    format!("{digits}e{sign}{size:0>2}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +92,27 @@ mod tests {
         assert!(cut.len() <= MAX_LABEL_VALUE && cut.contains('~'));
         assert_ne!(cut, text(&format!("{long}x")));
         assert_eq!(label_text(b"a\xffb"), "a\\xffb");
+    }
+
+    /// What Prometheus makes of the same number in protobuf.
+    #[test]
+    fn bounds_read_as_go_prints_them() {
+        for (number, text) in [
+            (0.0, "0.0"),
+            (1.0, "1.0"),
+            (-2.5, "-2.5"),
+            (0.0005, "0.0005"),
+            (0.000_01, "1e-05"),
+            (300.0, "300.0"),
+            (262_144.0, "262144.0"),
+            (999_999.0, "999999.0"),
+            (1e6, "1e+06"),
+            (1_048_576.0, "1.048576e+06"),
+            (67_108_864.0, "6.7108864e+07"),
+            (1e100, "1e+100"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(bound_text(number), text);
+        }
     }
 }

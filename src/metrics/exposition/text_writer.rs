@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::group::{Group, Sample, push_type};
 use super::labels::{Labels, push_label};
-use super::text::push_help;
+use super::text::{bound_text, push_help};
 use super::writer::{Head, PageWriter, Pairs};
 use crate::instruments::{Exemplar, HistogramCell, StartTime};
 use crate::rules::Kind;
@@ -103,7 +103,7 @@ impl PageWriter for TextWriter {
         let seen = cell.read();
         let (have, mut texts) = std::mem::take(&mut self.bounds);
         if have != seen.bounds || texts.is_empty() {
-            texts = seen.bounds.iter().chain(&[f64::INFINITY]).map(|it| bound(*it)).collect();
+            texts = seen.bounds.iter().chain(&[f64::INFINITY]).map(|it| bound_text(*it)).collect();
         }
         for (at, ((_, below), le)) in seen.cumulative().zip(&texts).enumerate() {
             let le = std::iter::once(("le", le.as_str()));
@@ -131,47 +131,5 @@ impl PageWriter for TextWriter {
             self.out.extend_from_slice(b"# EOF\n");
         }
         self.out
-    }
-}
-
-/// A bound as `le` shows it: as Go prints it, with a point. So does a scraper that reads protobuf,
-/// and the series are the same whatever it reads.
-fn bound(bound: f64) -> String {
-    if bound.is_infinite() {
-        return if bound > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    if bound == 0.0 || (1e-4..1e6).contains(&bound.abs()) {
-        return format!("{bound:?}");
-    }
-    let text = format!("{bound:e}");
-    let Some((digits, exponent)) = text.split_once('e') else { return text };
-    let (sign, size) = exponent.strip_prefix('-').map_or(('+', exponent), |size| ('-', size));
-    format!("{digits}e{sign}{size:0>2}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What Prometheus makes of the same number in protobuf.
-    #[test]
-    fn bounds_read_as_go_prints_them() {
-        for (number, text) in [
-            (0.0, "0.0"),
-            (1.0, "1.0"),
-            (-2.5, "-2.5"),
-            (0.0005, "0.0005"),
-            (0.000_01, "1e-05"),
-            (300.0, "300.0"),
-            (262_144.0, "262144.0"),
-            (999_999.0, "999999.0"),
-            (1e6, "1e+06"),
-            (1_048_576.0, "1.048576e+06"),
-            (67_108_864.0, "6.7108864e+07"),
-            (1e100, "1e+100"),
-            (f64::INFINITY, "+Inf"),
-        ] {
-            assert_eq!(bound(number), text);
-        }
     }
 }
