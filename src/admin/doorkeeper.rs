@@ -1,5 +1,7 @@
 //! Who may ask: names of hosts, origins, and credentials by basic authentication.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,13 +9,14 @@ use std::time::Instant;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
 use pharos_metrics::Registry;
 use pharos_security::{Accounts, TlsServer, basic_credentials};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ErrorBody;
 use crate::hosts::Hosts;
-use crate::limits::{MAX_CHECKS, MAX_WAITING_CHECKS};
+use crate::limits::{MAX_CHECKS, MAX_WAITING_CHECKS, MAX_WAITING_OF_AN_ADDRESS};
 use crate::refusals::{Refusal, Refusals};
 
 /// Pages that say whether the node lives and is ready, and nothing else: whoever probes it seldom has
@@ -37,8 +40,43 @@ pub struct Protection {
 #[derive(Clone)]
 struct Gate {
     accounts: Arc<Accounts>,
-    waiting: Arc<Semaphore>,
+    waiting: Waiting,
     turns: Arc<Semaphore>,
+}
+
+/// How many of each address wait for a turn, or have one.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A place among those who wait.
+struct Place {
+    waiting: Waiting,
+    peer: IpAddr,
+}
+
+impl Waiting {
+    /// A place, unless the address or all together have as many as they may: one that guesses must
+    /// not keep the others out.
+    fn enter(&self, peer: IpAddr) -> Option<Place> {
+        let mut places = self.0.lock();
+        let (all, own) = (places.values().sum::<usize>(), places.get(&peer).copied().unwrap_or(0));
+        if all >= MAX_WAITING_CHECKS || own >= MAX_WAITING_OF_AN_ADDRESS {
+            return None;
+        }
+        places.insert(peer, own + 1);
+        Some(Place { waiting: self.clone(), peer })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut own) = self.waiting.0.lock().entry(self.peer) {
+            *own.get_mut() -= 1;
+            if *own.get() == 0 {
+                own.remove();
+            }
+        }
+    }
 }
 
 /// Who is at the other end of a request's connection.
@@ -54,8 +92,8 @@ impl Protection {
 
     /// Asks for the credentials of a user.
     pub fn with_users(mut self, accounts: Arc<Accounts>) -> Self {
-        let waiting = Arc::new(Semaphore::new(MAX_WAITING_CHECKS));
-        self.gate = Some(Gate { accounts, waiting, turns: Arc::new(Semaphore::new(MAX_CHECKS)) });
+        let turns = Arc::new(Semaphore::new(MAX_CHECKS));
+        self.gate = Some(Gate { accounts, waiting: Waiting::default(), turns });
         self
     }
 
@@ -86,7 +124,7 @@ impl Protection {
         let header = header.ok_or(Refusal::NoCredentials)?;
         let credentials = basic_credentials(header.as_bytes());
         let (name, password) = credentials.ok_or(Refusal::WrongCredentials)?;
-        match gate.knows(name, password).await? {
+        match gate.knows(name, password, peer(request)).await? {
             true => Ok(()),
             false => Err(Refusal::WrongCredentials),
         }
@@ -94,15 +132,14 @@ impl Protection {
 }
 
 impl Gate {
-    async fn knows(&self, name: Vec<u8>, password: Vec<u8>) -> Result<bool, Refusal> {
+    async fn knows(&self, name: Vec<u8>, password: Vec<u8>, peer: IpAddr) -> Result<bool, Refusal> {
         if self.accounts.remembers(&name, &password) {
             return Ok(true);
         }
         if !self.accounts.are_slow() {
             return Ok(self.accounts.verify(&name, &password));
         }
-        let waiting = self.waiting.clone().try_acquire_owned();
-        let waiting = waiting.map_err(|_| Refusal::ManyAttempts)?;
+        let waiting = self.waiting.enter(peer).ok_or(Refusal::ManyAttempts)?;
         let turn = self.turns.clone().acquire_owned().await;
         let turn = turn.map_err(|_| Refusal::ManyAttempts)?;
         // Goes on when the client leaves: leaving does not spare the penance.
@@ -116,7 +153,7 @@ async fn tell(
     accounts: Arc<Accounts>,
     name: Vec<u8>,
     password: Vec<u8>,
-    _places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    _places: (Place, OwnedSemaphorePermit),
 ) -> bool {
     let began = Instant::now();
     // Another may have been right with the same while this one waited.
@@ -170,24 +207,31 @@ mod tests {
         let registry = Registry::new(Clock::real());
         let protection = Protection::new(&registry, Hosts::default()).with_users(accounts);
         let gate = protection.gate.unwrap();
-        let ask = |password: &'static [u8]| {
-            let gate = gate.clone();
-            async move { gate.knows(b"a".to_vec(), password.to_vec()).await }
+        let ask = |password: &'static [u8], address: usize| {
+            let (gate, peer) = (gate.clone(), IpAddr::from([10, 0, 0, address as u8]));
+            async move { gate.knows(b"a".to_vec(), password.to_vec(), peer).await }
         };
-        assert_eq!(ask(b"secret").await, Ok(true));
+        let waiting = || gate.waiting.0.lock().values().sum::<usize>();
+        assert_eq!(ask(b"secret", 0).await, Ok(true));
         let turn = gate.turns.clone().acquire_owned().await.unwrap();
-        assert_eq!(ask(b"secret").await, Ok(true), "who was right once waits for nobody");
-        let guesses: Vec<_> =
-            (0..MAX_WAITING_CHECKS).map(|_| tokio::spawn(ask(b"guess"))).collect();
-        while gate.waiting.available_permits() > 0 {
-            tokio::task::yield_now().await;
+        assert_eq!(ask(b"secret", 0).await, Ok(true), "who was right once waits for nobody");
+        let mut guesses = Vec::new();
+        for number in 0..MAX_WAITING_CHECKS {
+            let address = number / MAX_WAITING_OF_AN_ADDRESS;
+            guesses.push(tokio::spawn(ask(b"guess", address)));
+            while waiting() <= number {
+                tokio::task::yield_now().await;
+            }
+            if waiting() == MAX_WAITING_OF_AN_ADDRESS {
+                assert_eq!(ask(b"guess", 0).await, Err(Refusal::ManyAttempts), "of one address");
+            }
         }
-        assert_eq!(ask(b"guess").await, Err(Refusal::ManyAttempts));
+        assert_eq!(ask(b"guess", 99).await, Err(Refusal::ManyAttempts), "of all");
         drop(turn);
         for guess in guesses {
             assert_eq!(guess.await.unwrap(), Ok(false));
         }
-        assert_eq!(gate.waiting.available_permits(), MAX_WAITING_CHECKS);
-        assert_eq!(ask(b"guess").await, Ok(false));
+        assert!(gate.waiting.0.lock().is_empty());
+        assert_eq!(ask(b"guess", 0).await, Ok(false));
     }
 }

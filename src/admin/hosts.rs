@@ -19,6 +19,14 @@ pub struct Hosts {
     allowed: Vec<Allowed>,
 }
 
+/// An entry of `admin.allowed.hosts` that no name could ever be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no name of a host: expected metrics.example.org, .example.org for all names below it, or \
+     *; no scheme and no port"
+)]
+pub struct HostError(String);
+
 /// What an operator allows beside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Allowed {
@@ -31,16 +39,15 @@ enum Allowed {
 impl Hosts {
     /// `own` names of the node, and what is `allowed` beside: a name, `.x.org` for all names below
     /// `x.org`, or `*`.
+    ///
+    /// # Errors
+    /// The first that is allowed and no name.
     pub fn new<'a>(
         own: impl IntoIterator<Item = &'a str>,
         allowed: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
-        let allowed = allowed.into_iter().map(|entry| match entry {
-            "*" => Allowed::Any,
-            below if below.starts_with('.') => Allowed::Below(plain(below)),
-            name => Allowed::Name(plain(name)),
-        });
-        Self { own: own.into_iter().map(plain).collect(), allowed: allowed.collect() }
+    ) -> Result<Self, HostError> {
+        let allowed = allowed.into_iter().map(Allowed::parse).collect::<Result<_, _>>()?;
+        Ok(Self { own: own.into_iter().map(plain).collect(), allowed })
     }
 
     /// Refuses a request that was sent to another's name, or by another's page.
@@ -97,6 +104,21 @@ impl Hosts {
     }
 }
 
+impl Allowed {
+    fn parse(entry: &str) -> Result<Self, HostError> {
+        if entry == "*" {
+            return Ok(Self::Any);
+        }
+        let name = entry.strip_prefix('.').unwrap_or(entry);
+        // What comes in a request is read in the same way, but a star is no pattern here.
+        let host =
+            Authority::try_from(name).ok().filter(|it| it.host() == name && !name.contains('*'));
+        let host = host.map(|host| plain(host.host())).filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| HostError(entry.to_owned()))?;
+        Ok(if name == entry { Self::Name(host) } else { Self::Below(format!(".{host}")) })
+    }
+}
+
 fn authority(value: &HeaderValue) -> Option<Authority> {
     Authority::try_from(value.as_bytes()).ok()
 }
@@ -121,6 +143,7 @@ mod tests {
     #[test]
     fn hosts_are_the_nodes_own() {
         let hosts = Hosts::new(["Broker-0.example.net"], ["metrics.example.org", ".svc.x.org"]);
+        let hosts = hosts.unwrap();
         for ours in [
             "localhost",
             "localhost:9404",
@@ -158,7 +181,7 @@ mod tests {
         assert_eq!(check(&hosts, &[]), Ok(()), "no browser leaves it out");
         let two = [("host", "localhost"), ("host", "localhost")];
         assert_eq!(check(&hosts, &two), Err(Refusal::Host));
-        let any = Hosts::new([], ["*"]);
+        let any = Hosts::new([], ["*"]).unwrap();
         assert_eq!(check(&any, &[("host", "evil.org")]), Ok(()));
         let mut map = HeaderMap::new();
         map.insert(header::HOST, HeaderValue::from_static("localhost"));
@@ -167,8 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn what_could_never_be_a_name_is_refused() {
+        for wrong in [
+            "https://x.org",
+            "x.org:9404",
+            "me@x.org",
+            "x org",
+            "x.org/",
+            "",
+            ".",
+            "..",
+            "x.*",
+            "é.org",
+        ] {
+            let found = Hosts::new([], [wrong]).map(|_| ());
+            assert_eq!(found, Err(HostError(wrong.to_owned())));
+        }
+        let shouted = Hosts::new([], [".X.Org.", "A.org."]).unwrap();
+        for ours in ["a.x.org", "a.org"] {
+            assert_eq!(check(&shouted, &[("host", ours)]), Ok(()), "{ours}");
+        }
+    }
+
+    #[test]
     fn origins_are_the_page_itself() {
-        let hosts = Hosts::new([], ["metrics.example.org"]);
+        let hosts = Hosts::new([], ["metrics.example.org"]).unwrap();
         for (host, origin) in [
             ("localhost:9404", "http://localhost:9404"),
             ("127.0.0.1:9404", "http://127.0.0.1:9404"),

@@ -32,6 +32,9 @@ pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Pages that are rendered at the same time.
 pub(crate) const MAX_RENDERINGS: usize = 2;
 
+/// Pages that somebody reads or waits for, together, in bytes; a page alone may be larger.
+pub(crate) const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
+
 /// `name[]` parameters of a scrape.
 pub(crate) const MAX_NAMES: usize = 1000;
 
@@ -52,6 +55,9 @@ pub(crate) const MAX_CHECKS: usize = 1;
 
 /// Those that are checked or wait for it.
 pub(crate) const MAX_WAITING_CHECKS: usize = 32;
+
+/// Those of one address.
+pub(crate) const MAX_WAITING_OF_AN_ADDRESS: usize = 4;
 
 /// Time in which the log is told once of refusing an address for one reason.
 pub(crate) const TOLD_EVERY: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ErrorBody;
 use crate::filter::only;
+use crate::held::{Cut, Held, HeldPage};
 use crate::limits::{MAX_NAMES, MAX_RENDERINGS, MIN_GZIP_BYTES, REQUEST_DEADLINE};
 
 /// The header by which Prometheus tells how long it waits.
@@ -70,19 +71,20 @@ pub(crate) struct Pages(Arc<Inner>);
 struct Inner {
     source: Arc<dyn PageSource>,
     running: Mutex<HashMap<PageRequest, Arc<Rendering>>>,
+    held: Held,
     turns: Arc<Semaphore>,
 }
 
 #[derive(Default)]
 struct Rendering {
-    page: OnceCell<Option<Bytes>>,
-    gzipped: OnceCell<Bytes>,
+    page: OnceCell<Option<HeldPage>>,
+    gzipped: OnceCell<HeldPage>,
 }
 
 impl Pages {
     pub(crate) fn new(source: Arc<dyn PageSource>) -> Self {
         let turns = Arc::new(Semaphore::new(MAX_RENDERINGS));
-        Self(Arc::new(Inner { source, running: Mutex::default(), turns }))
+        Self(Arc::new(Inner { source, running: Mutex::default(), held: Held::default(), turns }))
     }
 
     /// The page, as it was at some moment after the oldest of those who share it asked.
@@ -92,23 +94,25 @@ impl Pages {
         let page = rendering.page.get_or_try_init(|| self.render(request)).await?;
         let Some(plain) = page.clone() else { return Ok(None) };
         if !gzip || plain.len() < MIN_GZIP_BYTES {
-            return Ok(Some(Page { bytes: plain, gzipped: false }));
+            return Ok(Some(Page { page: plain, gzipped: false }));
         }
-        let bytes = rendering.gzipped.get_or_try_init(|| self.compress(plain)).await?.clone();
-        Ok(Some(Page { bytes, gzipped: true }))
+        let page = rendering.gzipped.get_or_try_init(|| self.compress(plain)).await?.clone();
+        Ok(Some(Page { page, gzipped: true }))
     }
 
-    async fn render(&self, request: &PageRequest) -> Result<Option<Bytes>, Failed> {
+    async fn render(&self, request: &PageRequest) -> Result<Option<HeldPage>, Failed> {
         let (source, request) = (self.0.source.clone(), request.clone());
+        let held = self.0.held.clone();
         self.work(move || {
             let page = source.render(request.page.as_deref(), request.format)?;
-            Some(only(page, request.format, &request.names))
+            Some(held.hold(only(page, request.format, &request.names)))
         })
         .await
     }
 
-    async fn compress(&self, plain: Bytes) -> Result<Bytes, Failed> {
-        self.work(move || gzip(&plain)).await
+    async fn compress(&self, plain: HeldPage) -> Result<HeldPage, Failed> {
+        let held = self.0.held.clone();
+        self.work(move || held.hold(gzip(plain.bytes()))).await
     }
 
     /// Waits for a turn, and for the work.
@@ -140,6 +144,7 @@ impl Pages {
         page: Option<String>,
         query: Vec<(String, String)>,
         headers: &HeaderMap,
+        cut: Cut,
     ) -> Response {
         let names: Vec<_> =
             query.into_iter().filter(|(key, _)| key == "name[]").map(|(_, name)| name).collect();
@@ -153,7 +158,7 @@ impl Pages {
         let patience = scrape_deadline(headers);
         let page = tokio::time::timeout(patience, self.get(&request, zipped)).await;
         match page {
-            Ok(Ok(Some(page))) => page.respond(format),
+            Ok(Ok(Some(page))) => page.respond(format, cut),
             Ok(Ok(None)) => {
                 ErrorBody::new(StatusCode::NOT_FOUND, "no such metric page").into_response()
             }
@@ -174,13 +179,13 @@ impl Pages {
 struct Failed;
 
 struct Page {
-    bytes: Bytes,
+    page: HeldPage,
     gzipped: bool,
 }
 
 impl Page {
-    fn respond(self, format: Format) -> Response {
-        let mut response = Response::new(Body::from(self.bytes));
+    fn respond(self, format: Format, cut: Cut) -> Response {
+        let mut response = Response::new(Body::from(self.page.read_by(cut)));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
@@ -231,14 +236,21 @@ fn scrape_deadline(headers: &HeaderMap) -> Duration {
 }
 
 type Parameters = Query<Vec<(String, String)>>;
+type Connection = Option<Extension<Cut>>;
+
+/// What ends the connection of this request.
+fn cut(connection: Connection) -> Cut {
+    connection.map(|Extension(cut)| cut).unwrap_or_default()
+}
 
 /// `/metrics`.
 pub(crate) async fn main_page(
     State(pages): State<Pages>,
     Query(query): Parameters,
+    connection: Connection,
     headers: HeaderMap,
 ) -> Response {
-    pages.respond(None, query, &headers).await
+    pages.respond(None, query, &headers, cut(connection)).await
 }
 
 /// `/metrics/<name>`.
@@ -246,9 +258,10 @@ pub(crate) async fn named_page(
     State(pages): State<Pages>,
     Path(name): Path<String>,
     Query(query): Parameters,
+    connection: Connection,
     headers: HeaderMap,
 ) -> Response {
-    pages.respond(Some(name), query, &headers).await
+    pages.respond(Some(name), query, &headers, cut(connection)).await
 }
 
 #[cfg(test)]

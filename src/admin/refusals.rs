@@ -34,11 +34,13 @@ pub(crate) enum Refusal {
     SlowHandshake,
     /// A request without TLS where TLS is spoken.
     Plain,
+    /// A page that is read too slowly to be kept.
+    SlowReader,
 }
 
 impl Refusal {
     /// All of them, in the order of their discriminants.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::NoCredentials,
         Self::WrongCredentials,
         Self::ManyAttempts,
@@ -48,6 +50,7 @@ impl Refusal {
         Self::Handshake,
         Self::SlowHandshake,
         Self::Plain,
+        Self::SlowReader,
     ];
 
     /// The label value.
@@ -62,6 +65,7 @@ impl Refusal {
             Self::Handshake => "handshake",
             Self::SlowHandshake => "slow_handshake",
             Self::Plain => "plain",
+            Self::SlowReader => "slow_reader",
         }
     }
 
@@ -77,6 +81,7 @@ impl Refusal {
                 Some("a page of another origin asks; admin.allowed.hosts allows its host")
             }
             Self::Certificate => Some("no certificate, or one that the trust store does not know"),
+            Self::SlowReader => Some("its answer was not read while newer ones needed the room"),
             Self::NoCredentials | Self::Handshake | Self::SlowHandshake | Self::Plain => None,
         }
     }

@@ -32,6 +32,7 @@ use crate::error::{ErrorBody, with_body};
 use crate::guard::Guarded;
 use crate::handshake::{Handshake, Handshakes, Slow, shake_hands};
 use crate::health::{self, Readiness};
+use crate::held::Cut;
 use crate::index::{Index, Section, index};
 use crate::limits::{
     HEAD_BUFFER_BYTES, HEAD_DEADLINE, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_HEADER_BYTES,
@@ -255,62 +256,67 @@ impl Acceptor {
         match entry {
             Entry::Handshake(handshake) => self.serve_secure(stream, peer, handshake).await,
             Entry::Place(place) => {
-                serve_connection(Guarded::new(stream), peer, self.router, self.stopping).await;
+                self.serve_connection(Guarded::new(stream), peer).await;
                 drop(place);
             }
         }
     }
 
     async fn serve_secure(self, stream: TcpStream, peer: SocketAddr, handshake: Handshake) {
-        let Some(tls) = &self.protection.tls else { return };
-        let (refusals, ip) = (&self.protection.refusals, peer.ip().to_canonical());
+        let Protection { tls, refusals, .. } = self.protection.clone();
+        let Some(tls) = tls else { return };
+        let ip = peer.ip().to_canonical();
         let enter = async {
-            let stream = shake_hands(stream, ip, tls, refusals).await?;
+            let stream = shake_hands(stream, ip, &tls, &refusals).await?;
             Some((stream, self.places.clone().acquire_owned().await.ok()?))
         };
         let entered = self.stopping.run_until_cancelled(handshake.run(enter)).await;
         drop(handshake);
         match entered {
             Some(Ok((stream, place))) => {
-                serve_connection(stream, peer, self.router, self.stopping).await;
+                self.serve_connection(stream, peer).await;
                 drop(place);
             }
             Some(Err(Slow(true))) => refusals.note(Refusal::SlowHandshake, ip),
             Some(Err(Slow(false))) | None => {}
         }
     }
-}
 
-async fn serve_connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    peer: SocketAddr,
-    router: Arc<RwLock<Router>>,
-    stopping: CancellationToken,
-) {
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.read().clone();
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer));
-        async move {
-            let answer = router.oneshot(request).await;
-            Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+    /// Serves requests until the peer leaves, the node stops, or what the peer reads too slowly is given up.
+    async fn serve_connection(self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr) {
+        let Self { router, stopping, protection, .. } = self;
+        let cut = Cut::default();
+        let given = cut.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let router = router.read().clone();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(given.clone());
+            async move {
+                let answer = router.oneshot(request).await;
+                Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+            }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_DEADLINE)
+            .max_buf_size(HEAD_BUFFER_BYTES)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = cut.0.cancelled() => {
+                protection.refusals.note(Refusal::SlowReader, peer.ip().to_canonical());
+                return;
+            }
+            () = stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "admin connection ended");
         }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_DEADLINE)
-        .max_buf_size(HEAD_BUFFER_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "admin connection ended");
     }
 }

@@ -10,7 +10,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use pharos_base::Clock;
-use pharos_metrics::catalog::{log, network, sockets};
+use pharos_metrics::catalog::{log, native as rows, network, sockets};
 use pharos_metrics::{Format, Generation, PagesOptions, Registry, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -443,6 +443,34 @@ async fn a_peer_that_does_not_read_is_cut_off() {
     let mut received = Vec::new();
     stream.read_to_end(&mut received).await.ok();
     assert!(received.len() < 64 << 20);
+}
+
+/// Pages of 64 MiB, of which four may be held: who asks for a fifth costs the reader of the first.
+#[tokio::test]
+async fn who_does_not_read_keeps_no_more_than_its_share() {
+    let room = Room::open().await;
+    let mut readers = Vec::new();
+    for _ in 0..5 {
+        let mut stream = room.connect().await;
+        stream.write_all(request("GET", "/metrics/default", "").as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        readers.push(stream);
+    }
+    let mut read = Vec::new();
+    for stream in &mut readers {
+        let (mut count, mut piece) = (0, vec![0; 1 << 16]);
+        while let Ok(more) = stream.read(&mut piece).await
+            && more > 0
+        {
+            count += more;
+        }
+        read.push(count > 64 << 20);
+    }
+    assert_eq!(read, [false, true, true, true, true]);
+    let refused = room.registry.family(&rows::PHAROS_ADMIN_REFUSED_TOTAL);
+    assert_eq!(refused.read(&["slow_reader"]), Some(1.0));
 }
 
 #[tokio::test]

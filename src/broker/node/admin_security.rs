@@ -64,7 +64,7 @@ impl AdminSecurity {
             _ => of_rules.accounts(config)?,
         };
         let accounts = accounts.map(Arc::new);
-        let mut protection = Protection::new(registry, hosts(config));
+        let mut protection = Protection::new(registry, hosts(config)?);
         if let Some(accounts) = &accounts {
             protection = protection.with_users(accounts.clone());
         }
@@ -77,12 +77,14 @@ impl AdminSecurity {
 }
 
 /// The names of this node, and those that are allowed beside.
-fn hosts(config: &BrokerConfig) -> Hosts {
+fn hosts(config: &BrokerConfig) -> Result<Hosts, StartError> {
     let machine = host_name();
     let advertised = config.endpoints().advertised.iter().map(|it| it.address.host.as_str());
     let bound = config.admin_listeners().iter().map(|it| it.host.as_str());
     let own = advertised.chain(bound).chain([machine.as_str()]).filter(|host| !host.is_empty());
-    Hosts::new(own, config.get(&rows::ADMIN_ALLOWED_HOSTS).iter().map(String::as_str))
+    let key = &rows::ADMIN_ALLOWED_HOSTS;
+    Hosts::new(own, config.get(key).iter().map(String::as_str))
+        .map_err(|error| StartError::Security(format!("{}: {error}", key.row.name)))
 }
 
 fn given(text: Option<&Secret>) -> Option<Secret> {
