@@ -48,6 +48,8 @@ impl Users {
     /// # Errors
     /// The first line that makes no sense.
     pub fn parse(text: &str) -> Result<Self, UsersError> {
+        // Some editors put it in front; it is no part of the first user's name.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut users: Vec<(String, Verifier)> = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let (number, line) = (number + 1, line.trim_start());
@@ -68,6 +70,19 @@ impl Users {
             users.push((name.to_owned(), verifier(number, kept.trim_start())?));
         }
         if users.is_empty() { Err(UsersError::None) } else { Ok(Self(users)) }
+    }
+
+    /// [`Self::parse`] of what a file holds.
+    ///
+    /// # Errors
+    /// The first line that makes no sense, or is not in UTF-8: read as something else, its password
+    /// would be another.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, UsersError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            UsersError::Form(1 + before.iter().filter(|byte| **byte == b'\n').count())
+        })?;
+        Self::parse(text)
     }
 
     /// One user.
@@ -169,8 +184,16 @@ mod tests {
             assert!(told.starts_with(expected), "{told}");
             assert!(!told.contains("hunter2"), "{told}");
         }
+        let latin = Users::parse_bytes(b"a=plaintext:x\nb=plaintext:caf\xe9\n").map(|_| ());
+        assert_eq!(latin, Err(UsersError::Form(2)));
         let many: String = (0..=MAX_USERS).map(|at| format!("u{at}=plaintext:x\n")).collect();
         assert_eq!(Users::parse(&many).map(|_| ()), Err(UsersError::TooMany));
+    }
+
+    #[test]
+    fn what_editors_of_windows_write_is_read() {
+        let users = Users::parse_bytes(b"\xef\xbb\xbfa=plaintext:x\r\nb=plaintext:y\r\n").unwrap();
+        assert!(users.verify(b"a", b"x") && users.verify(b"b", b"y"));
     }
 
     proptest! {
