@@ -17,5 +17,6 @@ mod watch;
 
 pub use history::{MAX_KEEP_MS, MAX_SERIES_OF_A_NAME};
 pub use labels::Labels;
+pub use page::end_of_value;
 pub use rules::{RuleError, Rules};
 pub use watch::{Alert, Blind, Line, State, Target, Watch};

@@ -38,7 +38,7 @@ impl Line<'_> {
         let mut rest = self.labels;
         std::iter::from_fn(move || {
             let (name, behind) = rest.split_once("=\"")?;
-            let end = quote(behind)?;
+            let end = end_of_value(behind)?;
             let (value, after) = behind.split_at_checked(end)?;
             rest = after.strip_prefix('"')?;
             rest = rest.strip_prefix(',').unwrap_or(rest);
@@ -57,12 +57,12 @@ fn closing(text: &str) -> Option<usize> {
             return Some(at + next);
         }
         let inside = at + next + 1;
-        at = inside + quote(text.get(inside..)?)? + 1;
+        at = inside + end_of_value(text.get(inside..)?)? + 1;
     }
 }
 
-/// Where the quote stands that ends a value.
-fn quote(text: &str) -> Option<usize> {
+/// Where the quote stands that ends the value of a label; `text` begins behind the one that opens it.
+pub fn end_of_value(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {
         let ends = byte == b'"' && !escaped;

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pharos_admin::ErrorBody;
+use pharos_alerting::end_of_value;
 use pharos_explain::{Explained, Source, explain};
 use pharos_metrics::Format;
 use serde_json::{Value, json};
@@ -130,16 +131,6 @@ fn by_family(text: &str) -> BTreeMap<&str, Cost<'_>> {
         }
     }
     found
-}
-
-/// Where the quote stands that ends a label's value.
-fn end_of_value(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.bytes().position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    })
 }
 
 #[cfg(test)]

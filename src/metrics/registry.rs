@@ -300,6 +300,25 @@ impl Registry {
     }
 }
 
+#[cfg(test)]
+impl Registry {
+    /// The bean of a row, whatever its shape, and what keeps it.
+    pub(crate) fn of_any_shape(
+        &self,
+        row: &'static BeanRow,
+        tags: &[(&str, &str)],
+    ) -> Box<dyn std::any::Any> {
+        match row.shape {
+            Shape::Meter { .. } => Box::new(self.meter(row, tags)),
+            Shape::Histogram => Box::new(self.histogram(row, tags)),
+            Shape::Timer { .. } => Box::new(self.timer(row, tags)),
+            Shape::Gauge(ValueType::Text) => Box::new(self.text(row, tags, "t")),
+            Shape::Gauge(_) => Box::new(self.gauge(row, tags)),
+            Shape::Attributes(_) => Box::new(self.attributes(row, tags)),
+        }
+    }
+}
+
 impl State {
     fn tell(&self, tell: impl Fn(&dyn Listener)) {
         for listener in self.listeners.iter().filter_map(Weak::upgrade) {
@@ -430,14 +449,7 @@ mod tests {
         for row in crate::catalog::rows_of_beans() {
             let tags: Vec<_> = row.tags().map(|tag| (tag, "x")).collect();
             let before = registry.len();
-            let handle: Box<dyn std::any::Any> = match row.shape {
-                Shape::Meter { .. } => Box::new(registry.meter(row, &tags)),
-                Shape::Histogram => Box::new(registry.histogram(row, &tags)),
-                Shape::Timer { .. } => Box::new(registry.timer(row, &tags)),
-                Shape::Gauge(ValueType::Text) => Box::new(registry.text(row, &tags, "t")),
-                Shape::Gauge(_) => Box::new(registry.gauge(row, &tags)),
-                Shape::Attributes(_) => Box::new(registry.attributes(row, &tags)),
-            };
+            let handle = registry.of_any_shape(row, &tags);
             assert_eq!(registry.len(), before + 1, "{}", row.template);
             let bean = registry.beans("").pop().unwrap();
             let mut values = Vec::new();

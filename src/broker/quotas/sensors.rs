@@ -26,6 +26,14 @@ pub enum Kind {
     ControllerMutation,
 }
 
+/// The rows of a kind's beans: as a whole, and by whom a limit is shared.
+struct Rows {
+    whole: &'static BeanRow,
+    user: &'static BeanRow,
+    client_id: &'static BeanRow,
+    both: &'static BeanRow,
+}
+
 impl Kind {
     /// The key under which its limits are set.
     pub fn key(self) -> &'static str {
@@ -39,11 +47,35 @@ impl Kind {
 
     /// The bean of the kind as a whole.
     pub fn row(self) -> &'static BeanRow {
+        self.rows().whole
+    }
+
+    fn rows(self) -> Rows {
         match self {
-            Self::Produce => &rows::PRODUCE,
-            Self::Fetch => &rows::FETCH,
-            Self::Request => &rows::REQUEST,
-            Self::ControllerMutation => &rows::CONTROLLER_MUTATION,
+            Self::Produce => Rows {
+                whole: &rows::PRODUCE,
+                user: &rows::PRODUCE_BY_USER,
+                client_id: &rows::PRODUCE_BY_CLIENT_ID,
+                both: &rows::PRODUCE_BY_USER_CLIENT_ID,
+            },
+            Self::Fetch => Rows {
+                whole: &rows::FETCH,
+                user: &rows::FETCH_BY_USER,
+                client_id: &rows::FETCH_BY_CLIENT_ID,
+                both: &rows::FETCH_BY_USER_CLIENT_ID,
+            },
+            Self::Request => Rows {
+                whole: &rows::REQUEST,
+                user: &rows::REQUEST_BY_USER,
+                client_id: &rows::REQUEST_BY_CLIENT_ID,
+                both: &rows::REQUEST_BY_USER_CLIENT_ID,
+            },
+            Self::ControllerMutation => Rows {
+                whole: &rows::CONTROLLER_MUTATION,
+                user: &rows::CONTROLLER_MUTATION_BY_USER,
+                client_id: &rows::CONTROLLER_MUTATION_BY_CLIENT_ID,
+                both: &rows::CONTROLLER_MUTATION_BY_USER_CLIENT_ID,
+            },
         }
     }
 
@@ -55,42 +87,15 @@ impl Kind {
         }
     }
 
-    fn row_by_user(self) -> &'static BeanRow {
-        match self {
-            Self::Produce => &rows::PRODUCE_BY_USER,
-            Self::Fetch => &rows::FETCH_BY_USER,
-            Self::Request => &rows::REQUEST_BY_USER,
-            Self::ControllerMutation => &rows::CONTROLLER_MUTATION_BY_USER,
-        }
-    }
-
-    fn row_by_client_id(self) -> &'static BeanRow {
-        match self {
-            Self::Produce => &rows::PRODUCE_BY_CLIENT_ID,
-            Self::Fetch => &rows::FETCH_BY_CLIENT_ID,
-            Self::Request => &rows::REQUEST_BY_CLIENT_ID,
-            Self::ControllerMutation => &rows::CONTROLLER_MUTATION_BY_CLIENT_ID,
-        }
-    }
-
-    fn row_by_both(self) -> &'static BeanRow {
-        match self {
-            Self::Produce => &rows::PRODUCE_BY_USER_CLIENT_ID,
-            Self::Fetch => &rows::FETCH_BY_USER_CLIENT_ID,
-            Self::Request => &rows::REQUEST_BY_USER_CLIENT_ID,
-            Self::ControllerMutation => &rows::CONTROLLER_MUTATION_BY_USER_CLIENT_ID,
-        }
-    }
-
     /// Registers the bean of those that share `tags`; without a tag there is none.
     fn register(self, registry: &Registry, tags: &Tags) -> Option<Registered<Attributes>> {
-        let user = sanitized(&tags.user);
+        let (user, rows) = (sanitized(&tags.user), self.rows());
         let (row, tags) = match (user.is_empty(), tags.client_id.is_empty()) {
             (true, true) => return None,
-            (false, true) => (self.row_by_user(), vec![("user", user.as_str())]),
-            (true, false) => (self.row_by_client_id(), vec![("client-id", &*tags.client_id)]),
+            (false, true) => (rows.user, vec![("user", user.as_str())]),
+            (true, false) => (rows.client_id, vec![("client-id", &*tags.client_id)]),
             (false, false) => {
-                (self.row_by_both(), vec![("user", user.as_str()), ("client-id", &*tags.client_id)])
+                (rows.both, vec![("user", user.as_str()), ("client-id", &*tags.client_id)])
             }
         };
         Some(registry.attributes(row, &tags))

@@ -13,9 +13,8 @@ use crate::exposition::decoded::{assert_same, families, metric};
 use crate::exposition::{Format, Pages, PagesOptions, only_families};
 use crate::native::FamilyKind;
 use crate::registry::Registry;
-use crate::row::Shape;
 use crate::rules::{Generation, RuleSet};
-use crate::value::{Value, ValueType};
+use crate::value::Value;
 
 /// What a page tells of itself.
 const OF_A_PAGE: [&str; 6] = [
@@ -33,14 +32,7 @@ fn loaded(registry: &Registry) -> Vec<Box<dyn std::any::Any>> {
     for value in ["x", "a\"b\\c\nd", &"é".repeat(200), "nul\0", ""] {
         for row in rows_of_beans() {
             let tags: Vec<_> = row.tags().map(|tag| (tag, value)).collect();
-            handles.push(match row.shape {
-                Shape::Meter { .. } => Box::new(registry.meter(row, &tags)),
-                Shape::Histogram => Box::new(registry.histogram(row, &tags)),
-                Shape::Timer { .. } => Box::new(registry.timer(row, &tags)),
-                Shape::Gauge(ValueType::Text) => Box::new(registry.text(row, &tags, "t")),
-                Shape::Gauge(_) => Box::new(registry.gauge(row, &tags)),
-                Shape::Attributes(_) => Box::new(registry.attributes(row, &tags)),
-            });
+            handles.push(registry.of_any_shape(row, &tags));
         }
         for row in rows_of_families().filter(|row| !OF_A_PAGE.contains(&row.name)) {
             let family = registry.family(row);
