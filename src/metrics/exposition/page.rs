@@ -357,7 +357,7 @@ pub(crate) fn render_rules(
     collector: &mut Collector,
     format: Format,
     second: bool,
-) -> (Vec<u8>, Vec<String>) {
+) -> (Vec<u8>, Drops) {
     collector.refresh();
     let (cached, error) = if second { now(collector) } else { (0, false) };
     let mut dropped = Drops::default();
@@ -367,8 +367,7 @@ pub(crate) fn render_rules(
         Format::OpenMetrics => rules_alone(TextWriter::new(0, true), collector, &own, &mut dropped),
         Format::Protobuf => rules_alone(ProtobufWriter::new(0), collector, &own, &mut dropped),
     };
-    let drops = dropped.iter().map(|(reason, n)| format!("{}: {n}", reason.name())).collect();
-    (page, drops)
+    (page, dropped)
 }
 
 fn rules_alone(

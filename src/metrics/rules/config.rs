@@ -1,4 +1,4 @@
-//! A rule file of jmx_exporter: its keys, their types and what is refused.
+//! A rule file of jmx_exporter: its rules and keys, their types and what is refused.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::lines;
 use super::names::java_double;
 use super::pattern::Pattern;
 use super::prefilter::Prefilter;
-use super::select::NamePattern;
+use super::selection::Selection;
 use super::template::Template;
 use super::yaml::{self, Yaml};
 use crate::object_name::ObjectName;
@@ -55,9 +55,7 @@ pub struct RuleSet {
     pub(crate) lowercase_name: bool,
     pub(crate) lowercase_labels: bool,
     start_delay: Duration,
-    include: Option<Vec<NamePattern>>,
-    exclude: Vec<NamePattern>,
-    exclude_attributes: Vec<(ObjectName, Vec<String>)>,
+    selection: Selection,
     pub(crate) rules: Vec<Rule>,
     pub(crate) prefilter: Prefilter,
     pub(crate) written: Written,
@@ -138,7 +136,7 @@ impl RuleSet {
         let top = written.unknown_keys.iter().filter(|(rule, _)| *rule == 0);
         let lines = top.filter_map(|(_, key)| Some((key.clone(), lines::of_key(text, key)?)));
         written.top_lines = lines.collect();
-        written.include = names_of(&yaml, "includeObjectNames", "whitelistObjectNames");
+        let selection = Selection::read(&yaml, &mut written)?;
         let unknown = written.unknown_keys.iter().map(|(n, key)| {
             let place = if *n == 0 { String::new() } else { format!("rule {n}: ") };
             format!("{place}the key {key:?} is unknown and ignored")
@@ -149,10 +147,7 @@ impl RuleSet {
             lowercase_name: flag(&yaml, "lowercaseOutputName")?,
             lowercase_labels: flag(&yaml, "lowercaseOutputLabelNames")?,
             start_delay: start_delay(&yaml)?,
-            include: patterns(&yaml, "includeObjectNames", "whitelistObjectNames")?,
-            exclude: patterns(&yaml, "excludeObjectNames", "blacklistObjectNames")?
-                .unwrap_or_default(),
-            exclude_attributes: attributes(&yaml, &mut written)?,
+            selection,
             prefilter: Prefilter::new(&rules)?,
             rules,
             written,
@@ -181,17 +176,14 @@ impl RuleSet {
         self.start_delay
     }
 
-    /// True when the file looks at this bean at all; exclusion beats inclusion.
+    /// True when the file looks at this bean at all.
     pub(crate) fn selects(&self, name: &ObjectName) -> bool {
-        let matches = |list: &[NamePattern]| list.iter().any(|pattern| pattern.matches(name));
-        self.include.as_deref().is_none_or(matches) && !matches(&self.exclude)
+        self.selection.selects(name)
     }
 
     /// True when the file leaves this attribute of a selected bean out.
     pub(crate) fn skips(&self, name: &ObjectName, attribute: &str) -> bool {
-        self.exclude_attributes
-            .iter()
-            .any(|(bean, list)| bean.same(name) && list.iter().any(|have| have == attribute))
+        self.selection.skips(name, attribute)
     }
 }
 
@@ -350,58 +342,6 @@ fn flag(yaml: &Yaml, key: &str) -> Result<bool> {
         Some(Yaml::Bool(flag)) => Ok(*flag),
         Some(other) => Err(expected(key, "a boolean", other)),
     }
-}
-
-/// The list of the new key, of the old one only when the new one is absent.
-fn patterns(yaml: &Yaml, key: &str, old_key: &str) -> Result<Option<Vec<NamePattern>>> {
-    let (key, list) = match (yaml.get(key), yaml.get(old_key)) {
-        (Some(list), _) => (key, list),
-        (None, Some(list)) => (old_key, list),
-        (None, None) => return Ok(None),
-    };
-    let Yaml::List(list) = list else { return Err(expected(key, "a list", list)) };
-    let read = |node: &Yaml| match node {
-        Yaml::Text(text) => {
-            NamePattern::parse(text).map_err(|reason| format!("{key}: {text:?} {reason}"))
-        }
-        other => Err(expected(key, "object names", other)),
-    };
-    list.iter().map(read).collect::<Result<_>>().map(Some)
-}
-
-/// The object names of a list that has been checked.
-fn names_of(yaml: &Yaml, key: &str, old_key: &str) -> Vec<String> {
-    let list = match yaml.get(key).or_else(|| yaml.get(old_key)) {
-        Some(Yaml::List(list)) => list.as_slice(),
-        _ => &[],
-    };
-    list.iter().filter_map(Yaml::scalar).collect()
-}
-
-fn attributes(yaml: &Yaml, written: &mut Written) -> Result<Vec<(ObjectName, Vec<String>)>> {
-    const KEY: &str = "excludeObjectNameAttributes";
-    let map = match yaml.get(KEY) {
-        None => return Ok(Vec::new()),
-        Some(map @ Yaml::Map(_)) => map,
-        Some(other) => return Err(expected(KEY, "a map", other)),
-    };
-    let mut all = Vec::new();
-    for (name, list) in map.entries() {
-        let (Yaml::Text(name), Yaml::List(list)) = (name, list) else {
-            return Err(expected(KEY, "object names and lists of attributes", list));
-        };
-        // A pattern is legal here, and equals no bean.
-        NamePattern::parse(name).map_err(|reason| format!("{KEY}: {name:?} {reason}"))?;
-        let text = |node: &Yaml| match node {
-            Yaml::Text(text) => Ok(text.clone()),
-            other => Err(expected(KEY, "names of attributes", other)),
-        };
-        let list: Vec<String> = list.iter().map(text).collect::<Result<_>>()?;
-        written.without.push((name.clone(), list.clone()));
-        let Ok(name) = ObjectName::parse(name) else { continue };
-        all.push((name, list));
-    }
-    Ok(all)
 }
 
 pub(super) fn expected(key: &str, what: &str, found: &Yaml) -> String {

@@ -9,11 +9,12 @@ pub(crate) mod evaluate;
 mod http_server;
 mod keys;
 mod lines;
+mod name_pattern;
 pub(crate) mod names;
 mod pattern;
 mod prefilter;
 mod reason;
-mod select;
+mod selection;
 mod survey;
 mod template;
 mod yaml;
@@ -72,6 +73,7 @@ pub fn eval(
     let mut collector = collect(yaml, file, dump, generation)?;
     let warnings = collector.rules().warnings().to_vec();
     let (page, dropped) = render_rules(&mut collector, Format::Text, false);
+    let dropped = dropped.iter().map(|(reason, n)| format!("{}: {n}", reason.name())).collect();
     let text = String::from_utf8_lossy(&page).into_owned();
     Ok(Evaluation { text, dropped, warnings })
 }

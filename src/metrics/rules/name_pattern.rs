@@ -1,4 +1,4 @@
-//! Which beans and attributes a rule file looks at: JMX object name patterns.
+//! JMX object name patterns.
 
 use crate::object_name::{ObjectName, split_properties};
 

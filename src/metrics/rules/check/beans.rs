@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Class, Finding, Survey};
 use crate::object_name::ObjectName;
 use crate::rules::evaluate::{Outcome, Reason};
-use crate::rules::select::NamePattern;
+use crate::rules::name_pattern::NamePattern;
 
 /// Keys that mean nothing.
 pub(super) fn keys(seen: &Survey<'_>) -> Vec<Finding> {
