@@ -118,6 +118,9 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    if pharos_metrics::BLIND {
+        tracing::warn!("this build is for measurements: what it shows does not move");
+    }
     let spawners = Spawners { data: data.handle().clone(), control: control.handle().clone() };
     let revision = option_env!("PHAROS_REVISION").unwrap_or("unknown").to_owned();
     let options = NodeOptions::new(config.clone(), spawners, revision);

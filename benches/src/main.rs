@@ -40,6 +40,7 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["R6"], ratios::latency::measure),
     (&["R7"], ratios::flush::measure),
     (&["R8"], ratios::compressed::measure),
+    (&["R9"], ratios::blind::measure),
     (&["R10", "R11", "R12"], ratios::scrape::measure),
     (&["R13", "R14"], ratios::start::measure),
     (&["R15"], ratios::memory::measure),

@@ -1,6 +1,7 @@
 //! One file a ratio, or a pair that comes from one measurement.
 
 pub(crate) mod agent;
+pub(crate) mod blind;
 pub(crate) mod compressed;
 pub(crate) mod consume;
 pub(crate) mod flush;

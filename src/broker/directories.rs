@@ -121,17 +121,24 @@ pub async fn assign(
     life: Arc<Lifecycle>,
     queued: Queued,
 ) {
+    let mut settled = None;
     loop {
-        let request = unassigned(&image(), &ids, &replicas, &life);
-        queued.show(&request);
-        if !request.directories.is_empty()
-            && let Err(error) = life.controller().assign_replicas_to_dirs(request).await
-        {
-            tracing::warn!(%error, "the controller did not take the directories of replicas");
-            tokio::time::sleep(RETRY).await;
-            continue;
+        let now = image();
+        // Most steps touch no topic, and a node may have many: logs are there before their image is.
+        if !settled.is_some_and(|before: Arc<MetadataImage>| now.shares_topics_with(&before)) {
+            let request = unassigned(&now, &ids, &replicas, &life);
+            queued.show(&request);
+            if !request.directories.is_empty()
+                && let Err(error) = life.controller().assign_replicas_to_dirs(request).await
+            {
+                tracing::warn!(%error, "the controller did not take the directories of replicas");
+                tokio::time::sleep(RETRY).await;
+                settled = None;
+                continue;
+            }
+            queued.clear();
         }
-        queued.clear();
+        settled = Some(now);
         if published.changed().await.is_err() {
             return;
         }

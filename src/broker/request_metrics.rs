@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 use pharos_base::TraceContext;
 use pharos_metrics::catalog::network as rows;
-use pharos_metrics::{Histogram, Meter, Registered, Registry};
+use pharos_metrics::{BLIND, Histogram, Meter, Registered, Registry};
 use pharos_net::Timestamps;
 use pharos_protocol::{ApiKey, ErrorCode, Message, encode_to_bytes};
 use pharos_storage::Conversion;
@@ -183,6 +183,9 @@ impl RequestMetrics {
         measured: &Measured<'_>,
         trace: Option<&TraceContext>,
     ) {
+        if BLIND {
+            return;
+        }
         if let Some(series) = self.series(finished.also_named.unwrap_or(finished.name)) {
             series.record(measured, trace);
         }
@@ -195,6 +198,9 @@ impl RequestMetrics {
 
     /// Counts a request under its name or names.
     pub fn record(&self, finished: &Finished<'_>) {
+        if BLIND {
+            return;
+        }
         self.record_as(finished.name, finished);
         self.record_errors(finished.name, finished.errors);
         if let Some(name) = finished.also_named {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use pharos_alerting::{RuleError, Rules, Watch};
+use pharos_base::in_background;
 use pharos_explain::RULES;
 use pharos_metrics::Format;
 
@@ -35,9 +36,12 @@ pub(crate) async fn keep_looking(shared: Weak<Shared>) {
             continue;
         }
         let held_every = held.every;
-        let look = tokio::task::spawn_blocking(move || look(&held)).await;
-        pause = look.unwrap_or_else(|error| {
-            tracing::error!(%error, "looking at the alert rules failed");
+        let look = match in_background("look", move || look(&held)) {
+            Ok(look) => look.await.map_err(|_| "it panicked".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        pause = look.unwrap_or_else(|why| {
+            tracing::error!(why, "looking at the alert rules failed");
             held_every * LONGEST_PAUSE
         });
     }

@@ -325,7 +325,13 @@ impl Replicas {
 
     /// Counts producer ids over all partitions, for the bean; called now and then.
     pub fn count_producers(&self) {
-        let count = self.online().iter().map(|partition| partition.log().producer_count()).sum();
+        let table = self.table.read();
+        let partitions = table.topics.values().flat_map(|topic| topic.partitions.values());
+        let count = partitions.map(|held| match held {
+            Held::Online(partition) => partition.log().producer_count(),
+            Held::Offline | Held::Elsewhere => 0,
+        });
+        let count = count.sum();
         self.metrics.producers.store(count, Ordering::Relaxed);
     }
 }

@@ -20,22 +20,9 @@ const WINDOW: u64 = 5;
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let mut topics = 0;
-    let broker = || -> anyhow::Result<[f64; 2]> {
+    let broker = || {
         topics += 1;
-        let name = format!("produce-{topics}");
-        let broker = fresh(plan, &name)?;
-        let topic = Topic { name: "bulk", partitions: PARTITIONS, configs: &[] };
-        load::create_topic(broker.address, &topic)?;
-        let frame = frame()?;
-        send(broker.address, &frame, 32 << 20)?;
-        probes::find_pages(&plan.directory, plan.bytes)?;
-        let cpu = machine::process_cpu(broker.pid());
-        let (wall, bytes) = send(broker.address, &frame, plan.bytes)?;
-        let cpu = machine::process_cpu(broker.pid()) - cpu;
-        broker.kill()?;
-        std::fs::remove_dir_all(plan.directory.join(&name))?;
-        let gb = bytes / 1e9;
-        Ok([wall / gb, cpu / gb])
+        one_broker(plan, &format!("produce-{topics}"))
     };
     let probe = || {
         let bytes = plan.bytes;
@@ -79,6 +66,23 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         &ratios(&found, 1),
     );
     Ok(())
+}
+
+/// Wall and CPU seconds for each GB that one broker takes.
+pub(super) fn one_broker(plan: &Plan, name: &str) -> anyhow::Result<[f64; 2]> {
+    let broker = fresh(plan, name)?;
+    let topic = Topic { name: "bulk", partitions: PARTITIONS, configs: &[] };
+    load::create_topic(broker.address, &topic)?;
+    let frame = frame()?;
+    send(broker.address, &frame, 32 << 20)?;
+    probes::find_pages(&plan.directory, plan.bytes)?;
+    let cpu = machine::process_cpu(broker.pid());
+    let (wall, bytes) = send(broker.address, &frame, plan.bytes)?;
+    let cpu = machine::process_cpu(broker.pid()) - cpu;
+    broker.kill()?;
+    std::fs::remove_dir_all(plan.directory.join(name))?;
+    let gb = bytes / 1e9;
+    Ok([wall / gb, cpu / gb])
 }
 
 fn frame() -> anyhow::Result<Vec<u8>> {

@@ -7,6 +7,7 @@ use pharos_protocol::compression::Codec;
 
 use super::{PARTITIONS, fresh};
 use crate::Plan;
+use crate::broker::Broker;
 use crate::echo::{ECHO_BYTES, EchoServer};
 use crate::load::{self, Client, Topic};
 use crate::machine::{self, Place};
@@ -15,21 +16,16 @@ use crate::stats::{abba, ratios};
 
 /// Connections, each with one request in flight.
 const CONNECTIONS: i32 = 64;
+/// Directory of the broker.
+const NAME: &str = "requests";
 /// How long each side is asked.
 const TAKES: Duration = Duration::from_secs(3);
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let broker = fresh(plan, "requests")?;
-    load::create_topic(
-        broker.address,
-        &Topic { name: "one", partitions: PARTITIONS, configs: &[] },
-    )?;
+    let broker = ready(plan)?;
     let echo = EchoServer::start(Place::Server)?;
     drop(echo.connect()?);
-    let batch = load::batch(1, ECHO_BYTES, Codec::None)?;
-    let frames = (0..CONNECTIONS)
-        .map(|index| load::produce("one", &[index % PARTITIONS], &batch, 1))
-        .collect::<Result<Vec<_>, _>>()?;
+    let frames = frames()?;
     let echoes = vec![vec![7; ECHO_BYTES]; frames.len()];
     let address = broker.address;
     let found = abba(
@@ -55,6 +51,31 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         &ratios(&found, 0),
     );
     Ok(())
+}
+
+/// Requests per second of a broker of its own.
+pub(super) fn asked(plan: &Plan) -> anyhow::Result<[f64; 1]> {
+    let broker = ready(plan)?;
+    let (address, frames) = (broker.address, frames()?);
+    let found = machine::at(Place::Load, move || rounds(address, &frames, Client::must_be_acked))??;
+    broker.kill()?;
+    std::fs::remove_dir_all(plan.directory.join(NAME))?;
+    Ok(found)
+}
+
+/// A broker with the topic.
+fn ready(plan: &Plan) -> anyhow::Result<Broker> {
+    let broker = fresh(plan, NAME)?;
+    let topic = Topic { name: "one", partitions: PARTITIONS, configs: &[] };
+    load::create_topic(broker.address, &topic)?;
+    Ok(broker)
+}
+
+/// A request for each connection.
+fn frames() -> anyhow::Result<Vec<Vec<u8>>> {
+    let batch = load::batch(1, ECHO_BYTES, Codec::None)?;
+    let each = |index| load::produce("one", &[index % PARTITIONS], &batch, 1);
+    (0..CONNECTIONS).map(each).collect()
 }
 
 /// Requests per second when every connection is asked in turn and then answered in turn.

@@ -54,8 +54,10 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     registered(plan, &broker, report)?;
     while_producing(plan, &broker, report)?;
     broker.kill()?;
-    std::fs::remove_dir_all(plan.directory.join("scraped"))?;
-    large(plan, report)
+    // Not before the next one has made its files: ext4 looks at each number of a file that was
+    // removed in the last seconds before it gives out a new one.
+    large(plan, report)?;
+    Ok(std::fs::remove_dir_all(plan.directory.join("scraped"))?)
 }
 
 /// A broker with [`RULES`] as a page of its own beside the built-in ones.

@@ -207,6 +207,12 @@ impl MetadataImage {
         self.topic_ids.range(from..).filter_map(|(_, id)| self.topics.get(id))
     }
 
+    /// Whether no step between the two images changed a topic or a partition; it may say no where
+    /// every change was undone.
+    pub fn shares_topics_with(&self, other: &Self) -> bool {
+        self.topics.ptr_eq(&other.topics)
+    }
+
     /// Number of topics.
     pub fn topic_count(&self) -> usize {
         self.topics.len()

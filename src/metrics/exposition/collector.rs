@@ -1,6 +1,6 @@
 //! The series of one rule set: made when beans come, read on a scrape.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -30,7 +30,8 @@ pub(crate) struct Collector {
     /// The numbers that are free: there may be as many families as series, and to look for one in
     /// `names` would make the whole quadratic.
     free_names: Vec<u32>,
-    dirty: BTreeSet<u32>,
+    /// Groups that changed, and whether they lost samples.
+    dirty: BTreeMap<u32, bool>,
     /// The numbers of this scrape, by slot.
     values: Vec<f64>,
     free: Vec<u32>,
@@ -102,7 +103,7 @@ impl Collector {
             groups: BTreeMap::new(),
             names: Vec::new(),
             free_names: Vec::new(),
-            dirty: BTreeSet::new(),
+            dirty: BTreeMap::new(),
             values: Vec::new(),
             free: Vec::new(),
             freed: Vec::new(),
@@ -211,7 +212,7 @@ impl Collector {
             *value = made.constant.unwrap_or(f64::from_bits(ABSENT));
         }
         let family = group.id();
-        self.dirty.insert(family);
+        self.dirty.entry(family).or_default();
         let sorted = self.rules.generation == Generation::V1;
         let sample = Sample::new(bean, origin.name().shared(), leaf, slot, &made, sorted);
         group.push(sample.since(origin.started(leaf)));
@@ -249,7 +250,7 @@ impl Collector {
 
     fn take_away(&mut self, series: Series) {
         self.freed.push(series.slot);
-        self.dirty.insert(series.family);
+        self.dirty.insert(series.family, true);
     }
 
     /// Reads every number that a series shows, remakes series that depend on a value which
@@ -344,16 +345,13 @@ impl Collector {
 
     /// Sorts, tells duplicates apart and writes the prefixes of families that changed.
     pub(crate) fn rebuild(&mut self) {
-        for id in std::mem::take(&mut self.dirty) {
+        for (id, lost) in std::mem::take(&mut self.dirty) {
             let Some(name) = self.names.get_mut(id as usize) else { continue };
             let Some(family) = name.take() else { continue };
             let Some(mut group) = self.groups.remove(&family) else { continue };
-            group.retain(|bean, leaf, slot| {
-                self.entries.get(&bean).is_some_and(|entry| {
-                    let tracked = entry.tracked.iter().find(|tracked| tracked.leaf == leaf);
-                    tracked.and_then(|it| it.series).is_some_and(|series| series.slot == slot)
-                })
-            });
+            if lost {
+                group.retain(|bean, leaf, slot| self.shows(bean, leaf, slot));
+            }
             self.drops.take_away(group.drops());
             if group.len() == 0 {
                 self.free_names.push(id);
@@ -371,6 +369,14 @@ impl Collector {
             self.groups.insert(family, group);
         }
         self.free.append(&mut self.freed);
+    }
+
+    /// Whether that attribute's series is still the one in that slot.
+    fn shows(&self, bean: u64, leaf: u32, slot: u32) -> bool {
+        self.entries.get(&bean).is_some_and(|entry| {
+            let tracked = entry.tracked.iter().find(|tracked| tracked.leaf == leaf);
+            tracked.and_then(|it| it.series).is_some_and(|series| series.slot == slot)
+        })
     }
 
     /// What the rules make of an attribute as things stand.

@@ -245,9 +245,12 @@ impl Group {
         self.kind = if mixed { Some(Kind::Unknown) } else { first };
         let suffix = if self.is_counter() { "_total" } else { "" };
         self.sample_name = [family, suffix].concat().into_boxed_str();
-        self.samples.sort_by(|a, b| a.labels.order(&b.labels).then_with(|| a.order(b)));
-        let twice =
-            self.samples.windows(2).any(|pair| matches!(pair, [a, b] if a.labels == b.labels));
+        self.samples.sort_by_cached_key(|sample| sample.labels.sort_key());
+        let mut twice = false;
+        for same in self.samples.chunk_by_mut(|a, b| a.labels == b.labels) {
+            twice |= same.len() > 1;
+            same.sort_by(Sample::order);
+        }
         if !twice {
             return;
         }
@@ -260,7 +263,10 @@ impl Group {
             let object = object_label(sample.bean, sample.leaf);
             apart.push((sample.labels.with(OBJECT_LABEL, &object), sample));
         }
-        apart.sort_by(|(a, x), (b, y)| a.order(b).then_with(|| x.order(y)));
+        apart.sort_by_cached_key(|(labels, _)| labels.sort_key());
+        for same in apart.chunk_by_mut(|(a, _), (b, _)| a == b) {
+            same.sort_by(|(_, a), (_, b)| a.order(b));
+        }
         for (labels, mut sample) in apart {
             if self.apart.last() == Some(&labels) && !sample.hidden {
                 self.drops.add(Reason::DuplicateSeries, 1);

@@ -106,9 +106,10 @@ impl Pages {
 
     /// `/metrics`: the chosen rule set and the native families.
     pub fn render_main(&self, format: Format) -> Bytes {
-        self.0.asked.store(true, Ordering::Relaxed);
         let page = self.0.pages.read().get(&self.0.main).cloned();
-        page.map(|page| page.render(&self.0.registry, format, true)).unwrap_or_default()
+        let text = page.map(|page| page.render(&self.0.registry, format, true));
+        self.0.asked.store(true, Ordering::Relaxed);
+        text.unwrap_or_default()
     }
 
     /// `/metrics/<name>`: one rule set alone, or the native families; `None` for no such page.
@@ -124,7 +125,8 @@ impl Pages {
         Some(page.render(&self.0.registry, format, name == NATIVE))
     }
 
-    /// Whether anybody has asked for a page since the start.
+    /// Whether anybody has got a page since the start: who begins to work when it is true is not in
+    /// the way of the first.
     pub fn is_asked(&self) -> bool {
         self.0.asked.load(Ordering::Relaxed)
     }

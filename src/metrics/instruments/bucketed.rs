@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::exemplars::{Exemplar, Exemplars};
 use super::exponential::{Exponential, ExponentialCounts};
-use super::{AtomicF64, StartTime};
+use super::{AtomicF64, BLIND, StartTime};
 
 /// The handle that moves a histogram of a native family.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl NativeHistogram {
     /// Counts a value that was measured in `trace`. Of a trace that is exported, its bucket shows the
     /// value as an exemplar until a newer one comes.
     pub fn record_traced(&self, value: impl IntoF64, trace: Option<&TraceContext>) {
-        if let Some(cell) = &self.0 {
+        if !BLIND && let Some(cell) = &self.0 {
             cell.record(value.into_f64(), trace);
         }
     }

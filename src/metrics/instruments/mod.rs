@@ -27,6 +27,9 @@ pub(crate) use start_time::StartTime;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// True in a build whose instruments do not move. It exists to measure what those that do cost.
+pub const BLIND: bool = cfg!(feature = "blind");
+
 /// A double that threads change together.
 #[derive(Debug)]
 pub(crate) struct AtomicF64(AtomicU64);

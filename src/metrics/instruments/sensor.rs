@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pharos_base::Clock;
 
-use super::AtomicF64;
+use super::{AtomicF64, BLIND};
 use crate::row::Stat;
 
 const WINDOW_MS: u64 = 30_000;
@@ -68,6 +68,9 @@ impl Sensor {
 
     /// Records a value now.
     pub fn record(&self, value: f64) {
+        if BLIND {
+            return;
+        }
         let inner = &*self.0;
         inner.total.add(value);
         inner.count.fetch_add(1, Ordering::Relaxed);
