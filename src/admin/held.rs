@@ -178,7 +178,8 @@ mod tests {
         assert_eq!(held.0.lock().size, HALF + 1);
         assert_eq!((readers[0].len(), second.len(), third.len()), (HALF, HALF, 1));
         drop((readers, second, third));
-        assert_eq!((held.0.lock().size, held.0.lock().pages.len()), (0, 0));
+        let book = held.0.lock();
+        assert_eq!((book.size, book.pages.len()), (0, 0));
     }
 
     #[test]
