@@ -1,5 +1,6 @@
 //! What a series is: where it comes from, what it means, which test proves it, and who reads it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use pharos_metrics::Owner;
@@ -11,7 +12,7 @@ use crate::known::{Known, Series, Source};
 use crate::labels::is_of_target;
 use crate::query::{self, fits};
 use crate::readers::{Asker, Queries};
-use crate::world::{MAX_CHAIN, Records};
+use crate::world::Records;
 
 /// The label that tells series of 1.x apart whose rules do not.
 const APART: &str = "_objectname";
@@ -144,6 +145,7 @@ fn told(proof: Proof<'_>) -> String {
 
 /// Who reads a series, by itself or through recording rules.
 fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Reader> {
+    let made_of_it = made_of(series, records);
     let mut found = Vec::new();
     for query in &queries.all {
         let Ok(expr) = &query.expr else { continue };
@@ -151,11 +153,8 @@ fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Rea
         let through = match selectors.iter().any(|it| reads(it, series)) {
             true => None,
             false => {
-                let record = records.iter().find(|(name, exprs)| {
-                    selectors.iter().any(|selector| query::names(selector, name))
-                        && exprs.iter().any(|(expr, _)| reads_through(expr, series, records, 0))
-                });
-                let Some((name, _)) = record else { continue };
+                let selected = |name: &&&str| selectors.iter().any(|it| query::names(it, name));
+                let Some(name) = made_of_it.iter().find(selected) else { continue };
                 Some((*name).to_owned())
             }
         };
@@ -170,16 +169,23 @@ fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Rea
     found
 }
 
-fn reads_through(expr: &Expr, series: &Series, records: &Records<'_>, depth: usize) -> bool {
-    let selectors = query::selectors(expr);
-    if selectors.iter().any(|selector| reads(selector, series)) {
-        return true;
+/// The recording rules that read a series, by themselves or through others.
+fn made_of<'a>(series: &Series, records: &Records<'a>) -> BTreeSet<&'a str> {
+    let mut found: BTreeSet<&str> = BTreeSet::new();
+    loop {
+        let before = found.len();
+        for (name, exprs) in records {
+            let reads_it = |selector: &&VectorSelector| {
+                reads(selector, series) || found.iter().any(|it| query::names(selector, it))
+            };
+            if exprs.iter().any(|(expr, _)| query::selectors(expr).iter().any(reads_it)) {
+                found.insert(name);
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
     }
-    depth < MAX_CHAIN
-        && records.iter().any(|(name, exprs)| {
-            selectors.iter().any(|selector| query::names(selector, name))
-                && exprs.iter().any(|(expr, _)| reads_through(expr, series, records, depth + 1))
-        })
 }
 
 fn reads(selector: &VectorSelector, series: &Series) -> bool {

@@ -81,7 +81,7 @@ impl fmt::Display for Finding {
 
 /// Holds the queries against the series that there can be.
 pub fn check(known: &Known, queries: &Queries) -> Vec<Finding> {
-    let world = World { known, records: records(queries) };
+    let world = World::new(known, records(queries));
     let mut findings = Vec::new();
     for query in &queries.all {
         let mut add = |class, why: String| {

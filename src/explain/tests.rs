@@ -163,6 +163,25 @@ fn all_boards_and_rules_are_compiled_in() {
     }
 }
 
+/// Each of them reads all of them: to walk through them in every order would take for ever.
+#[test]
+fn rules_that_read_each_other_are_judged() {
+    let rules: String = (0..12)
+        .map(|at| format!("  - {{record: 'a:b{at}:c', expr: 'sum({{__name__=~\"a:.*\"}})'}}\n"))
+        .collect();
+    let first = format!("  - {{record: 'a:first:c', expr: 'sum({BYTES})'}}\n");
+    let text = format!("groups:\n- rules:\n{first}{rules}");
+    let queries = queries(&[("rules".to_owned(), text)]);
+    let known = known();
+    assert_eq!(check(&known, &queries), []);
+    let found = explain(&known, &queries, &format!("{BYTES}{{topic=\"t\"}}")).unwrap();
+    let readers = &found[0].readers;
+    assert_eq!(readers.len(), 13);
+    assert!(readers.iter().any(|it| it.what == "record a:first:c" && it.through.is_none()));
+    let last = readers.iter().find(|it| it.what == "record a:b11:c").unwrap();
+    assert_eq!(last.through.as_deref(), Some("a:b0:c"));
+}
+
 /// As Prometheus writes it, whatever the scraper reads.
 #[test]
 fn a_bucket_is_asked_for_by_the_bound_that_pages_show() {

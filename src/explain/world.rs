@@ -1,5 +1,6 @@
 //! Queries, read against the series that there can be.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use pharos_metrics::bound_text;
@@ -21,14 +22,21 @@ pub(crate) type Records<'a> = BTreeMap<&'a str, Vec<(&'a Expr, &'a [String])>>;
 /// What queries are read against.
 #[derive(Debug)]
 pub(crate) struct World<'a> {
-    pub(crate) known: &'a Known,
-    pub(crate) records: Records<'a>,
+    known: &'a Known,
+    records: Records<'a>,
+    /// Facts of recording rules by name and place, each with the depth at which they were found. Rules
+    /// that read each other by a pattern would be walked through in every order without it.
+    found: RefCell<BTreeMap<(&'a str, usize), (usize, Facts)>>,
 }
 
 /// Deepest chain of recording rules.
-pub(crate) const MAX_CHAIN: usize = 10;
+const MAX_CHAIN: usize = 10;
 
-impl World<'_> {
+impl<'a> World<'a> {
+    pub(crate) fn new(known: &'a Known, records: Records<'a>) -> Self {
+        Self { known, records, found: RefCell::default() }
+    }
+
     pub(crate) fn facts(&self, expr: &Expr) -> Facts {
         self.of(expr, 0)
     }
@@ -62,12 +70,12 @@ impl World<'_> {
                 ),
             }
         }
-        for (_, exprs) in self.records.iter().filter(|(name, _)| query::names(selector, name)) {
-            for (expr, added) in exprs {
+        for (name, exprs) in self.records.iter().filter(|(name, _)| query::names(selector, name)) {
+            for (at, (expr, added)) in exprs.iter().enumerate() {
                 if depth >= MAX_CHAIN {
                     return Facts { labels: Labels::anything(), ..Facts::constant() };
                 }
-                let mut facts = self.of(expr, depth + 1);
+                let mut facts = self.recorded((*name, at), expr, depth + 1);
                 added.iter().for_each(|label| facts.labels.add(label));
                 let lacks = query::matchers(selector)
                     .find(|matcher| !facts.labels.has(&matcher.name) && !fits(matcher, ""));
@@ -89,6 +97,18 @@ impl World<'_> {
             return Facts { low, high, labels, ..Facts::of_series(EVERYTHING, false) };
         }
         found.facts(selector)
+    }
+
+    /// What a recording rule makes. What was found from nearer by looked further.
+    fn recorded(&self, rule: (&'a str, usize), expr: &Expr, depth: usize) -> Facts {
+        if let Some((from, facts)) = self.found.borrow().get(&rule)
+            && *from <= depth
+        {
+            return facts.clone();
+        }
+        let facts = self.of(expr, depth);
+        self.found.borrow_mut().insert(rule, (depth, facts.clone()));
+        facts
     }
 
     fn aggregate(&self, it: &AggregateExpr, depth: usize) -> Facts {
