@@ -24,17 +24,19 @@ pub(crate) type Records<'a> = BTreeMap<&'a str, Vec<(&'a Expr, &'a [String])>>;
 pub(crate) struct World<'a> {
     known: &'a Known,
     records: Records<'a>,
-    /// Facts of recording rules by name and place, each with the depth at which they were found. Rules
-    /// that read each other by a pattern would be walked through in every order without it.
-    found: RefCell<BTreeMap<(&'a str, usize), (usize, Facts)>>,
+    /// Rules that read each other by a pattern would be walked through in every order without it.
+    recorded: RefCell<Recorded<'a>>,
 }
+
+/// Facts of recording rules by name and place, each with the depth at which they were found.
+type Recorded<'a> = BTreeMap<(&'a str, usize), (usize, Facts)>;
 
 /// Deepest chain of recording rules.
 const MAX_CHAIN: usize = 10;
 
 impl<'a> World<'a> {
     pub(crate) fn new(known: &'a Known, records: Records<'a>) -> Self {
-        Self { known, records, found: RefCell::default() }
+        Self { known, records, recorded: RefCell::default() }
     }
 
     pub(crate) fn facts(&self, expr: &Expr) -> Facts {
@@ -101,13 +103,13 @@ impl<'a> World<'a> {
 
     /// What a recording rule makes. What was found from nearer by looked further.
     fn recorded(&self, rule: (&'a str, usize), expr: &Expr, depth: usize) -> Facts {
-        if let Some((from, facts)) = self.found.borrow().get(&rule)
+        if let Some((from, facts)) = self.recorded.borrow().get(&rule)
             && *from <= depth
         {
             return facts.clone();
         }
         let facts = self.of(expr, depth);
-        self.found.borrow_mut().insert(rule, (depth, facts.clone()));
+        self.recorded.borrow_mut().insert(rule, (depth, facts.clone()));
         facts
     }
 

@@ -248,6 +248,18 @@ fn request(server: &Server, method: &str, path: &str, headers: &str) -> String {
 }
 
 #[test]
+fn a_host_that_could_never_be_one_refuses_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    for wrong in ["https://metrics.example.org", "metrics.example.org:9404", "."] {
+        let launch = Launch::up(home.path()).with(&format!("admin.allowed.hosts={wrong}"));
+        let (code, told) = launch.env("PHAROS_LOG", "error").refused();
+        assert_eq!((code, told.lines().count()), (Some(1), 1), "{told}");
+        let expected = format!("admin.allowed.hosts: {wrong:?} is no name of a host: expected ");
+        assert!(told.contains(&expected), "{told}");
+    }
+}
+
+#[test]
 fn names_of_others_are_refused() {
     let home = tempfile::tempdir().unwrap();
     let server =
