@@ -5,7 +5,7 @@ use pharos_base::TopicPartition;
 use pharos_protocol::ErrorCode;
 use pharos_protocol::batch::BatchError;
 use pharos_replication::{Missing, PartitionError};
-use pharos_storage::{AppendError, ProducerError, ReadError};
+use pharos_storage::{AppendError, Damage, ProducerError, ReadError, StorageError};
 
 /// An error of a partition, a topic or a group, with a text where the response has room for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn of_partition(error: &PartitionError) -> Refusal {
         PartitionError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
         PartitionError::Append(error) => of_append(error),
         PartitionError::Read(error) => of_read(error),
-        PartitionError::Storage(_) => ErrorCode::KafkaStorageError,
+        PartitionError::Storage(error) => of_storage(error),
     };
     // As Kafka, only what is wrong with the records themselves is worded: clients show their own
     // words for the other codes (`ReplicaManager.appendRecordsToLeader`).
@@ -134,8 +134,39 @@ fn of_batch(error: &BatchError) -> ErrorCode {
 fn of_read(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadError::Storage(_) => ErrorCode::KafkaStorageError,
+        ReadError::Storage(error) => of_storage(error),
     }
+}
+
+/// What cannot be read: damage is no failure of the disk, and each kind of it is told apart.
+fn of_storage(error: &StorageError) -> ErrorCode {
+    match error {
+        StorageError::Damaged { damage: Damage::Batch, .. } => ErrorCode::CorruptMessage,
+        StorageError::Damaged { damage: Damage::Record, .. } => ErrorCode::InvalidRecord,
+        StorageError::Full { .. }
+        | StorageError::Io { .. }
+        | StorageError::Offline { .. }
+        | StorageError::Closed { .. }
+        | StorageError::Locked { .. } => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// Whether a partition of a fetch ended in an error that no working broker answers with
+/// (`ReplicaManager.readFromLog` in apache/kafka).
+pub fn is_failed_fetch(code: ErrorCode) -> bool {
+    !matches!(
+        code,
+        ErrorCode::None
+            | ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::UnknownTopicId
+            | ErrorCode::InconsistentTopicId
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::UnknownLeaderEpoch
+            | ErrorCode::FencedLeaderEpoch
+            | ErrorCode::ReplicaNotAvailable
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::OffsetOutOfRange
+    )
 }
 
 /// Whether the offsets or the sequence number that a batch declares cannot be: what

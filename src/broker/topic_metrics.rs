@@ -38,12 +38,15 @@ pub enum TopicMeter {
     TotalFetchRequests,
     /// Records that were compressed anew, with the topic's codec.
     ProduceConversions,
+    /// Partitions of fetch requests that failed for a reason that is not expected to happen.
+    FailedFetchRequests,
 }
 
 /// What a replica that does not lead moves too (`BrokerTopicStats.removeOldLeaderMetrics` leaves it).
-const OF_ANY_REPLICA: [TopicMeter; 2] = [TopicMeter::BytesOut, TopicMeter::TotalFetchRequests];
+const OF_ANY_REPLICA: [TopicMeter; 3] =
+    [TopicMeter::BytesOut, TopicMeter::TotalFetchRequests, TopicMeter::FailedFetchRequests];
 
-const METERS: [(TopicMeter, &BeanRow, &BeanRow); 8] = [
+const METERS: [(TopicMeter, &BeanRow, &BeanRow); 9] = [
     (TopicMeter::MessagesIn, &rows::MESSAGES_IN_PER_SEC, &rows::MESSAGES_IN_PER_SEC_BY_TOPIC),
     (TopicMeter::BytesIn, &rows::BYTES_IN_PER_SEC, &rows::BYTES_IN_PER_SEC_BY_TOPIC),
     (TopicMeter::BytesOut, &rows::BYTES_OUT_PER_SEC, &rows::BYTES_OUT_PER_SEC_BY_TOPIC),
@@ -71,6 +74,11 @@ const METERS: [(TopicMeter, &BeanRow, &BeanRow); 8] = [
         TopicMeter::ProduceConversions,
         &rows::PRODUCE_MESSAGE_CONVERSIONS_PER_SEC,
         &rows::PRODUCE_MESSAGE_CONVERSIONS_PER_SEC_BY_TOPIC,
+    ),
+    (
+        TopicMeter::FailedFetchRequests,
+        &rows::FAILED_FETCH_REQUESTS_PER_SEC,
+        &rows::FAILED_FETCH_REQUESTS_PER_SEC_BY_TOPIC,
     ),
 ];
 
@@ -114,8 +122,7 @@ pub struct TopicMetrics {
     pub record_age: Registered<NativeHistogram>,
     topics: RwLock<HashMap<Arc<str>, Arc<OneTopic>>>,
     // Nothing converts what is fetched or replicates here yet; another magic is refused before any log
-    // is asked; every way in which a read fails has an error code of its own, which Kafka does not
-    // count. The beans exist and say so with 0.
+    // is asked. The beans exist and say so with 0.
     _idle: Vec<Registered<Meter>>,
 }
 
@@ -139,7 +146,6 @@ impl TopicMetrics {
             topics: RwLock::default(),
             _idle: vec![
                 meter(&rows::INVALID_MAGIC_NUMBER_RECORDS_PER_SEC),
-                meter(&rows::FAILED_FETCH_REQUESTS_PER_SEC),
                 meter(&rows::FETCH_MESSAGE_CONVERSIONS_PER_SEC),
                 meter(&rows::REPLICATION_BYTES_IN_PER_SEC),
                 meter(&rows::REPLICATION_BYTES_OUT_PER_SEC),
@@ -296,6 +302,7 @@ mod tests {
             one.mark(TopicMeter::BytesIn, 200);
             one.mark(TopicMeter::BytesOut, 100);
             one.mark(TopicMeter::TotalFetchRequests, 1);
+            one.mark(TopicMeter::FailedFetchRequests, 1);
             rig
         }
 
@@ -335,8 +342,13 @@ mod tests {
         }
     }
 
-    const ALL: [&str; 4] =
-        ["BytesInPerSec", "BytesOutPerSec", "MessagesInPerSec", "TotalFetchRequestsPerSec"];
+    const ALL: [&str; 5] = [
+        "BytesInPerSec",
+        "BytesOutPerSec",
+        "FailedFetchRequestsPerSec",
+        "MessagesInPerSec",
+        "TotalFetchRequestsPerSec",
+    ];
 
     fn led_by(leader: i32) -> PartitionChangeRecord {
         PartitionChangeRecord { leader, ..PartitionChangeRecord::default() }
@@ -348,7 +360,8 @@ mod tests {
         rig.change(0, led_by(2));
         assert_eq!(rig.meters(), ALL, "the other partition is still led here");
         rig.change(1, led_by(2));
-        assert_eq!(rig.meters(), ["BytesOutPerSec", "TotalFetchRequestsPerSec"]);
+        let kept = ["BytesOutPerSec", "FailedFetchRequestsPerSec", "TotalFetchRequestsPerSec"];
+        assert_eq!(rig.meters(), kept);
         assert_eq!(rig.count("BytesOutPerSec,topic=t"), Some(Value::Long(100)));
         assert_eq!(rig.count("BytesInPerSec"), Some(Value::Long(200)), "the sum keeps it");
         // Who leads again begins anew.

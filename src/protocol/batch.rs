@@ -17,9 +17,9 @@ use std::borrow::Cow;
 pub use self::builder::{BatchBuilder, BatchOptions, BuildError, NewRecord};
 pub use self::control::{ControlError, ControlRecord};
 pub use self::header::{
-    BASE_OFFSET_RANGE, BatchHeader, CRC_RANGE, HEADER_LEN, LENGTH_RANGE, LOG_OVERHEAD, MAGIC_V2,
-    NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, PARTITION_LEADER_EPOCH_RANGE,
-    TimestampType, sequence_plus,
+    BASE_OFFSET_RANGE, BatchHeader, CRC_RANGE, HEADER_LEN, LENGTH_RANGE, LOG_OVERHEAD, MAGIC_AT,
+    MAGIC_V2, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP,
+    PARTITION_LEADER_EPOCH_RANGE, TimestampType, sequence_plus,
 };
 pub use self::keys::{KeySink, MAX_WATCHED_KEY_BYTES};
 pub use self::record::{Header, Headers, Record, RecordIter};

@@ -6,6 +6,37 @@ use std::sync::Arc;
 
 use pharos_base::Offset;
 
+/// What is damaged. Clients are told which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A file, or a batch in it, cannot be taken apart (CORRUPT_MESSAGE).
+    Batch,
+    /// A record of a batch is not what it must be (INVALID_RECORD).
+    Record,
+}
+
+/// A damaged batch in a file that is being read. It travels as the content of an [`io::Error`] to
+/// where the path is known, which is [`StorageError::io`].
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what} at position {position}")]
+pub(crate) struct DamagedAt {
+    pub(crate) position: u64,
+    pub(crate) what: String,
+}
+
+impl DamagedAt {
+    /// As an error of the read.
+    pub(crate) fn error(position: u64, what: impl Into<String>) -> io::Error {
+        let found = Self { position, what: what.into() };
+        io::Error::new(io::ErrorKind::InvalidData, found)
+    }
+
+    /// What was found, if `error` tells of damage.
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
 /// A failed operation on files.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StorageError {
@@ -40,6 +71,8 @@ pub enum StorageError {
         path: PathBuf,
         /// What was found.
         what: String,
+        /// What it is.
+        damage: Damage,
     },
     /// The log was closed or deleted.
     #[error("log {} is closed", dir.display())]
@@ -58,6 +91,9 @@ pub enum StorageError {
 impl StorageError {
     /// Wraps what the operating system said about `path`.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        if let Some(found) = DamagedAt::of(&source) {
+            return Self::damaged(path, found.to_string());
+        }
         let path = path.to_path_buf();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -69,7 +105,11 @@ impl StorageError {
 
     /// A damaged file.
     pub fn damaged(path: &Path, what: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_path_buf(), what: what.into() }
+        Self::damaged_as(Damage::Batch, path, what)
+    }
+
+    pub(crate) fn damaged_as(damage: Damage, path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_path_buf(), what: what.into(), damage }
     }
 
     /// Whether the volume is merely full.
@@ -111,7 +151,7 @@ pub enum ReadError {
         /// Offset after the last.
         end: Offset,
     },
-    /// A file could not be read (KAFKA_STORAGE_ERROR).
+    /// A file could not be read, or holds something else than batches.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

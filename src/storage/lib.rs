@@ -24,13 +24,14 @@ mod recompress;
 mod scan;
 mod segment;
 mod stamp;
+mod window;
 
 pub use checkpoint::{EpochEntry, OffsetMap};
 pub use clean::{Cleaner, CleanerOptions, CleanerStats};
 pub use config::{CleanupPolicy, LogConfig, StoredCompression, TimestampType};
 pub use disk::LogDir;
 pub use epochs::EpochEnd;
-pub use error::{ReadError, StorageError};
+pub use error::{Damage, ReadError, StorageError};
 pub use files::FileCache;
 pub use index::AbortedTxn;
 pub use log::{

@@ -55,6 +55,9 @@ use crate::partition_metadata;
 use crate::producer::{ProducerEntry, Producers};
 use crate::segment::Segment;
 
+/// Damaged places of one log that are told of.
+const MAX_DAMAGE_TOLD: usize = 32;
+
 /// The segments of a log by rising base offset; the last one is active. Never empty.
 type Segments = Vec<Arc<Segment>>;
 
@@ -79,6 +82,8 @@ pub struct Log {
     flusher: flush::Flusher,
     metrics: Option<Arc<StorageMetrics>>,
     closed: AtomicBool,
+    /// Damage that was told of.
+    told: Mutex<Vec<String>>,
 }
 
 /// What only the writer, under the lock, reads and changes.
@@ -340,12 +345,22 @@ impl Log {
     /// none of that.
     fn guard<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         let result = self.unless_deleted(result);
-        if let Err(error) = result.as_ref()
-            && error.is_of_disk()
-        {
-            self.home.fail(error);
+        match result.as_ref() {
+            Err(error @ StorageError::Damaged { .. }) => self.tell(error),
+            Err(error) if error.is_of_disk() => self.home.fail(error),
+            _ => {}
         }
         result
+    }
+
+    /// Tells of damage, once for each place: clients ask again and again.
+    fn tell(&self, error: &StorageError) {
+        let text = error.to_string();
+        let mut told = self.told.lock();
+        if told.len() < MAX_DAMAGE_TOLD && !told.contains(&text) {
+            tracing::error!(log = %self.partition, error = %text, "what the log holds cannot be read");
+            told.push(text);
+        }
     }
 
     /// A deletion closes the log and then renames its directory: whoever was at work there misses

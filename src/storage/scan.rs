@@ -7,8 +7,9 @@ use std::io;
 
 use pharos_protocol::batch::{BatchHeader, CRC_RANGE, HEADER_LEN};
 
-use crate::fs::{FsFile, read_full};
+use crate::fs::FsFile;
 use crate::stamp::is_sane;
+use crate::window::Window;
 
 /// Bytes read at a time when looking for a batch.
 pub(crate) const LOOKUP_WINDOW: usize = 8 << 10;
@@ -31,15 +32,10 @@ impl Found {
 
 /// A walk over the batches between two positions of a file.
 pub(crate) struct Scan<'a> {
-    file: &'a dyn FsFile,
+    window: Window<'a>,
     position: u64,
     end: u64,
     verify: bool,
-    window: Vec<u8>,
-    window_len: usize,
-    window_start: u64,
-    /// Bytes of the window that are filled.
-    filled: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -59,8 +55,7 @@ impl<'a> Scan<'a> {
     }
 
     fn new(file: &'a dyn FsFile, position: u64, end: u64, window_len: usize, verify: bool) -> Self {
-        let window = Vec::new();
-        Self { file, position, end, verify, window, window_len, window_start: 0, filled: 0 }
+        Self { window: Window::new(file, end, window_len), position, end, verify }
     }
 
     /// Whether the walk ended before the end, at something that is no whole, sound batch.
@@ -71,7 +66,7 @@ impl<'a> Scan<'a> {
     /// The next batch; `None` at the end, or where no sound batch follows.
     pub(crate) fn next(&mut self) -> io::Result<Option<Found>> {
         let position = self.position;
-        let Some(bytes) = self.bytes(position, HEADER_LEN)? else { return Ok(None) };
+        let Some(bytes) = self.window.bytes(position, HEADER_LEN)? else { return Ok(None) };
         let Ok(header) = BatchHeader::read(bytes) else { return Ok(None) };
         let found = Found { position, header };
         if found.end() > self.end || !is_sane(&header) {
@@ -87,7 +82,7 @@ impl<'a> Scan<'a> {
     /// The bytes of a batch that was found, records and all. Allocates only when the batch is
     /// larger than the window, and then its size, which lies within the file.
     pub(crate) fn read(&mut self, found: &Found) -> io::Result<Option<&[u8]>> {
-        self.bytes(found.position, found.header.total_len())
+        self.window.bytes(found.position, found.header.total_len())
     }
 
     fn checksum(&mut self, found: &Found) -> io::Result<Option<u32>> {
@@ -95,38 +90,17 @@ impl<'a> Scan<'a> {
         let mut crc = 0;
         let mut at = CRC_RANGE.end as u64;
         while at < total {
-            let wanted = (total - at).min(self.window_len as u64);
+            let wanted = (total - at).min(VERIFY_WINDOW as u64);
             // Take what the window already holds, so that each byte is read once.
-            let held = (self.window_start + self.filled as u64)
-                .saturating_sub(found.position + at)
-                .min(wanted);
+            let held = self.window.held_to().saturating_sub(found.position + at).min(wanted);
             let step = if held > 0 { held } else { wanted };
             let step_len = usize::try_from(step).unwrap_or(0);
-            match self.bytes(found.position + at, step_len)? {
+            match self.window.bytes(found.position + at, step_len)? {
                 Some(bytes) => crc = crc32c::crc32c_append(crc, bytes),
                 None => return Ok(None),
             }
             at += step;
         }
         Ok(Some(crc))
-    }
-
-    /// `len` bytes at `position` through the window; `None` when the range ends before them.
-    fn bytes(&mut self, position: u64, len: usize) -> io::Result<Option<&[u8]>> {
-        if position.saturating_add(len as u64) > self.end {
-            return Ok(None);
-        }
-        let held_to = self.window_start + self.filled as u64;
-        if position < self.window_start || position + len as u64 > held_to {
-            let wanted = self.window_len.max(len) as u64;
-            let wanted = usize::try_from(wanted.min(self.end - position)).unwrap_or(len);
-            self.window.resize(wanted.max(self.window.len().min(self.window_len)), 0);
-            let target = self.window.get_mut(..wanted).unwrap_or_default();
-            self.filled = read_full(self.file, target, position)?;
-            self.window_start = position;
-        }
-        let start = usize::try_from(position - self.window_start).unwrap_or(usize::MAX);
-        let held = self.window.get(..self.filled).unwrap_or_default();
-        Ok(held.get(start..start.saturating_add(len)))
     }
 }

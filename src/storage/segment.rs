@@ -3,6 +3,8 @@
 //! It knows bytes, positions and offsets, and nothing of producers, epochs or when to roll. One
 //! writer at a time (the log's lock); readers at any time, up to the size that was last published.
 
+mod find;
+mod frames;
 mod lookup;
 mod mend;
 
@@ -22,6 +24,8 @@ use crate::fs::FsFile;
 use crate::index::{AbortedTxn, Entry, Index, OffsetEntry, Place, TimeEntry};
 use crate::names;
 use crate::scan::Scan;
+
+pub(crate) use find::Sought;
 
 /// Batches at the end of an active segment whose places are kept in memory.
 const RECENT_BATCHES: usize = 32;

@@ -30,6 +30,7 @@ mod crash_leftovers;
 mod crash_model;
 mod crash_topics;
 mod crash_writers;
+mod damaged_reads;
 mod facts;
 mod fuzz;
 mod gated_disk;

@@ -17,6 +17,9 @@ pub enum LoadError {
     /// A segment cannot be read.
     #[error("cannot read the log: {0}")]
     Io(#[from] std::io::Error),
+    /// Offsets do not grow.
+    #[error("the batches at offset {0} do not lead on")]
+    GoesBack(Offset),
     /// What lies in the log is no batch.
     #[error(transparent)]
     Batch(#[from] BatchError),
@@ -42,10 +45,15 @@ pub fn load(slot: &Slot, clock: &Clock, read_bytes: usize) -> Result<(), LoadErr
             break;
         }
         let bytes = slice.read_to_bytes()?;
+        let from = next;
         for batch in batches(&bytes) {
             let batch = batch?;
             unknown += state.shard.replay_batch(&batch)?;
             next = Offset(batch.header().next_offset());
+        }
+        // A damaged batch may claim any offsets.
+        if next <= from {
+            return Err(LoadError::GoesBack(from));
         }
     }
     if unknown > 0 {

@@ -202,7 +202,7 @@ impl Cold {
         disk.run(job)
             .instrument(span)
             .await
-            .unwrap_or(OneResult::Error(ErrorCode::KafkaStorageError))
+            .unwrap_or(OneResult::Error(ErrorCode::UnknownServerError))
     }
 }
 

@@ -26,7 +26,8 @@ pub const BASE_OFFSET_RANGE: Range<usize> = 0..8;
 pub const LENGTH_RANGE: Range<usize> = 8..12;
 /// Where the partition leader epoch lies.
 pub const PARTITION_LEADER_EPOCH_RANGE: Range<usize> = 12..16;
-const MAGIC_AT: usize = 16;
+/// Where the byte of the magic lies.
+pub const MAGIC_AT: usize = 16;
 /// Where the checksum lies; it covers all that follows it.
 pub const CRC_RANGE: Range<usize> = 17..21;
 const ATTRIBUTES_RANGE: Range<usize> = 21..23;
@@ -101,7 +102,8 @@ impl BatchHeader {
         Ok(Self::parse(bytes))
     }
 
-    fn parse(bytes: &[u8; HEADER_LEN]) -> Self {
+    /// Takes the bytes for a header, whatever they say: nothing is checked, not even the magic.
+    pub fn parse(bytes: &[u8; HEADER_LEN]) -> Self {
         Self {
             base_offset: i64::from_be_bytes(at(bytes, BASE_OFFSET_RANGE.start)),
             batch_length: i32::from_be_bytes(at(bytes, LENGTH_RANGE.start)),

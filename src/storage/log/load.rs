@@ -141,6 +141,7 @@ impl Log {
             flusher: Flusher::new(Offset(0), now_ms),
             metrics: options.metrics.clone(),
             closed: AtomicBool::new(false),
+            told: Mutex::default(),
         };
         let report = log.settle(&options, &unusable, epochs_damaged)?;
         Ok((Arc::new(log), report))

@@ -1,14 +1,14 @@
 //! Finding offsets by timestamp (ListOffsets).
 
 use pharos_base::{LeaderEpoch, Offset};
-use pharos_protocol::batch::RecordBatch;
+use pharos_protocol::batch::{BatchError, MAGIC_AT, MAGIC_V2, RecordBatch};
 
 use super::{Log, Segments};
-use crate::error::{Context, StorageError};
+use crate::error::{Context, Damage, StorageError};
 use crate::fs::read_full;
 use crate::names;
 use crate::scan::Found;
-use crate::segment::{NO_TIMESTAMP, Segment};
+use crate::segment::{NO_TIMESTAMP, Segment, Sought};
 
 /// Largest batch that is opened to find one record in it.
 const MAX_LOOKUP_BATCH_BYTES: usize = 256 << 20;
@@ -40,8 +40,14 @@ impl Log {
                 if segment.max_timestamp().timestamp < timestamp {
                     continue;
                 }
-                let mut from = start;
-                while let Some(found) = locate_timestamp(segment, timestamp, from)? {
+                let mut position = 0;
+                loop {
+                    let found = match find_timestamp(segment, timestamp, start, position)? {
+                        Sought::Batch(found) => found,
+                        Sought::Nothing => break,
+                        // As Kafka, which does not look into later segments.
+                        Sought::Cut => return Ok(None),
+                    };
                     let first = record_in(segment, &found, |record_time, offset| {
                         record_time >= timestamp && offset >= start
                     })?;
@@ -49,7 +55,7 @@ impl Log {
                         return Ok(first);
                     }
                     // Only its records before the log start are that late.
-                    from = found.header.next_offset();
+                    position = found.end();
                 }
             }
             Ok(None)
@@ -72,18 +78,18 @@ fn latest_record(
     start: i64,
 ) -> Result<Option<OffsetAtTimestamp>, StorageError> {
     let Some((max, segment)) = latest_segment(segments, start)? else { return Ok(None) };
-    let (max, segment, found) = match locate_timestamp(segment, max, start)? {
-        Some(found) => (max, segment, found),
+    let (max, segment, found) = match find_timestamp(segment, max, start, 0)? {
+        Sought::Batch(found) => (max, segment, found),
         // A time index told of a batch that is not there: look again without it.
-        None => {
+        Sought::Nothing | Sought::Cut => {
             for segment in segments {
                 let again = segment.recompute_max_timestamp();
                 again.context("read", &segment.path(names::LOG))?;
             }
             let Some((max, segment)) = latest_segment(segments, start)? else { return Ok(None) };
-            match locate_timestamp(segment, max, start)? {
-                Some(found) => (max, segment, found),
-                None => return Ok(None),
+            match find_timestamp(segment, max, start, 0)? {
+                Sought::Batch(found) => (max, segment, found),
+                Sought::Nothing | Sought::Cut => return Ok(None),
             }
         }
     };
@@ -110,12 +116,13 @@ fn latest_segment(
     Ok(latest)
 }
 
-fn locate_timestamp(
+fn find_timestamp(
     segment: &Segment,
     timestamp: i64,
     from: i64,
-) -> Result<Option<Found>, StorageError> {
-    let found = segment.locate_timestamp(timestamp, from);
+    position: u64,
+) -> Result<Sought, StorageError> {
+    let found = segment.find_timestamp(timestamp, from, position);
     found.context("read", &segment.path(names::LOG))
 }
 
@@ -128,13 +135,17 @@ fn record_in(
     let path = segment.path(names::LOG);
     let total = found.header.total_len();
     if total > MAX_LOOKUP_BATCH_BYTES {
-        return Err(StorageError::damaged(&path, format!("a batch of {total} bytes")));
+        let what = format!("a batch of {total} bytes at {}", found.position);
+        return Err(StorageError::damaged_as(Damage::Batch, &path, what));
     }
     let mut bytes = vec![0; total];
     let read = segment.file().and_then(|file| read_full(file.as_ref(), &mut bytes, found.position));
-    read.context("read", &path)?;
-    let damaged = |error: pharos_protocol::batch::BatchError| {
-        StorageError::damaged(&path, format!("batch at {}: {error}", found.position))
+    bytes.truncate(read.context("read", &path)?);
+    // Later magics are read as if they were of this one, as by Kafka.
+    bytes.iter_mut().skip(MAGIC_AT).take(1).for_each(|magic| *magic = MAGIC_V2.to_be_bytes()[0]);
+    let damaged = |error: BatchError| {
+        let what = format!("batch at {}: {error}", found.position);
+        StorageError::damaged_as(kind_of(&error), &path, what)
     };
     let (batch, _) = RecordBatch::split(&bytes).map_err(damaged)?;
     let open = batch.open(MAX_LOOKUP_BATCH_BYTES as u64).map_err(damaged)?;
@@ -149,4 +160,19 @@ fn record_in(
         }
     }
     Ok(None)
+}
+
+/// Whether a batch cannot be taken apart or one of its records is wrong.
+fn kind_of(error: &BatchError) -> Damage {
+    match error {
+        BatchError::Truncated { .. }
+        | BatchError::InvalidLength(_)
+        | BatchError::UnsupportedMagic(_)
+        | BatchError::WrongCrc { .. }
+        | BatchError::UnknownCodec(_)
+        | BatchError::Compression(_)
+        | BatchError::TooLarge { .. }
+        | BatchError::OutputLimit { .. } => Damage::Batch,
+        _ => Damage::Record,
+    }
 }

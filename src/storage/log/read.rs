@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pharos_base::Offset;
 
 use super::{Log, Segments};
-use crate::error::{ReadError, StorageError};
+use crate::error::{DamagedAt, ReadError, StorageError};
 use crate::fs::{FsFile, read_full};
 use crate::names;
 use crate::segment::Segment;
@@ -92,7 +92,8 @@ impl Log {
     /// an index and headers of batches; [`crate::fs::without_waiting`] keeps that off the disk.
     ///
     /// # Errors
-    /// [`ReadError::OutOfRange`] when `from` lies outside the log.
+    /// [`ReadError::OutOfRange`] when `from` lies outside the log; [`StorageError::Damaged`] when no
+    /// batch can be told where one should be. What is in a batch is not looked at.
     pub fn read(
         &self,
         from: Offset,
@@ -158,11 +159,14 @@ impl Log {
             (None, Some(last)) => last >= want.upto,
             (None, None) => self.log_end_offset().0 > want.upto,
         };
-        let limit = match bounded {
-            true => segment.locate(want.upto, size)?.map_or(size, |found| found.position),
-            false => size,
+        let bound = match bounded {
+            true => bound(segment, want.upto, size)?,
+            false => Bound { limit: size, damage: None },
         };
-        let Some(first) = segment.locate(want.from, limit)? else { return Ok(None) };
+        let limit = bound.limit;
+        let Some(first) = segment.find(want.from, limit)? else {
+            return bound.damage.map_or(Ok(None), Err);
+        };
         let wanted = first.position.saturating_add(want.max_bytes);
         let (end, newest) = if wanted >= limit {
             let beyond = match segments.get(index + 1) {
@@ -182,8 +186,26 @@ impl Log {
             file: Some(segment.file()?),
             position: first.position,
             len: usize::try_from(end.saturating_sub(first.position)).unwrap_or(0),
-            newest,
+            newest: newest.map(|newest| newest.min(want.upto - 1)),
             segment: Some(segment.clone()),
         }))
+    }
+}
+
+/// How far a reader may look in a segment.
+struct Bound {
+    limit: u64,
+    /// What stands there, if it is not known where the bound lies because of it.
+    damage: Option<io::Error>,
+}
+
+/// Where the batch of `upto` begins. What lies before damage is before that, too.
+fn bound(segment: &Segment, upto: i64, size: u64) -> io::Result<Bound> {
+    match segment.find(upto, size) {
+        Ok(found) => Ok(Bound { limit: found.map_or(size, |found| found.position), damage: None }),
+        Err(error) => match DamagedAt::of(&error).map(|damage| damage.position) {
+            Some(limit) => Ok(Bound { limit, damage: Some(error) }),
+            None => Err(error),
+        },
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Recovered {
     known_epochs: Option<EpochCache>,
     /// Below it nothing was lost: the recovery point, or anything after a clean stop.
     durable_to: i64,
+    /// Whether the last stop was clean.
+    clean: bool,
     /// Epoch of the last batch before the segment that is looked at.
     last_epoch: Option<i32>,
 }
@@ -69,6 +71,7 @@ impl Log {
             scanned_from: None,
             known_epochs: Some(writer.epochs.clone()).filter(|known| known.latest().is_some()),
             durable_to: if clean { i64::MAX } else { options.recovery_point.0 },
+            clean,
             last_epoch: None,
         };
         for (index, segment) in segments.iter().enumerate() {
@@ -131,6 +134,12 @@ impl Log {
         }
         if position == size {
             return Ok(true);
+        }
+        if done.clean && next.is_some() {
+            // Nothing was lost with the power: what a clean stop left behind the damage stays.
+            tracing::warn!(path = %path.display(), position, size, "damaged; what follows is kept");
+            segment.seal().context("complete the indexes of", &path)?;
+            return Ok(false);
         }
         done.report.truncated_bytes += size - position;
         if overlaps && next.is_some_and(|next| next.base_offset == end) {

@@ -1,11 +1,11 @@
-//! Finding batches in a segment, by offset, position and timestamp. What an index says is checked
-//! against the batch that it points to; a wrong entry costs a longer search, nothing else.
+//! Finding sound batches in a segment, for recovery, truncation and cleaning. What an index says is
+//! checked against the batch that it points to; a wrong entry costs a longer search, nothing else.
 
 use std::collections::VecDeque;
 use std::io;
 
 use super::{NO_TIMESTAMP, Recent, Segment, TimestampAt};
-use crate::index::{AbortedTxn, OffsetEntry, TimeEntry};
+use crate::index::{AbortedTxn, OffsetEntry};
 use crate::names;
 use crate::scan::{Found, Scan};
 
@@ -76,7 +76,7 @@ impl Segment {
         self.trusted_start(u64::from(entry.position), offset)
     }
 
-    fn found_at(&self, position: u64, size: u64) -> io::Result<Option<Found>> {
+    pub(super) fn found_at(&self, position: u64, size: u64) -> io::Result<Option<Found>> {
         let file = self.file()?;
         Scan::headers(file.as_ref(), position, size).next()
     }
@@ -96,81 +96,6 @@ impl Segment {
             tracing::warn!(path = %path.display(), position, "an index entry is wrong; searching without it");
         }
         Ok(if sound { position } else { 0 })
-    }
-
-    /// The largest end of a batch that is not above `limit`, starting from the batch at `start`, and
-    /// that batch's last offset; `start`'s own position, and no offset, when the first batch does
-    /// not fit.
-    pub(crate) fn last_end_before(
-        &self,
-        start: &Found,
-        limit: u64,
-    ) -> io::Result<(u64, Option<i64>)> {
-        let mut from = start.position;
-        let index = {
-            let indexes = self.indexes.lock();
-            if let Some(recent) = recent_ending(&indexes.recent, limit)
-                && recent.position >= start.position
-            {
-                return Ok((recent.position + u64::from(recent.len), Some(recent.last_offset)));
-            }
-            indexes.offset.clone()
-        };
-        let order = |entry: &OffsetEntry| u64::from(entry.position).cmp(&limit);
-        if let Some(floor) = self.with_place(|place| index.floor(place, order))? {
-            from = from.max(u64::from(floor.position));
-        }
-        // A wrong entry would end the walk at once, or lead to one that ends elsewhere than a batch.
-        if from != start.position {
-            let offset = start.header.base_offset;
-            let sound = self
-                .found_at(from, self.size())?
-                .is_some_and(|found| found.header.base_offset > offset);
-            if !sound {
-                from = start.position;
-            }
-        }
-        let file = self.file()?;
-        let mut scan = Scan::headers(file.as_ref(), from, self.size());
-        let mut last = (from, None);
-        while let Some(found) = scan.next()? {
-            if found.end() > limit {
-                break;
-            }
-            last = (found.end(), Some(found.header.last_offset()));
-        }
-        Ok(last)
-    }
-
-    /// The first batch whose largest timestamp is at least `timestamp`, at or after `from_offset`.
-    pub(crate) fn locate_timestamp(
-        &self,
-        timestamp: i64,
-        from_offset: i64,
-    ) -> io::Result<Option<Found>> {
-        let index = self.indexes.lock().time.clone();
-        let order = |entry: &TimeEntry| entry.timestamp.cmp(&timestamp);
-        let entry = self.with_place(|place| index.floor(place, order))?;
-        let size = self.size();
-        let mut start = 0;
-        if let Some(entry) = entry {
-            let offset = self.base_offset + i64::from(entry.relative_offset);
-            // The entry says that this batch has exactly this timestamp; otherwise it is damaged.
-            if let Some(found) = self.locate(offset, size)?
-                && found.header.max_timestamp == entry.timestamp
-            {
-                start = found.position;
-            }
-        }
-        let file = self.file()?;
-        let mut scan = Scan::headers(file.as_ref(), start, size);
-        while let Some(found) = scan.next()? {
-            if found.header.max_timestamp >= timestamp && found.header.last_offset() >= from_offset
-            {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
     }
 
     /// The offset after the last batch, read from the file.
@@ -198,7 +123,7 @@ impl Segment {
     }
 }
 
-fn recent_at(recent: &VecDeque<Recent>, target: i64) -> Option<Recent> {
+pub(super) fn recent_at(recent: &VecDeque<Recent>, target: i64) -> Option<Recent> {
     if target < recent.front()?.base_offset {
         return None;
     }
@@ -206,7 +131,7 @@ fn recent_at(recent: &VecDeque<Recent>, target: i64) -> Option<Recent> {
     recent.get(index).copied()
 }
 
-fn recent_ending(recent: &VecDeque<Recent>, limit: u64) -> Option<Recent> {
+pub(super) fn recent_ending(recent: &VecDeque<Recent>, limit: u64) -> Option<Recent> {
     let above = recent.partition_point(|batch| batch.position + u64::from(batch.len) <= limit);
     recent.get(above.checked_sub(1)?).copied()
 }

@@ -18,6 +18,7 @@ use pharos_storage::fs::without_waiting;
 
 use super::{Fetch, FetchService, Found, OneResult};
 use crate::context::RequestContext;
+use crate::errors;
 use crate::fetch_session::{PartitionKey, Told};
 use crate::topic_metrics::TopicMeter;
 
@@ -34,10 +35,19 @@ impl FetchService {
     /// Counts the requests of a fetch whose data is not sent.
     pub(super) fn count_requests(&self, fetch: &Fetch, found: &Found) {
         for ((key, _), result) in fetch.partitions.iter().zip(&found.results) {
-            let unknown = matches!(result, OneResult::Error(ErrorCode::UnknownTopicOrPartition));
-            if !key.topic.is_empty() && !unknown {
-                self.metrics.topic(&key.topic).mark(TopicMeter::TotalFetchRequests, 1);
-            }
+            self.count_request(key, tell(result).error);
+        }
+    }
+
+    /// Counts one partition of a request.
+    fn count_request(&self, key: &PartitionKey, error: ErrorCode) {
+        if key.topic.is_empty() || error == ErrorCode::UnknownTopicOrPartition {
+            return;
+        }
+        let metrics = self.metrics.topic(&key.topic);
+        metrics.mark(TopicMeter::TotalFetchRequests, 1);
+        if errors::is_failed_fetch(error) {
+            metrics.mark(TopicMeter::FailedFetchRequests, 1);
         }
     }
 
@@ -74,14 +84,10 @@ impl FetchService {
         for (((key, _, told), result), included) in
             told.into_iter().zip(found.results).zip(included)
         {
-            if !key.topic.is_empty() {
+            self.count_request(&key, told.error);
+            if told.bytes > 0 {
                 let metrics = self.metrics.topic(&key.topic);
-                if told.error != ErrorCode::UnknownTopicOrPartition {
-                    metrics.mark(TopicMeter::TotalFetchRequests, 1);
-                }
-                if told.bytes > 0 {
-                    metrics.mark(TopicMeter::BytesOut, told.bytes as u64);
-                }
+                metrics.mark(TopicMeter::BytesOut, told.bytes as u64);
             }
             if included {
                 let data = partition_data(key.partition, result, &mut slices);
