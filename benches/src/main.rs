@@ -45,6 +45,7 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["R13", "R14"], ratios::start::measure),
     (&["R15"], ratios::memory::measure),
     (&["HK"], ratios::keys::measure),
+    (&["T"], ratios::traced::measure),
     (&["K"], kafka::measure),
     (&["S"], ratios::agent::measure),
 ];

@@ -12,6 +12,7 @@ pub(crate) mod produce;
 pub(crate) mod requests;
 pub(crate) mod scrape;
 pub(crate) mod start;
+pub(crate) mod traced;
 
 use crate::Plan;
 use crate::broker::{Broker, Start};

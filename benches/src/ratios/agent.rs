@@ -1,6 +1,6 @@
 //! S: a scrape side by side with Apache Kafka and the agent of jmx_exporter, under the same rules.
 
-use super::scrape::{RULES, many};
+use super::scrape::{RULES, under};
 use crate::Plan;
 use crate::broker::{Scrape, scrape, two_free_ports};
 use crate::kafka::{Kafka, fetched};
@@ -16,7 +16,7 @@ const SCRAPES: usize = 20;
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let Some(script) = fetched("S", "fetch-agent", report)? else { return Ok(()) };
     let ours = {
-        let broker = many(plan, "side-by-side")?;
+        let broker = under(plan, "side-by-side", &format!("own={RULES}"))?;
         create(broker.address)?;
         scrapes(|| broker.scrape("/metrics/own"))?
     };

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use pharos_protocol::compression::Codec;
 
-use super::{PARTITIONS, fresh};
+use super::PARTITIONS;
 use crate::Plan;
-use crate::broker::Broker;
+use crate::broker::{Broker, Start};
 use crate::echo::{ECHO_BYTES, EchoServer};
 use crate::load::{self, Client, Topic};
 use crate::machine::{self, Place};
@@ -22,7 +22,7 @@ const NAME: &str = "requests";
 const TAKES: Duration = Duration::from_secs(3);
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let broker = ready(plan)?;
+    let broker = ready(plan, &[])?;
     let echo = EchoServer::start(Place::Server)?;
     drop(echo.connect()?);
     let frames = frames()?;
@@ -54,8 +54,8 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Requests per second of a broker of its own.
-pub(super) fn asked(plan: &Plan) -> anyhow::Result<[f64; 1]> {
-    let broker = ready(plan)?;
+pub(super) fn asked(plan: &Plan, overrides: &[&str]) -> anyhow::Result<[f64; 1]> {
+    let broker = ready(plan, overrides)?;
     let (address, frames) = (broker.address, frames()?);
     let found = machine::at(Place::Load, move || rounds(address, &frames, Client::must_be_acked))??;
     broker.kill()?;
@@ -64,8 +64,13 @@ pub(super) fn asked(plan: &Plan) -> anyhow::Result<[f64; 1]> {
 }
 
 /// A broker with the topic.
-fn ready(plan: &Plan) -> anyhow::Result<Broker> {
-    let broker = fresh(plan, NAME)?;
+fn ready(plan: &Plan, overrides: &[&str]) -> anyhow::Result<Broker> {
+    let broker = Broker::start(&Start {
+        binary: &plan.binary,
+        directory: plan.directory.join(NAME),
+        overrides,
+        place: Place::Server,
+    })?;
     let topic = Topic { name: "one", partitions: PARTITIONS, configs: &[] };
     load::create_topic(broker.address, &topic)?;
     Ok(broker)

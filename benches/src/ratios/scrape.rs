@@ -45,28 +45,38 @@ const FIND_COORDINATOR_VERSION: i16 = 4;
 const OFFSET_COMMIT_VERSION: i16 = 8;
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let broker = many(plan, "scraped")?;
+    // Files are removed at the end: ext4 looks at each number of a file that was removed in the last
+    // seconds before it gives out a new one.
+    large(plan, report)?;
+    let broker = wide(plan, "scraped", &format!("own={RULES}"))?;
+    under_rules(&broker, report)?;
+    while_producing(plan, &broker, report)?;
+    broker.kill()?;
+    registered(plan, report)?;
+    for name in ["large", "scraped", "registered"] {
+        std::fs::remove_dir_all(plan.directory.join(name))?;
+    }
+    Ok(())
+}
+
+/// A broker with many partitions under those rules.
+fn wide(plan: &Plan, name: &str, rules: &str) -> anyhow::Result<Broker> {
+    let broker = under(plan, name, rules)?;
     for name in TOPICS {
         let topic = Topic { name, partitions: PARTITIONS, configs: &[] };
         load::create_topic(broker.address, &topic)?;
     }
-    under_rules(&broker, report)?;
-    registered(plan, &broker, report)?;
-    while_producing(plan, &broker, report)?;
-    broker.kill()?;
-    // Not before the next one has made its files: ext4 looks at each number of a file that was
-    // removed in the last seconds before it gives out a new one.
-    large(plan, report)?;
-    Ok(std::fs::remove_dir_all(plan.directory.join("scraped"))?)
+    broker.settle()?;
+    Ok(broker)
 }
 
-/// A broker with [`RULES`] as a page of its own beside the built-in ones.
-pub(super) fn many(plan: &Plan, name: &str) -> anyhow::Result<Broker> {
+/// A broker with rules of its own beside the built-in ones.
+pub(super) fn under(plan: &Plan, name: &str, rules: &str) -> anyhow::Result<Broker> {
     Broker::start(&Start {
         binary: &plan.binary,
         directory: plan.directory.join(name),
         overrides: &[
-            &format!("metrics.rules=own={RULES},many={MANY_RULES}"),
+            &format!("metrics.rules={rules}"),
             "admin.lifecycle.enable=true",
             "log.segment.bytes=1048576",
         ],
@@ -109,9 +119,10 @@ fn under_rules(broker: &Broker, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// R11: every bean passes the rules anew. What that takes is the reading of the files and the scrape
-/// after it, less a scrape under rules that stand.
-fn registered(plan: &Plan, broker: &Broker, report: &mut Report) -> anyhow::Result<()> {
+/// R11: every bean passes the rules of one file anew. What that takes is the reading of the file and
+/// the scrape after it, less a scrape under rules that stand.
+fn registered(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let broker = wide(plan, "registered", &format!("many={MANY_RULES}"))?;
     broker.scrape(MANY_PAGE)?;
     let mut taken = Vec::new();
     let mut all = Vec::new();
@@ -137,7 +148,7 @@ fn registered(plan: &Plan, broker: &Broker, report: &mut Report) -> anyhow::Resu
         unit: " s",
     };
     report.add(&row, &taken);
-    Ok(())
+    broker.kill()
 }
 
 /// R10.
@@ -190,7 +201,7 @@ fn scrape_until(broker: &Broker, done: &AtomicBool) -> anyhow::Result<()> {
 
 /// 2,000 topics, 40,000 partitions and 644 groups.
 fn large(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let broker = many(plan, "large")?;
+    let broker = under(plan, "large", &format!("own={RULES}"))?;
     let names: Vec<String> = (0..LARGE_TOPICS).map(|index| format!("topic-{index}")).collect();
     for names in names.chunks(TOPICS_AT_ONCE) {
         let topic = |name| Topic { name, partitions: LARGE_PARTITIONS, configs: &[] };
@@ -221,8 +232,7 @@ fn large(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     report.add(&row, &seconds);
     let what = "the same, the first scrape after a start".to_owned();
     report.add(&Row { what, ..row }, &[first.wall]);
-    broker.kill()?;
-    Ok(std::fs::remove_dir_all(plan.directory.join("large"))?)
+    broker.kill()
 }
 
 /// The first scrape and those after it.
