@@ -28,5 +28,5 @@ pub use queue::{QueueError, QueueReceiver, QueueSender, queue};
 pub use secret::{HIDDEN, Secret};
 pub use spawn::Spawners;
 pub use supervise::{FailureReason, Stage, Supervisor, TaskError, TaskFailure};
-pub use system::{OpenFileLimit, host_name, raise_open_file_limit};
+pub use system::{OpenFileLimit, host_name, open_file_limit, raise_open_file_limit};
 pub use trace::{SpanId, TraceContext, TraceId};

@@ -22,6 +22,11 @@ pub fn raise_open_file_limit() -> OpenFileLimit {
     OpenFileLimit { before: current, now: if raised { maximum } else { current } }
 }
 
+/// How many files this process may open; `None` for no limit.
+pub fn open_file_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// The name that this machine has for itself: what an empty host advertises.
 pub fn host_name() -> String {
     let name = rustix::system::uname();
@@ -40,6 +45,7 @@ mod tests {
         let limit = raise_open_file_limit();
         assert!(limit.now.is_none() || limit.now >= limit.before);
         assert_eq!(raise_open_file_limit().before, limit.now);
+        assert_eq!(open_file_limit(), limit.now);
     }
 
     #[test]

@@ -144,6 +144,7 @@ fn of_storage(error: &StorageError) -> ErrorCode {
         StorageError::Damaged { damage: Damage::Batch, .. } => ErrorCode::CorruptMessage,
         StorageError::Damaged { damage: Damage::Record, .. } => ErrorCode::InvalidRecord,
         StorageError::Full { .. }
+        | StorageError::NoHandles { .. }
         | StorageError::Io { .. }
         | StorageError::Offline { .. }
         | StorageError::Closed { .. }

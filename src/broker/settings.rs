@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_base::{BrokerId, Clock};
+use pharos_base::{BrokerId, Clock, open_file_limit};
 use pharos_config::{BrokerConfig, GroupConfig as SingleGroup, Overrides, TopicConfig, rows};
 use pharos_coordinator::{Assignor, Config as GroupConfig, GroupOverrides, MigrationPolicy};
 use pharos_metadata::image::{ConfigResourceType, MetadataImage, QuotaName};
@@ -38,6 +38,7 @@ pub fn storage(
         registry: registry.clone(),
         config_of: Arc::new(move |_| log_config(&TopicConfig::resolve(&Overrides::new(), &broker))),
         recovery_threads: recovery_threads(config),
+        max_open_files: max_open_files(open_file_limit(), defaults.max_open_files),
         producer_id_expiration_ms: config.get(&rows::PRODUCER_ID_EXPIRATION_MS).into(),
         producer_id_expiration_check_interval_ms: config
             .get(&rows::PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS)
@@ -56,6 +57,13 @@ pub fn storage(
         cleaner: cleaner(config),
         ..defaults
     }
+}
+
+/// Files of segments that are kept open: as many as are wanted, but half of what the process may open
+/// at most. Connections need the others.
+fn max_open_files(limit: Option<u64>, wanted: usize) -> usize {
+    let half = limit.map_or(wanted, |limit| usize::try_from(limit / 2).unwrap_or(wanted));
+    half.min(wanted)
 }
 
 /// Threads that open and close the logs of one directory.
@@ -295,6 +303,13 @@ fn size(value: i32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_keep_half_of_the_file_handles() {
+        assert_eq!(max_open_files(None, 4096), 4096);
+        assert_eq!(max_open_files(Some(1 << 20), 4096), 4096);
+        assert_eq!(max_open_files(Some(1024), 4096), 512);
+    }
 
     #[test]
     fn hosts_have_their_own_limits() {

@@ -264,7 +264,7 @@ impl Cleaner {
             Err(CleanError::Storage(
                 error @ (StorageError::Offline { .. } | StorageError::Closed { .. }),
             )) => tracing::debug!(log = %log.partition(), %error, "not cleaned"),
-            Err(CleanError::Storage(error)) if error.is_full() => {
+            Err(CleanError::Storage(error)) if error.is_full() || error.lacks_handles() => {
                 tracing::warn!(log = %log.partition(), %error, "not cleaned");
             }
             Err(error) => {

@@ -6,6 +6,11 @@ use std::sync::Arc;
 
 use pharos_base::Offset;
 
+/// Too many open files in the system.
+const ENFILE: i32 = 23;
+/// Too many open files in the process.
+const EMFILE: i32 = 24;
+
 /// What is damaged. Clients are told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
@@ -43,6 +48,14 @@ pub enum StorageError {
     /// The volume has no room left. Reads go on; a later write may succeed.
     #[error("no room left to {action} {}", path.display())]
     Full {
+        /// What was being done.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// The process, or the system, may open no further file. A later try may succeed.
+    #[error("no file handle left to {action} {}: raise the limit of open files (ulimit -n)", path.display())]
+    NoHandles {
         /// What was being done.
         action: &'static str,
         /// The file or directory.
@@ -95,6 +108,9 @@ impl StorageError {
             return Self::damaged(path, found.to_string());
         }
         let path = path.to_path_buf();
+        if matches!(source.raw_os_error(), Some(ENFILE | EMFILE)) {
+            return Self::NoHandles { action, path };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::Full { action, path }
@@ -117,12 +133,14 @@ impl StorageError {
         matches!(self, Self::Full { .. })
     }
 
-    /// Whether the operating system failed at its disk: a process without free file handles (EMFILE,
-    /// ENFILE) is none of that, nor is a read that was not to wait.
+    /// Whether there was merely no file handle left, so that nothing was done to the file.
+    pub fn lacks_handles(&self) -> bool {
+        matches!(self, Self::NoHandles { .. })
+    }
+
+    /// Whether the operating system failed at its disk: a read that was not to wait is none of that.
     pub(crate) fn is_of_disk(&self) -> bool {
-        let Self::Io { source, .. } = self else { return false };
-        let is_passing = matches!(source.raw_os_error(), Some(23 | 24));
-        !is_passing && source.kind() != io::ErrorKind::WouldBlock
+        matches!(self, Self::Io { source, .. } if source.kind() != io::ErrorKind::WouldBlock)
     }
 }
 

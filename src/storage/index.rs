@@ -190,11 +190,6 @@ impl<E: Entry> Index<E> {
         self.stored + self.pending.len() as u64
     }
 
-    /// Bytes in the file.
-    pub(crate) fn file_len(&self) -> u64 {
-        self.stored * E::LEN as u64
-    }
-
     /// The entry that was added last.
     pub(crate) fn last(&self) -> Option<E> {
         self.last

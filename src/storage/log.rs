@@ -112,7 +112,7 @@ impl Log {
 
     /// Gives the topic's identity to a log whose directory says none.
     pub(crate) fn assign_topic_id(&self, id: TopicId) -> Result<(), StorageError> {
-        let settled = partition_metadata::settle(self.fs(), &self.dir, Some(id));
+        let settled = partition_metadata::settle(self.fs(), &self.dir, Some(id), false);
         self.topic_id.store(Arc::new(self.guard(settled)?));
         // The next flush makes the file durable.
         self.flusher.epochs_changed.store(true, Ordering::Release);

@@ -16,12 +16,14 @@ mod truth;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use pharos_base::{Clock, DISK_THREADS, TopicPartition};
+use pharos_base::{Clock, DISK_THREADS, DiskPool, TopicPartition};
 use pharos_metrics::Registry;
 use tokio::sync::Notify;
 
@@ -95,7 +97,10 @@ pub struct LogManager {
     /// One creation or deletion at a time.
     changing: Mutex<()>,
     doomed: Mutex<Vec<Doomed>>,
-    schedule: Mutex<tasks::Schedule>,
+    /// When the cleaner, which is one of the node as in Kafka, looks again.
+    cleaning: Mutex<tasks::Schedule>,
+    /// Its thread: no disk that stands still keeps it from the others before it has come there.
+    cleaning_thread: DiskPool,
     cleaner: crate::clean::Cleaner,
     metrics: Arc<StorageMetrics>,
     log_beans: Mutex<HashMap<TopicPartition, LogBeans>>,
@@ -114,6 +119,8 @@ struct Dir {
     home: Arc<LogDir>,
     /// Held as long as the manager lives.
     _lock: Mutex<Option<LockGuard>>,
+    /// When its background work is due.
+    schedule: Mutex<tasks::Schedule>,
     /// One writer of checkpoints at a time.
     checkpoints: Mutex<()>,
     /// Logs in it.
@@ -180,7 +187,7 @@ impl LogManager {
 
     /// Other settings of the cleaner, from its next round on.
     pub fn set_cleaner(&self, options: CleanerOptions) {
-        self.schedule.lock().set_cleaning(options.backoff_ms, self.options.clock.now_ms());
+        self.cleaning.lock().set_pause(options.backoff_ms, self.options.clock.now_ms());
         self.cleaner.set_options(options);
         self.rescheduled.notify_waiters();
     }
@@ -252,28 +259,50 @@ impl LogManager {
         self.dirs.iter().filter(|dir| dir.home.is_offline()).count()
     }
 
-    /// Runs what is due in the background, until the future is dropped. Work that waits for a disk
-    /// runs on the directories' pools; a long cleaning delays nothing else.
+    /// Runs what is due in the background, until the future is dropped. The work of a directory waits
+    /// for its own disk, on its own pool; a long cleaning delays nothing else.
     pub async fn run(self: Arc<Self>) {
-        let quick = self.clone().run_tasks(tasks::Kind::Quick);
-        let cleaning = self.run_tasks(tasks::Kind::Cleaning);
-        tokio::join!(quick, cleaning);
+        let mut works: Vec<Work> = vec![Box::pin(self.clone().run_cleaning())];
+        for index in 0..self.dirs.len() {
+            works.push(Box::pin(self.clone().run_directory(index)));
+        }
+        std::future::poll_fn(|context| {
+            works.retain_mut(|work| work.as_mut().poll(context).is_pending());
+            Poll::Pending
+        })
+        .await
     }
 
-    async fn run_tasks(self: Arc<Self>, kind: tasks::Kind) {
+    /// Does the work of one directory until that is offline.
+    async fn run_directory(self: Arc<Self>, index: usize) {
+        while let Some(dir) = self.dirs.get(index).filter(|dir| !dir.home.is_offline()) {
+            tokio::time::sleep(self.pause(&dir.schedule)).await;
+            let manager = self.clone();
+            let work = move || manager.dirs.get(index).map(|dir| manager.run_due_in(dir));
+            dir.home.pool().run(work).await;
+        }
+    }
+
+    async fn run_cleaning(self: Arc<Self>) {
         loop {
-            let wait = self.next_task_in(kind).clamp(10, 60_000);
-            let wait = Duration::from_millis(wait.unsigned_abs());
+            let wait = self.pause(&self.cleaning);
             if tokio::time::timeout(wait, self.rescheduled.notified()).await.is_ok() {
                 continue;
             }
             let manager = self.clone();
-            if let Some(dir) = self.dirs.iter().find(|dir| !dir.home.is_offline()) {
-                dir.home.pool().run(move || manager.run_kind(kind)).await;
-            }
+            self.cleaning_thread.run(move || manager.clean_if_due()).await;
         }
     }
+
+    /// How long to wait for what is scheduled next.
+    fn pause(&self, schedule: &Mutex<tasks::Schedule>) -> Duration {
+        let wait = schedule.lock().next_in(self.options.clock.now_ms());
+        Duration::from_millis(wait.clamp(10, 60_000).unsigned_abs())
+    }
 }
+
+/// Background work of a directory, or of the cleaner.
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl fmt::Debug for LogManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

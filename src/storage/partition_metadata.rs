@@ -11,6 +11,8 @@ use crate::fs::{Fs, read_file, replace_file_unsynced};
 use crate::names;
 
 const MAX_BYTES: u64 = 4096;
+/// What stands before the id.
+const BEGIN: &str = "version: 0\ntopic_id: ";
 
 /// Reads the id; `None` when there is no file, or an empty one that a power failure left.
 pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Option<TopicId>, StorageError> {
@@ -39,7 +41,22 @@ fn parse(bytes: &[u8]) -> Option<TopicId> {
     TopicId::parse(id.trim_end_matches('='))
 }
 
-/// The id that the directory has, or `wanted`, written now if it has none; zero when neither.
+/// Whether the file holds the beginning of what is written there, and nothing else.
+fn is_torn(fs: &dyn Fs, path: &Path) -> bool {
+    let Ok(bytes) = read_file(fs, path, MAX_BYTES) else { return false };
+    let whole = text(TopicId::ZERO);
+    let (begin, id) = bytes.split_at(bytes.len().min(BEGIN.len()));
+    bytes.len() < whole.len()
+        && BEGIN.as_bytes().starts_with(begin)
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn text(id: TopicId) -> String {
+    format!("{BEGIN}{id}")
+}
+
+/// The id that the directory has, or `wanted`, written now if it has none; zero when neither. After a
+/// stop that was not `clean` the beginning of an id is none: the first flush makes it durable.
 ///
 /// # Errors
 /// [`StorageError::Damaged`] when the directory belongs to another topic than `wanted`.
@@ -47,9 +64,14 @@ pub(crate) fn settle(
     fs: &dyn Fs,
     dir: &Path,
     wanted: Option<TopicId>,
+    clean: bool,
 ) -> Result<TopicId, StorageError> {
     let path = dir.join(names::PARTITION_METADATA);
-    match (read(fs, dir)?, wanted) {
+    let found = match read(fs, dir) {
+        Err(StorageError::Damaged { .. }) if !clean && is_torn(fs, &path) => None,
+        found => found?,
+    };
+    match (found, wanted) {
         (Some(found), Some(wanted)) if found != wanted => {
             let what = format!("it says topic id {found} where {wanted} is expected");
             Err(StorageError::damaged(&path, what))
@@ -57,9 +79,8 @@ pub(crate) fn settle(
         (Some(found), _) => Ok(found),
         (None, None) => Ok(TopicId::ZERO),
         (None, Some(wanted)) => {
-            let text = format!("version: 0\ntopic_id: {wanted}");
             // Made durable with the directory by the first flush.
-            replace_file_unsynced(fs, &path, text.as_bytes()).context("write", &path)?;
+            replace_file_unsynced(fs, &path, text(wanted).as_bytes()).context("write", &path)?;
             Ok(wanted)
         }
     }

@@ -184,11 +184,8 @@ impl Segment {
         };
         let file = CachedFile::default();
         let segment = Self::with(dir, cache, base_offset, file, sizes.log, now_ms, indexes);
-        if let Some(last) = segment.indexes.lock().time.last() {
-            segment.max_timestamp.store(last.timestamp, Ordering::Relaxed);
-            let offset = base_offset + i64::from(last.relative_offset);
-            segment.offset_of_max_timestamp.store(offset, Ordering::Relaxed);
-        }
+        let last = segment.indexes.lock().time.last();
+        segment.remember(last);
         Ok((segment, usable))
     }
 
@@ -302,23 +299,33 @@ impl Segment {
         }
     }
 
-    /// The same segment after its files were given their final names.
-    pub(crate) fn reopen(
-        &self,
-        dir: &Arc<PathBuf>,
-        cache: &Arc<FileCache>,
-        now_ms: i64,
-    ) -> io::Result<Self> {
-        let sizes = {
-            let indexes = self.indexes.lock();
-            FileSizes {
-                log: self.size(),
-                offset: Some(indexes.offset.file_len()),
-                time: Some(indexes.time.file_len()),
-                aborted: (indexes.aborted.len() > 0).then(|| indexes.aborted.file_len()),
-            }
+    /// The same segment after its files, to which nothing waits to be written, were given their final
+    /// names. Opens none of them: there is no way back from here.
+    pub(crate) fn renamed(&self, now_ms: i64) -> Self {
+        let indexes = self.indexes.lock();
+        let indexes = Indexes {
+            offset: indexes.offset.clone(),
+            time: indexes.time.clone(),
+            aborted: indexes.aborted.clone(),
+            had_aborted_file: indexes.aborted.len() > 0,
+            bytes_since_entry: 0,
+            recent: VecDeque::new(),
         };
-        Ok(Self::open(dir, cache, self.base_offset, sizes, now_ms)?.0)
+        let last = indexes.time.last();
+        let file = CachedFile::default();
+        let size = self.size();
+        let segment =
+            Self::with(&self.dir, &self.cache, self.base_offset, file, size, now_ms, indexes);
+        segment.remember(last);
+        segment
+    }
+
+    /// Takes the largest timestamp from the last entry of the time index.
+    fn remember(&self, last: Option<TimeEntry>) {
+        let Some(last) = last else { return };
+        self.max_timestamp.store(last.timestamp, Ordering::Relaxed);
+        let offset = self.base_offset + i64::from(last.relative_offset);
+        self.offset_of_max_timestamp.store(offset, Ordering::Relaxed);
     }
 
     /// Writes `parts` at the end, without publishing them.

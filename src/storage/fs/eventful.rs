@@ -10,7 +10,8 @@ use super::{Entry, Fs, FsFile, LockGuard, Open, Space};
 
 type Event = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
-/// A file system on which something happens just before a file is opened, once.
+/// A file system on which something happens just before a file, or a directory to be synced, is
+/// opened, once.
 #[derive(Clone)]
 pub(crate) struct Eventful {
     fs: Arc<dyn Fs>,
@@ -34,6 +35,11 @@ impl Eventful {
     pub(crate) fn has_happened(&self) -> bool {
         self.next.lock().is_none()
     }
+
+    fn opens(&self, path: &Path) -> io::Result<()> {
+        let due = self.next.lock().take_if(|(name, _)| path.ends_with(name.as_str()));
+        due.map_or(Ok(()), |(_, event)| event())
+    }
 }
 
 impl fmt::Debug for Eventful {
@@ -44,10 +50,7 @@ impl fmt::Debug for Eventful {
 
 impl Fs for Eventful {
     fn open(&self, path: &Path, mode: Open) -> io::Result<Arc<dyn FsFile>> {
-        let due = self.next.lock().take_if(|(name, _)| path.ends_with(name.as_str()));
-        if let Some((_, event)) = due {
-            event()?;
-        }
+        self.opens(path)?;
         self.fs.open(path, mode)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -66,9 +69,11 @@ impl Fs for Eventful {
         self.fs.list(path)
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.opens(path)?;
         self.fs.sync_dir(path)
     }
     fn lock(&self, path: &Path) -> io::Result<LockGuard> {
+        self.opens(path)?;
         self.fs.lock(path)
     }
     fn space(&self, path: &Path) -> io::Result<Space> {

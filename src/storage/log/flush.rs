@@ -34,13 +34,22 @@ struct State {
     flushed: i64,
     running: bool,
     failed: Option<StorageError>,
+    /// Syncs so far, and the last one for which there was no file handle.
+    rounds: u64,
+    passing: Option<(u64, StorageError)>,
     last_flush_ms: i64,
 }
 
 impl Flusher {
     pub(super) fn new(flushed: Offset, now_ms: i64) -> Self {
-        let state =
-            State { flushed: flushed.0, running: false, failed: None, last_flush_ms: now_ms };
+        let state = State {
+            flushed: flushed.0,
+            running: false,
+            failed: None,
+            rounds: 0,
+            passing: None,
+            last_flush_ms: now_ms,
+        };
         Self {
             state: Mutex::new(state),
             done: Condvar::new(),
@@ -66,18 +75,20 @@ impl Flusher {
         self.state.lock().flushed = offset.0;
     }
 
-    /// `Some` when there is nothing to wait for any more. Otherwise the flag says whether the caller
-    /// must lead the next sync; if not, another does.
-    fn join(&self, upto: Offset) -> Option<Result<(), StorageError>> {
-        let state = self.state.lock();
-        Self::outcome(&state, upto)
+    /// Syncs that have ended.
+    fn rounds(&self) -> u64 {
+        self.state.lock().rounds
     }
 
-    fn outcome(state: &State, upto: Offset) -> Option<Result<(), StorageError>> {
+    /// `Some` when there is nothing to wait for any more, for who began to wait after `since` syncs.
+    fn join(&self, upto: Offset, since: u64) -> Option<Result<(), StorageError>> {
+        let state = self.state.lock();
         if state.flushed >= upto.0 {
             return Some(Ok(()));
         }
-        state.failed.clone().map(Err)
+        let passing = state.passing.as_ref().filter(|(round, _)| *round > since);
+        let failed = state.failed.as_ref().or(passing.map(|(_, error)| error));
+        failed.cloned().map(Err)
     }
 
     fn try_lead(&self) -> bool {
@@ -87,9 +98,11 @@ impl Flusher {
     fn finish(&self, result: Result<Offset, StorageError>, now_ms: i64) {
         let mut state = self.state.lock();
         state.running = false;
+        state.rounds += 1;
         state.last_flush_ms = now_ms;
         match result {
             Ok(offset) => state.flushed = state.flushed.max(offset.0),
+            Err(error) if error.lacks_handles() => state.passing = Some((state.rounds, error)),
             Err(error) => state.failed = Some(error),
         }
         drop(state);
@@ -113,11 +126,12 @@ impl Log {
     /// Makes everything that was appended durable, and blocks until it is.
     ///
     /// # Errors
-    /// A failed sync takes the directory offline: what it lost cannot be known.
+    /// A failed sync takes the directory offline: what it lost cannot be known. One for which a file
+    /// could not be opened was none, and may be tried again.
     pub fn flush(&self) -> Result<(), StorageError> {
-        let upto = self.log_end_offset();
+        let (upto, since) = (self.log_end_offset(), self.flusher.rounds());
         loop {
-            if let Some(outcome) = self.flusher.join(upto) {
+            if let Some(outcome) = self.flusher.join(upto, since) {
                 return outcome;
             }
             if self.flusher.try_lead() {
@@ -142,11 +156,12 @@ impl Log {
     }
 
     async fn until_flushed(self: &Arc<Self>, upto: Offset) -> Result<(), StorageError> {
+        let since = self.flusher.rounds();
         loop {
             let woken = self.flusher.wake.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            if let Some(outcome) = self.flusher.join(upto) {
+            if let Some(outcome) = self.flusher.join(upto, since) {
                 return outcome;
             }
             if self.flusher.try_lead() {
@@ -176,6 +191,11 @@ impl Log {
 
     fn lead_flush(&self) {
         let result = self.sync_all();
+        if let Err(error) = result.as_ref()
+            && error.lacks_handles()
+        {
+            tracing::warn!(log = %self.partition, %error, "not flushed; it is tried again");
+        }
         self.flusher.finish(result, self.clock.now_ms());
     }
 
@@ -213,7 +233,7 @@ impl Log {
     fn sync_surroundings(&self) -> Result<(), StorageError> {
         let failed = |path: &Path, error| StorageError::io("sync", path, error);
         let flusher = &self.flusher;
-        if flusher.epochs_changed.swap(false, Ordering::AcqRel) {
+        once(&flusher.epochs_changed, || {
             for name in [names::EPOCHS, names::PARTITION_METADATA] {
                 let path = self.dir.join(name);
                 match self.fs().open(&path, Open::Write).and_then(|file| file.sync()) {
@@ -224,27 +244,38 @@ impl Log {
                 }
             }
             flusher.dir_changed.store(true, Ordering::Release);
-        }
-        if flusher.dir_changed.swap(false, Ordering::AcqRel) {
+            Ok(())
+        })?;
+        once(&flusher.dir_changed, || {
             let synced = self.fs().sync_dir(&self.dir);
-            self.lasting(synced.map_err(|error| failed(&self.dir, error)))?;
-        }
-        let is_new = flusher.dir_is_new.swap(false, Ordering::AcqRel);
-        if let Some(parent) = self.dir.parent().filter(|_| is_new) {
+            self.lasting(synced.map_err(|error| failed(&self.dir, error)))
+        })?;
+        let Some(parent) = self.dir.parent() else { return Ok(()) };
+        once(&flusher.dir_is_new, || {
             let synced = self.fs().sync_dir(parent);
-            self.lasting(synced.map_err(|error| failed(parent, error)))?;
-        }
-        Ok(())
+            self.lasting(synced.map_err(|error| failed(parent, error)))
+        })
     }
 
     /// As `guard`, but for what no failure is forgivable of, not even for want of room: a sync, and
-    /// what leaves the files of a log half renamed.
+    /// what leaves the files of a log half renamed. Without a file handle nothing was begun.
     pub(super) fn lasting<T>(&self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         let result = self.unless_deleted(result);
         match &result {
-            Err(StorageError::Closed { .. }) | Ok(_) => {}
+            Err(StorageError::Closed { .. } | StorageError::NoHandles { .. }) | Ok(_) => {}
             Err(error) => self.home.fail(error),
         }
         result
     }
+}
+
+/// Does what `flag` asks for and takes it back; what failed is asked for again.
+fn once(
+    flag: &AtomicBool,
+    act: impl FnOnce() -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    if !flag.swap(false, Ordering::AcqRel) {
+        return Ok(());
+    }
+    act().inspect_err(|_| flag.store(true, Ordering::Release))
 }

@@ -110,10 +110,11 @@ impl Log {
         let fs = options.cache.fs().clone();
         let dir = Arc::new(options.dir.clone());
         fs.create_dir_all(&dir).context("create", &dir)?;
-        let topic_id = partition_metadata::settle(fs.as_ref(), &dir, options.topic_id)?;
+        let topic_id =
+            partition_metadata::settle(fs.as_ref(), &dir, options.topic_id, options.clean)?;
         let sizes = list_segments(fs.as_ref(), &dir)?;
         let empty = sizes.values().all(|sizes| sizes.log == 0);
-        let (epochs, epochs_damaged) = load_epochs(fs.as_ref(), &dir, empty);
+        let (epochs, epochs_damaged) = load_epochs(fs.as_ref(), &dir, empty)?;
         let (segments, unusable) = open_segments(&dir, &options, &sizes)?;
         let now_ms = options.clock.now_ms();
         let log = Self {
@@ -223,16 +224,22 @@ impl Log {
 
 /// The epochs of the checkpoint, and whether they must be found again. No batch is written before
 /// its epoch is, so only a log without batches may be without the file.
-fn load_epochs(fs: &dyn Fs, dir: &Path, empty: bool) -> (Vec<EpochEntry>, bool) {
+fn load_epochs(
+    fs: &dyn Fs,
+    dir: &Path,
+    empty: bool,
+) -> Result<(Vec<EpochEntry>, bool), StorageError> {
     let path = dir.join(names::EPOCHS);
     match read_epochs(fs, &path) {
-        Ok(entries) => {
-            let lost = !empty && entries.is_empty() && fs.open(&path, Open::Read).is_err();
-            (entries, lost)
-        }
+        Ok(entries) if empty || !entries.is_empty() => Ok((entries, false)),
+        Ok(entries) => match fs.open(&path, Open::Read).context("open", &path) {
+            Err(error) if error.lacks_handles() => Err(error),
+            opened => Ok((entries, opened.is_err())),
+        },
+        Err(error) if error.lacks_handles() => Err(error),
         Err(error) => {
             tracing::warn!(%error, "leader epochs are taken from the batches instead");
-            (Vec::new(), true)
+            Ok((Vec::new(), true))
         }
     }
 }

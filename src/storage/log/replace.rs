@@ -95,10 +95,7 @@ impl Log {
         }
         self.rename_all(cleaned.base_offset, names::SWAP, "")?;
         self.sync_own_dir()?;
-        let (dir, cache) = (&self.dir, &self.cache);
-        let path = self.dir.join(names::segment(cleaned.base_offset, names::LOG));
-        let opened = cleaned.reopen(dir, cache, self.clock.now_ms());
-        Ok((Arc::new(opened.context("open", &path)?), files))
+        Ok((Arc::new(cleaned.renamed(self.clock.now_ms())), files))
     }
 
     fn suffixes() -> [&'static str; 4] {
@@ -120,8 +117,15 @@ impl Log {
         Ok(())
     }
 
-    fn sync_own_dir(&self) -> Result<(), StorageError> {
+    /// Without a file handle for it, the next flush does it.
+    pub(super) fn sync_own_dir(&self) -> Result<(), StorageError> {
         self.flusher.dir_changed.store(false, Ordering::Release);
-        self.guard(self.fs().sync_dir(&self.dir).context("sync", &self.dir))
+        match self.guard(self.fs().sync_dir(&self.dir).context("sync", &self.dir)) {
+            Err(error) if error.lacks_handles() => {
+                self.flusher.dir_changed.store(true, Ordering::Release);
+                Ok(())
+            }
+            synced => synced,
+        }
     }
 }

@@ -273,7 +273,7 @@ impl Log {
         self.log_start.fetch_min(end.0, Ordering::AcqRel);
         self.high_watermark.fetch_min(end.0, Ordering::AcqRel);
         self.flusher.truncate(end);
-        self.guard(self.fs().sync_dir(&self.dir).context("sync", &self.dir))?;
+        self.sync_own_dir()?;
         self.append_times.lock().truncate(end.0);
         writer.torn = false;
         if writer.epochs.truncate_from_end(end) {

@@ -178,7 +178,12 @@ impl LogManager {
         let target = home.path().join(name);
         let fs = &self.options.fs;
         let renamed = fs.rename(log.dir(), &target).and_then(|()| fs.sync_dir(home.path()));
-        renamed.context("rename", log.dir()).inspect_err(|error| home.fail(error))?;
+        match renamed.context("rename", log.dir()) {
+            // Only the sync takes one. A power failure may bring the old name back, and the next start
+            // does the same again.
+            Err(error) if error.lacks_handles() => {}
+            renamed => renamed.inspect_err(|error| home.fail(error))?,
+        }
         Ok(Some((log, target)))
     }
 }

@@ -17,49 +17,46 @@ use crate::log::Log;
 use crate::names;
 
 impl LogManager {
-    /// Writes `recovery-point-offset-checkpoint` in every directory; whether all were written.
-    pub fn checkpoint_recovery_points(&self) -> bool {
-        self.write_all(names::RECOVERY_POINTS, |log| Some(log.recovery_point()))
+    /// Writes `recovery-point-offset-checkpoint` of a directory; whether it was written.
+    pub(super) fn checkpoint_recovery_points(&self, dir: &Dir) -> bool {
+        self.write(dir, names::RECOVERY_POINTS, |log| Some(log.recovery_point()))
     }
 
     /// Writes `log-start-offset-checkpoint`: logs that start where their first segment does are left
     /// out, as in Kafka.
-    pub fn checkpoint_log_start_offsets(&self) {
-        self.write_all(names::LOG_START_OFFSETS, |log| {
+    pub(super) fn checkpoint_log_start_offsets(&self, dir: &Dir) {
+        self.write(dir, names::LOG_START_OFFSETS, |log| {
             let start = log.log_start_offset();
             (start > log.first_base_offset()).then_some(start)
         });
     }
 
     /// Writes `replication-offset-checkpoint`, the high watermarks that the logs were told.
-    pub fn checkpoint_high_watermarks(&self) {
-        self.write_all(names::HIGH_WATERMARKS, |log| Some(log.high_watermark()));
+    pub(super) fn checkpoint_high_watermarks(&self, dir: &Dir) {
+        self.write(dir, names::HIGH_WATERMARKS, |log| Some(log.high_watermark()));
     }
 
     /// Writes `cleaner-offset-checkpoint`.
-    pub fn checkpoint_cleaner_offsets(&self) {
-        self.write_all(names::CLEANER_OFFSETS, |log| self.cleaner.cleaned_to(log.partition()));
+    pub(super) fn checkpoint_cleaner_offsets(&self, dir: &Dir) {
+        self.write(dir, names::CLEANER_OFFSETS, |log| self.cleaner.cleaned_to(log.partition()));
     }
 
     /// A directory whose checkpoint cannot be written goes offline, unless it is only full, or the
-    /// process has no file handle left.
-    fn write_all(&self, name: &str, offset: impl Fn(&Log) -> Option<Offset>) -> bool {
-        let mut written = true;
-        let mut grouped = by_dir(self.logs());
-        for dir in self.dirs.iter().filter(|dir| !dir.home.is_offline()) {
-            let logs = grouped.remove(dir.home.path()).unwrap_or_default();
-            let offsets: OffsetMap = logs
-                .iter()
-                .filter_map(|log| Some((log.partition().clone(), offset(log)?)))
-                .collect();
-            let path = dir.home.path().join(name);
-            let _writing = dir.checkpoints.lock();
-            if let Err(error) = write_offsets(self.options.fs.as_ref(), &path, &offsets) {
-                self.checkpoint_failed(dir, &error);
-                written = false;
-            }
+    /// process has no file handle left. Whether it was written, if it is online.
+    fn write(&self, dir: &Dir, name: &str, offset: impl Fn(&Log) -> Option<Offset>) -> bool {
+        if dir.home.is_offline() {
+            return true;
         }
-        written
+        let logs = self.logs_in(&dir.home);
+        let offsets: OffsetMap =
+            logs.iter().filter_map(|log| Some((log.partition().clone(), offset(log)?))).collect();
+        let path = dir.home.path().join(name);
+        let _writing = dir.checkpoints.lock();
+        let written = write_offsets(self.options.fs.as_ref(), &path, &offsets);
+        if let Err(error) = &written {
+            self.checkpoint_failed(dir, error);
+        }
+        written.is_ok()
     }
 
     fn checkpoint_failed(&self, dir: &Dir, error: &StorageError) {
@@ -76,10 +73,12 @@ impl LogManager {
     /// `broker_epoch` is kept in the marker for the next registration (KIP-966).
     pub fn close(&self, broker_epoch: Option<i64>) {
         let failed = self.close_logs();
-        self.checkpoint_recovery_points();
-        self.checkpoint_log_start_offsets();
-        self.checkpoint_high_watermarks();
-        self.checkpoint_cleaner_offsets();
+        for dir in &self.dirs {
+            self.checkpoint_recovery_points(dir);
+            self.checkpoint_log_start_offsets(dir);
+            self.checkpoint_high_watermarks(dir);
+            self.checkpoint_cleaner_offsets(dir);
+        }
         for dir in self.dirs.iter().filter(|dir| !dir.home.is_offline()) {
             if failed.iter().any(|log| Arc::ptr_eq(log.home(), &dir.home)) {
                 continue;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use parking_lot::{Mutex, RwLock};
-use pharos_base::{Offset, TopicPartition};
+use pharos_base::{DiskPool, Offset, TopicPartition};
 
 use super::{Dir, Doomed, LogManager, ManagerOptions};
 use crate::checkpoint::{OffsetMap, read_offsets};
@@ -63,15 +63,15 @@ impl LogManager {
     /// Opens all logs in `dirs`. A directory that fails is taken offline; the others go on.
     ///
     /// # Errors
-    /// [`StorageError::Locked`] when another process uses a directory; the failure of the last
-    /// directory when all failed.
+    /// [`StorageError::Locked`] when another process uses a directory; [`StorageError::NoHandles`] when
+    /// this one may not open enough files; the failure of the last directory when all failed.
     pub fn open(
         dirs: &[PathBuf],
         options: ManagerOptions,
     ) -> Result<(Arc<Self>, OpenReport), StorageError> {
         let began = options.clock.monotonic();
         let cache = FileCache::new(options.fs.clone(), options.max_open_files);
-        let schedule = super::tasks::Schedule::new(&options);
+        let cleaning = super::tasks::Schedule::of_cleaning(&options);
         let mut manager = Self {
             cleaner: crate::clean::Cleaner::new(options.cleaner.clone(), options.clock.clone()),
             cache,
@@ -79,7 +79,8 @@ impl LogManager {
             logs: RwLock::default(),
             changing: Mutex::default(),
             doomed: Mutex::default(),
-            schedule: Mutex::new(schedule),
+            cleaning: Mutex::new(cleaning),
+            cleaning_thread: DiskPool::new(1, 1),
             metrics: StorageMetrics::new(&options.registry),
             log_beans: Mutex::default(),
             beans: OnceLock::new(),
@@ -99,6 +100,10 @@ impl LogManager {
                 Err(error) => (None, Err(error)),
             };
             if let Err(error) = loaded {
+                // Nothing is wrong with the directory, and the next one would fare no better.
+                if error.lacks_handles() {
+                    return Err(error);
+                }
                 home.fail(&error);
                 report.offline_dirs += 1;
                 last_error = Some(error);
@@ -106,6 +111,7 @@ impl LogManager {
             manager.dirs.push(Dir {
                 home,
                 _lock: Mutex::new(lock),
+                schedule: Mutex::new(super::tasks::Schedule::of_directory(&manager.options)),
                 checkpoints: Mutex::default(),
                 logs: AtomicIsize::new(0),
             });

@@ -1,10 +1,15 @@
-//! What runs in the background, and when. The times are data; [`LogManager::run_due`] acts.
+//! What runs in the background, and when. The times are data; [`LogManager::run_due`] acts. Each
+//! directory has a schedule of its own, so that none waits for the disk of another.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Doomed, LogManager, ManagerOptions};
+use parking_lot::Mutex;
+
+use super::{Dir, Doomed, LogManager, ManagerOptions};
+use crate::disk::LogDir;
 use crate::error::StorageError;
 use crate::log::Log;
 
@@ -24,21 +29,6 @@ pub(super) enum Task {
     Remove,
 }
 
-/// Tasks that wait for one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// All that takes little time.
-    Quick,
-    /// The cleaner.
-    Cleaning,
-}
-
-impl Task {
-    fn kind(self) -> Kind {
-        if self == Self::Clean { Kind::Cleaning } else { Kind::Quick }
-    }
-}
-
 /// When each task is due next.
 #[derive(Debug)]
 pub(super) struct Schedule(Vec<Slot>);
@@ -51,8 +41,10 @@ struct Slot {
 }
 
 impl Schedule {
-    pub(super) fn new(options: &ManagerOptions) -> Self {
-        let first = options.clock.now_ms().saturating_add(options.initial_task_delay_ms);
+    /// The work of one directory.
+    pub(super) fn of_directory(options: &ManagerOptions) -> Self {
+        let now_ms = options.clock.now_ms();
+        let first = now_ms.saturating_add(options.initial_task_delay_ms);
         let tasks = [
             (Task::Retention, options.retention_check_interval_ms),
             (Task::Flush, options.flush_scheduler_interval_ms),
@@ -60,22 +52,25 @@ impl Schedule {
             (Task::LogStarts, options.log_start_checkpoint_interval_ms),
             (Task::HighWatermarks, options.high_watermark_checkpoint_interval_ms),
             (Task::Producers, options.producer_id_expiration_check_interval_ms),
-            (Task::Clean, options.cleaner.backoff_ms),
             (Task::Remove, 1000),
         ];
         let slots = tasks.map(|(task, every_ms)| {
-            // Kafka's cleaner does not wait for `log.initial.task.delay.ms` either.
-            let early =
-                matches!(task, Task::HighWatermarks | Task::Remove | Task::Flush | Task::Clean);
-            let due_ms = if early { options.clock.now_ms() } else { first };
+            let early = matches!(task, Task::HighWatermarks | Task::Remove | Task::Flush);
+            let due_ms = if early { now_ms } else { first };
             Slot { task, every_ms: every_ms.max(1), due_ms }
         });
         Self(slots.into())
     }
 
-    /// Another pause of the cleaner; one that is shorter counts from now.
-    pub(super) fn set_cleaning(&mut self, every_ms: i64, now_ms: i64) {
-        for slot in self.0.iter_mut().filter(|slot| slot.task == Task::Clean) {
+    /// The cleaner's. As Kafka's, it does not wait for `log.initial.task.delay.ms`.
+    pub(super) fn of_cleaning(options: &ManagerOptions) -> Self {
+        let every_ms = options.cleaner.backoff_ms.max(1);
+        Self(vec![Slot { task: Task::Clean, every_ms, due_ms: options.clock.now_ms() }])
+    }
+
+    /// Another pause; one that is shorter counts from now.
+    pub(super) fn set_pause(&mut self, every_ms: i64, now_ms: i64) {
+        for slot in &mut self.0 {
             if slot.every_ms != every_ms.max(1) {
                 slot.every_ms = every_ms.max(1);
                 slot.due_ms = slot.due_ms.min(now_ms.saturating_add(slot.every_ms));
@@ -84,16 +79,15 @@ impl Schedule {
     }
 
     /// Time until the next task, in ms; negative when one is overdue.
-    fn next_in(&self, kind: Kind, now_ms: i64) -> i64 {
-        let slots = self.0.iter().filter(|slot| slot.task.kind() == kind);
-        slots.map(|slot| slot.due_ms.saturating_sub(now_ms)).min().unwrap_or(i64::MAX)
+    pub(super) fn next_in(&self, now_ms: i64) -> i64 {
+        let waits = self.0.iter().map(|slot| slot.due_ms.saturating_sub(now_ms));
+        waits.min().unwrap_or(i64::MAX)
     }
 
     /// The tasks that are due, with their next time set.
-    fn take_due(&mut self, kind: Kind, now_ms: i64) -> Vec<Task> {
+    fn take_due(&mut self, now_ms: i64) -> Vec<Task> {
         let mut due = Vec::new();
-        let is_due = |slot: &&mut Slot| slot.task.kind() == kind && slot.due_ms <= now_ms;
-        for slot in self.0.iter_mut().filter(is_due) {
+        for slot in self.0.iter_mut().filter(|slot| slot.due_ms <= now_ms) {
             slot.due_ms = now_ms.saturating_add(slot.every_ms);
             due.push(slot.task);
         }
@@ -102,40 +96,51 @@ impl Schedule {
 }
 
 impl LogManager {
-    /// Time until background work of this kind is due, in ms.
-    pub(super) fn next_task_in(&self, kind: Kind) -> i64 {
-        self.schedule.lock().next_in(kind, self.options.clock.now_ms())
-    }
-
-    /// Does the background work that is due. Blocks on the disk.
+    /// Does the background work that is due, one directory after the other. Blocks on the disks.
     pub fn run_due(&self) {
-        self.run_kind(Kind::Quick);
-        self.run_kind(Kind::Cleaning);
+        self.dirs.iter().for_each(|dir| self.run_due_in(dir));
+        self.clean_if_due();
     }
 
-    pub(super) fn run_kind(&self, kind: Kind) {
-        let due = self.schedule.lock().take_due(kind, self.options.clock.now_ms());
+    /// Does the work of one directory that is due. Blocks on its disk and no other.
+    pub(super) fn run_due_in(&self, dir: &Dir) {
+        let due = dir.schedule.lock().take_due(self.options.clock.now_ms());
         for task in due {
+            if dir.home.is_offline() {
+                return;
+            }
             match task {
-                Task::Retention => self.apply_retention(),
-                Task::Flush => self.flush_due(),
+                Task::Retention => self.apply_retention(&dir.home),
+                Task::Flush => self.flush_due(&dir.home),
                 Task::RecoveryPoints => {
-                    self.checkpoint_recovery_points();
+                    self.checkpoint_recovery_points(dir);
                 }
-                Task::LogStarts => self.checkpoint_log_start_offsets(),
-                Task::HighWatermarks => self.checkpoint_high_watermarks(),
-                Task::Producers => self.expire_producers(),
-                Task::Clean => self.clean_due(),
-                Task::Remove => self.remove_doomed(),
+                Task::LogStarts => self.checkpoint_log_start_offsets(dir),
+                Task::HighWatermarks => self.checkpoint_high_watermarks(dir),
+                Task::Producers => self.expire_producers(&dir.home),
+                Task::Clean => {}
+                Task::Remove => self.remove_doomed(&dir.home),
             }
         }
     }
 
-    /// Retention on every log whose policy does not leave it to the cleaner.
-    pub fn apply_retention(&self) {
-        for log in self.logs() {
-            if log.home().is_offline() {
-                continue;
+    pub(super) fn clean_if_due(&self) {
+        if !self.cleaning.lock().take_due(self.options.clock.now_ms()).is_empty() {
+            self.clean_due();
+        }
+    }
+
+    /// The logs of one directory.
+    pub(super) fn logs_in(&self, home: &Arc<LogDir>) -> Vec<Arc<Log>> {
+        let logs = self.logs.read();
+        logs.values().filter(|log| Arc::ptr_eq(log.home(), home)).cloned().collect()
+    }
+
+    /// Retention on every log of a directory whose policy does not leave it to the cleaner.
+    fn apply_retention(&self, home: &Arc<LogDir>) {
+        for log in self.logs_in(home) {
+            if home.is_offline() {
+                return;
             }
             match log.apply_retention() {
                 Ok(report) if report.segments > 0 => {
@@ -149,24 +154,24 @@ impl LogManager {
         }
     }
 
-    pub(crate) fn doom(&self, log: &Log, paths: Vec<std::path::PathBuf>) {
+    pub(crate) fn doom(&self, log: &Log, paths: Vec<PathBuf>) {
         let delay = log.config().file_delete_delay_ms;
         let due_ms = self.options.clock.now_ms().saturating_add(delay);
         let home = log.home().clone();
         self.doomed.lock().push(Doomed { home, paths, is_dir: false, due_ms });
     }
 
-    fn flush_due(&self) {
-        for log in self.logs() {
-            if !log.home().is_offline() && log.is_flush_due() {
+    fn flush_due(&self, home: &Arc<LogDir>) {
+        for log in self.logs_in(home) {
+            if log.is_flush_due() {
                 log.flush_in_background();
             }
         }
     }
 
-    fn expire_producers(&self) {
+    fn expire_producers(&self, home: &Arc<LogDir>) {
         let ms = self.producer_id_expiration_ms.load(Ordering::Relaxed);
-        for log in self.logs() {
+        for log in self.logs_in(home) {
             log.expire_producers(ms);
         }
     }
@@ -180,21 +185,32 @@ impl LogManager {
                     tracing::debug!(log = %log.partition(), %error, "not cleaned");
                 }
             }
-            self.checkpoint_recovery_points()
+            // Of their own disks, and of no other.
+            let is_home = |dir: &&Dir| logs.iter().any(|log| Arc::ptr_eq(log.home(), &dir.home));
+            self.dirs.iter().filter(is_home).all(|dir| self.checkpoint_recovery_points(dir))
         };
-        self.cleaner.run(&self.logs(), &prepare, &|log, files| self.doom(log, files));
+        let homes: Mutex<Vec<Arc<LogDir>>> = Mutex::default();
+        let done = |log: &Log, files: Vec<PathBuf>| {
+            self.doom(log, files);
+            homes.lock().push(log.home().clone());
+        };
+        self.cleaner.run(&self.logs(), &prepare, &done);
         if let Some(beans) = self.beans.get() {
             beans.cleaner_io.mark(self.cleaner.stats().io_bytes.saturating_sub(before));
         }
-        self.checkpoint_cleaner_offsets();
+        let homes = homes.into_inner();
+        let is_home = |dir: &&Dir| homes.iter().any(|home| Arc::ptr_eq(home, &dir.home));
+        self.dirs.iter().filter(is_home).for_each(|dir| self.checkpoint_cleaner_offsets(dir));
     }
 
-    /// Removes deleted directories and files whose delay has passed.
-    pub fn remove_doomed(&self) {
+    /// Removes deleted directories and files of a log directory whose delay has passed.
+    fn remove_doomed(&self, home: &Arc<LogDir>) {
         let now_ms = self.options.clock.now_ms();
         let due: Vec<Doomed> = {
             let mut doomed = self.doomed.lock();
-            let (due, later) = doomed.drain(..).partition(|item| item.due_ms <= now_ms);
+            let (due, later) = doomed
+                .drain(..)
+                .partition(|item| item.due_ms <= now_ms && Arc::ptr_eq(&item.home, home));
             *doomed = later;
             due
         };

@@ -520,13 +520,122 @@ fn a_process_without_file_handles_keeps_its_directories() {
         fs.before_opening(name, || Err(std::io::Error::from_raw_os_error(EMFILE)));
     };
     without_handles("replication-offset-checkpoint.tmp");
-    manager.checkpoint_high_watermarks();
+    manager.run_due();
     assert!(fs.has_happened());
     without_handles("00000000000000000000.log");
-    let refused = manager.get_or_create(&tp("u", 0), None, LogConfig::default());
-    assert!(fs.has_happened() && matches!(refused, Err(StorageError::Io { .. })), "{refused:?}");
+    let refused = manager.get_or_create(&tp("u", 0), None, LogConfig::default()).unwrap_err();
+    assert!(fs.has_happened() && refused.lacks_handles(), "{refused:?}");
+    assert_eq!(
+        refused.to_string(),
+        "no file handle left to create /a/u-0/00000000000000000000.log: \
+         raise the limit of open files (ulimit -n)"
+    );
     assert_eq!(manager.offline_dirs(), 0);
     create(&manager, &tp("u", 0));
+
+    // A sync that was not begun has lost nothing.
+    let log = manager.get(&tp("t", 0)).unwrap();
+    for name in ["leader-epoch-checkpoint", "t-0", "a"] {
+        log.append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+        without_handles(name);
+        let refused = log.flush().unwrap_err();
+        assert!(fs.has_happened() && refused.lacks_handles(), "{name}: {refused:?}");
+        assert!(log.recovery_point() < log.log_end_offset(), "{name}");
+    }
+    log.flush().unwrap();
+    assert_eq!(log.recovery_point(), Offset(3));
+    without_handles("a");
+    manager.delete(&tp("u", 0)).unwrap();
+    assert!(fs.has_happened());
+    assert_eq!(manager.offline_dirs(), 0);
+}
+
+#[test]
+fn a_start_without_file_handles_ends_and_the_next_one_finds_everything() {
+    let house = House::new();
+    let (manager, _) = house.open();
+    let log = create(&manager, &tp("t", 0));
+    log.append(&batch(NOW, &["x"]), &leader(0)).unwrap();
+    manager.close(None);
+    drop((log, manager));
+    for name in [".lock", "a", "partition.metadata", "leader-epoch-checkpoint"] {
+        house.fs.restart();
+        let fs = Eventful::new(Arc::new(house.fs.clone()));
+        fs.before_opening(name, || Err(std::io::Error::from_raw_os_error(23)));
+        let options = ManagerOptions { fs: Arc::new(fs.clone()), ..house.options() };
+        let dirs = ["/a".into(), "/b".into()];
+        let refused = LogManager::open(&dirs, options).err().unwrap();
+        assert!(fs.has_happened() && refused.lacks_handles(), "{name}: {refused:?}");
+    }
+    house.fs.restart();
+    let (manager, report) = house.open();
+    assert_eq!((report.logs, report.offline_dirs, report.truncated_bytes), (1, 0, 0));
+    assert_eq!(contents(&manager.get(&tp("t", 0)).unwrap(), 0).len(), 1);
+}
+
+#[test]
+fn a_cleaning_outlives_the_lack_of_a_file_handle() {
+    let house = House::new();
+    let fs = Eventful::new(Arc::new(house.fs.clone()));
+    let config = LogConfig {
+        cleanup_policy: CleanupPolicy { delete: false, compact: true },
+        segment_bytes: 500,
+        ..LogConfig::default()
+    };
+    let options = ManagerOptions {
+        fs: Arc::new(fs.clone()),
+        config_of: Arc::new(move |_| config.clone()),
+        ..house.options()
+    };
+    let (manager, _) = LogManager::open(&["/a".into()], options).unwrap();
+    let log = create(&manager, &tp("t", 0));
+    for _ in 0..50 {
+        log.append(&batch(NOW, &["same"]), &leader(0)).unwrap();
+    }
+    log.set_high_watermark(log.log_end_offset());
+    log.flush().unwrap();
+    let before = log.size_bytes();
+    // The directory is synced when the cleaned segment has its name.
+    fs.before_opening("t-0", || Err(std::io::Error::from_raw_os_error(24)));
+    manager.clean_due();
+    assert!(fs.has_happened() && log.size_bytes() < before / 3);
+    assert_eq!((manager.offline_dirs(), manager.cleaner().uncleanable().len()), (0, 0));
+    assert_eq!(contents(&log, 0).last().unwrap().0, 49);
+    log.append(&batch(NOW, &["later"]), &leader(0)).unwrap();
+    log.flush().unwrap();
+}
+
+/// Waits until the file is there.
+async fn until_written(fs: &SimFs, dir: &str, name: &str) {
+    let began = std::time::Instant::now();
+    let is_there = || fs.list(Path::new(dir)).unwrap().iter().any(|entry| entry.name == name);
+    while !is_there() {
+        assert!(began.elapsed() < HANG_GUARD, "{dir} has no {name}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// How long a test waits for what must happen.
+const HANG_GUARD: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_stands_still_delays_no_work_of_another() {
+    let house = House::new();
+    let fs = Eventful::new(Arc::new(house.fs.clone()));
+    let options = ManagerOptions { fs: Arc::new(fs.clone()), ..house.options() };
+    let (manager, _) = LogManager::open(&["/a".into(), "/b".into()], options).unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let file = names::HIGH_WATERMARKS;
+    fs.before_opening(&format!("a/{file}.tmp"), move || {
+        let _ = held.recv();
+        Ok(())
+    });
+    let running = tokio::spawn(manager.clone().run());
+    until_written(&house.fs, "/b", file).await;
+    assert!(house.fs.list(Path::new("/a")).unwrap().iter().all(|entry| entry.name != file));
+    drop(release);
+    until_written(&house.fs, "/a", file).await;
+    running.abort();
 }
 
 #[test]
@@ -545,9 +654,9 @@ fn a_full_volume_only_delays_a_removal() {
         times: 1,
     });
     house.hand.advance(Duration::from_secs(3600));
-    manager.remove_doomed();
+    manager.run_due();
     assert!(doomed() && manager.offline_dirs() == 0);
     house.hand.advance(Duration::from_secs(60));
-    manager.remove_doomed();
+    manager.run_due();
     assert!(!doomed());
 }
