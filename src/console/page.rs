@@ -1,6 +1,7 @@
 //! `/`: the page. What is wrong now stands in it already, for who has no scripts; the rest is drawn
 //! from the JSON answers.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -29,12 +30,14 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>) -> Response {
 /// What is wrong now, as a list.
 fn html(now: &Now) -> String {
     let mut out = String::new();
-    let (firing, pending): (Vec<_>, Vec<_>) =
-        now.alerts.iter().partition(|alert| state(alert) == "firing");
-    let verdict = match (now.pulse.at_ms, firing.len(), pending.len()) {
-        (0, ..) => "The first look is under way.".to_owned(),
-        (_, 0, 0) if now.not_ready.is_empty() => "Nothing is wrong.".to_owned(),
-        (_, firing, pending) => format!("{firing} wrong, {pending} building up."),
+    let kinds = |word| {
+        let such = now.alerts.iter().filter(|alert| state(alert) == word);
+        such.map(|alert| &alert.name).collect::<BTreeSet<_>>().len()
+    };
+    let verdict = match (now.not_ready.is_empty(), now.pulse.at_ms) {
+        (false, _) => "This broker is not ready.".to_owned(),
+        (true, 0) => "The first look is under way.".to_owned(),
+        (true, _) => verdict(kinds("firing"), kinds("pending")),
     };
     let _ = write!(out, "<h1 class=\"verdict\">{}</h1>\n<ol class=\"alerts\">\n", escape(&verdict));
     for it in &now.not_ready {
@@ -54,8 +57,26 @@ fn html(now: &Now) -> String {
             said("description"),
         );
     }
+    if let more @ 1.. = now.alerts.len().saturating_sub(MAX_ALERTS) {
+        let _ = writeln!(out, "<li>{more} more.</li>");
+    }
     out.push_str("</ol>\n");
     out
+}
+
+/// What kinds of alerts that fire and that are pending come to, in the words of `web/views.js`.
+fn verdict(firing: usize, pending: usize) -> String {
+    let are = |count| if count == 1 { "is" } else { "are" };
+    let things = if firing == 1 { "thing" } else { "things" };
+    match (firing, pending) {
+        (0, 0) => "Nothing is wrong.".to_owned(),
+        (0, _) => format!("No alert fires, {pending} {} building up.", are(pending)),
+        (_, 0) => format!("{firing} {things} {} wrong.", are(firing)),
+        _ => {
+            let (wrong, building) = (are(firing), are(pending));
+            format!("{firing} {things} {wrong} wrong, {pending} more {building} building up.")
+        }
+    }
 }
 
 /// Text that may stand in an element or between quotes.
@@ -100,6 +121,14 @@ mod tests {
             escape("<img src=x onerror=\"a('&')\">"),
             "&lt;img src=x onerror=&quot;a(&#39;&amp;&#39;)&quot;&gt;"
         );
+    }
+
+    #[test]
+    fn the_verdict_counts_kinds() {
+        assert_eq!(verdict(0, 0), "Nothing is wrong.");
+        assert_eq!(verdict(0, 1), "No alert fires, 1 is building up.");
+        assert_eq!(verdict(1, 0), "1 thing is wrong.");
+        assert_eq!(verdict(2, 3), "2 things are wrong, 3 more are building up.");
     }
 
     #[test]

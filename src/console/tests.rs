@@ -401,3 +401,15 @@ async fn the_hottest_keys_come_first_each_with_its_error() {
     });
     assert_eq!((&answer["keys"][0], &answer["keys"][1]), (&first, &second));
 }
+
+#[tokio::test]
+async fn a_node_that_is_not_ready_is_told_before_all_else() {
+    let seen = seen();
+    assert!(seen.text("/").await.contains(">The first look is under way.<"));
+    let recovery = seen.shared.readiness.condition("recovery", "3 <logs> are left");
+    let page = seen.text("/").await;
+    assert!(page.contains(">This broker is not ready.<"), "{page}");
+    assert!(page.contains("<b>Not ready: recovery.</b> 3 &lt;logs&gt; are left"), "{page}");
+    recovery.met();
+    assert!(seen.text("/").await.contains(">The first look is under way.<"));
+}
