@@ -140,6 +140,7 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
 /// The live page, which takes the place of the list of pages.
 fn console(parts: NodeParts<'_>) -> Vec<Section> {
     let every_ms = parts.config.get(&rows::ADMIN_CONSOLE_INTERVAL_MS);
+    let memory_bytes = parts.config.get(&rows::ADMIN_CONSOLE_MEMORY_BYTES);
     let section = pharos_console::section(ConsoleOptions {
         registry: parts.registry,
         pages: parts.pages,
@@ -148,6 +149,7 @@ fn console(parts: NodeParts<'_>) -> Vec<Section> {
         cluster_id: parts.cluster_id,
         instance: parts.admin,
         every: Duration::from_millis(u64::try_from(every_ms).unwrap_or(15_000)),
+        memory_bytes: usize::try_from(memory_bytes).unwrap_or(usize::MAX),
         generation: parts.generation,
         runtime: parts.control,
     });

@@ -2,7 +2,7 @@
 //! told, without a Prometheus.
 //!
 //! The rules are those that Prometheus is given, to the letter, and the tests that promtool runs on
-//! them run here, too. It is pure: whoever has pages and a clock calls [`Watch::step`]. It refuses to
+//! them run here, too. It is pure: whoever has pages and a clock shows them to a [`Watch`]. It refuses to
 //! notify anyone, and what it cannot know it names ([`Blind`]) instead of calling it well.
 
 mod eval;
@@ -15,8 +15,8 @@ mod template;
 mod tests;
 mod watch;
 
-pub use history::{MAX_KEEP_MS, MAX_SERIES_OF_A_NAME};
+pub use history::{MAX_KEEP_MS, Use};
 pub use labels::Labels;
 pub use page::end_of_value;
 pub use rules::{RuleError, Rules};
-pub use watch::{Alert, Blind, Line, State, Target, Watch};
+pub use watch::{Alert, Blind, Kept, Line, Memory, State, Taking, Target, Watch, WatchOptions};

@@ -7,7 +7,7 @@ use promql_parser::util::parse_duration;
 use serde::Deserialize;
 
 use crate::eval::{millis, name_of, offset_ms};
-use crate::history::LOOKBACK_MS;
+use crate::history::Use;
 
 /// Why a rule file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,16 +91,26 @@ impl Rules {
         Ok(Self { all: in_order(all) })
     }
 
-    /// Takes away what no alert needs, by itself or through others, but for the names of `also`.
-    pub(crate) fn keep_needed(&mut self, also: &[&str]) {
-        let mut needed: BTreeSet<String> = also.iter().map(|name| (*name).to_owned()).collect();
+    /// Takes away what neither an alert nor anybody of `also` needs, by itself or through others.
+    /// Gives the names that are needed, each with the most that it is needed for.
+    pub(crate) fn keep_needed<'a>(
+        &mut self,
+        also: impl Iterator<Item = (&'a str, Use)>,
+    ) -> BTreeMap<String, Use> {
+        let mut needed: BTreeMap<String, Use> = BTreeMap::new();
+        let need = |name: String, of: Use, needed: &mut BTreeMap<String, Use>| {
+            let have = needed.entry(name).or_insert(of);
+            *have = of.min(*have);
+        };
+        also.for_each(|(name, of)| need(name.to_owned(), of, &mut needed));
         // Readers stand behind what they read.
         for rule in self.all.iter().rev() {
-            if rule.is_alert() || rule.records().is_some_and(|name| needed.contains(name)) {
-                needed.extend(rule.reads());
-            }
+            let of = rule.records().map_or(Some(Use::Rules), |name| needed.get(name).copied());
+            let Some(of) = of else { continue };
+            rule.reads().into_iter().for_each(|name| need(name, of, &mut needed));
         }
-        self.all.retain(|rule| rule.records().is_none_or(|name| needed.contains(name)));
+        self.all.retain(|rule| rule.records().is_none_or(|name| needed.contains_key(name)));
+        needed
     }
 }
 
@@ -122,15 +132,23 @@ impl Rule {
         self.selectors().into_iter().filter_map(|(it, _)| it.name.clone()).collect()
     }
 
-    /// What it selects, and how far back it looks for each, in ms.
+    /// What it selects, and how far back it looks for each, in ms; 0 for the moment alone.
     pub(crate) fn selectors(&self) -> Vec<(&VectorSelector, i64)> {
         let mut found = Vec::new();
         walk(&self.expr, &mut found);
         let back = |(selector, range_ms): (_, i64)| {
             let offset = offset_ms(selector).unwrap_or(0);
-            (selector, range_ms.saturating_add(offset).saturating_add(LOOKBACK_MS))
+            (selector, range_ms.saturating_add(offset))
         };
         found.into_iter().map(back).collect()
+    }
+
+    /// For each selector over how long it asks, and how far back, in ms.
+    pub(crate) fn times(&self) -> Vec<(i64, i64)> {
+        let mut found = Vec::new();
+        walk(&self.expr, &mut found);
+        let times = found.into_iter();
+        times.map(|(selector, range_ms)| (range_ms, offset_ms(selector).unwrap_or(0))).collect()
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn texts_read_as_prometheus_writes_them() {
-        let labels = Labels::new(vec![("topic".into(), "a{{b".into())]);
+        let labels = Labels::new([("topic", "a{{b")]);
         let check = |text: &str, value: f64, want: &str| {
             assert_eq!(render(text, &labels, value), want, "{text} of {value}");
         };

@@ -3,12 +3,13 @@
 //! An alert is *pending* from the first time that its expression has an answer, and *firing* once it
 //! had one for as long as the rule says; then it stays a while longer where the rule says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::eval::{Moment, Sample, Worth, slope};
-use crate::history::{History, LOOKBACK_MS, MAX_KEEP_MS, MAX_SERIES_OF_A_NAME};
-use crate::labels::Labels;
-use crate::page::samples;
+use crate::history::{History, LOOKBACK_MS, MAX_KEEP_MS, Use};
+use crate::labels::{self, Labels};
+use crate::page;
 use crate::rules::{AlertRule, Kind, Rule, Rules};
 use crate::template::render;
 
@@ -69,6 +70,43 @@ pub struct Line {
     pub points: Vec<(i64, f64)>,
 }
 
+/// A name whose series are kept to be asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// The name.
+    pub name: &'static str,
+    /// For how many ms; 0 keeps the last look alone.
+    pub keep_ms: i64,
+    /// What for.
+    pub of: Use,
+}
+
+/// How a [`Watch`] watches.
+#[derive(Debug)]
+pub struct WatchOptions<'a> {
+    /// The labels of what it is shown.
+    pub target: Target,
+    /// Alerts that are left out, each with the reason.
+    pub outside: &'a [(&'a str, &'a str)],
+    /// Names that are there to be asked for.
+    pub kept: &'a [Kept],
+    /// Bytes that the past may take.
+    pub budget_bytes: usize,
+    /// The longest pause between two looks, in ms.
+    pub pause_ms: i64,
+}
+
+/// What the past takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes.
+    pub bytes: usize,
+    /// Bytes that it may take.
+    pub budget_bytes: usize,
+    /// Names that are left out so that it does not take more, and what they are for.
+    pub left_out: Vec<(String, Use)>,
+}
+
 /// The rules, what they read, and what is wrong now.
 #[derive(Debug)]
 pub struct Watch {
@@ -83,6 +121,8 @@ pub struct Watch {
     failed: BTreeMap<usize, String>,
     /// When the rules were asked last.
     last_ms: i64,
+    /// The longest pause between two looks.
+    pause_ms: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -95,14 +135,9 @@ struct Active {
 }
 
 impl Watch {
-    /// Watches by `rules`. The alerts of `outside` are left out, each for its reason; the recorded
-    /// names of `lines` are kept for so many ms, to be asked for by [`Watch::lines`].
-    pub fn new(
-        mut rules: Rules,
-        target: Target,
-        outside: &[(&str, &str)],
-        lines: &[(&str, i64)],
-    ) -> Self {
+    /// Watches by `rules`.
+    pub fn new(mut rules: Rules, options: WatchOptions<'_>) -> Self {
+        let WatchOptions { target, outside, kept, budget_bytes, pause_ms } = options;
         let mut blind = Vec::new();
         rules.all.retain(|rule| match blind_for(rule, outside) {
             Some(why) => {
@@ -111,16 +146,16 @@ impl Watch {
             }
             None => true,
         });
-        let drawn: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
-        rules.keep_needed(&drawn);
-        let mut history = History::default();
+        let uses = rules.keep_needed(kept.iter().map(|it| (it.name, it.of)));
+        let mut history = History::new(budget_bytes);
         for (selector, keep_ms) in rules.all.iter().flat_map(Rule::selectors) {
             if let Some(name) = &selector.name {
-                history.want(name, &selector.matchers.matchers, keep_ms);
+                let of = uses.get(name).copied().unwrap_or_default();
+                history.want(name, &selector.matchers.matchers, keep_ms, of);
             }
         }
-        for (name, keep_ms) in lines {
-            history.want(name, &[], *keep_ms);
+        for Kept { name, keep_ms, of } in kept {
+            history.want(name, &[], *keep_ms, *of);
         }
         let active = rules.all.iter().map(|_| BTreeMap::new()).collect();
         Self {
@@ -131,32 +166,39 @@ impl Watch {
             outside: blind,
             failed: BTreeMap::new(),
             last_ms: 0,
+            pause_ms,
         }
     }
 
-    /// Takes the pages of this moment, each with its job, and asks the rules.
-    pub fn step(&mut self, now_ms: i64, pages: &[(&str, &str)]) {
+    /// Begins to take the samples of this moment.
+    pub fn begin(&mut self, now_ms: i64) {
         if now_ms < self.last_ms {
             self.start_anew(now_ms);
         }
-        self.history.begin();
-        for (job, page) in pages {
-            let own = [
-                ("cluster", self.target.cluster.as_str()),
-                ("instance", self.target.instance.as_str()),
-                ("job", job),
-            ];
-            let own = Labels::default().with(own);
-            self.history.add("up", own.clone(), now_ms, 1.0);
-            let found: Vec<_> = samples(page, |name| self.history.wants(name)).collect();
-            for line in found {
-                let labels = own.with(line.labels());
-                self.history.add(line.name, labels, now_ms, line.value);
-            }
-        }
+        self.last_ms = now_ms;
+        self.history.begin(now_ms);
+    }
+
+    /// The names whose samples are asked for.
+    pub fn names(&self) -> HashSet<String> {
+        self.history.names().map(str::to_owned).collect()
+    }
+
+    /// Begins to take the samples of one page, which that job scrapes.
+    pub fn page<'a>(&'a mut self, job: &'a str) -> Taking<'a> {
+        let mut taking = Taking { watch: self, job, labels: String::new() };
+        taking.sample("up", "", 1.0);
+        taking
+    }
+
+    /// Asks the rules, once the pages of this moment are taken.
+    pub fn ask(&mut self) {
         let recorded: BTreeSet<_> = self.rules.iter().filter_map(Rule::records).collect();
-        self.history.end(now_ms, |name| !recorded.contains(name));
-        self.ask(now_ms);
+        self.history.end(|name| !recorded.contains(name));
+        self.ask_rules();
+        let recorded: BTreeSet<_> = self.rules.iter().filter_map(Rule::records).collect();
+        self.history.end(|name| recorded.contains(name));
+        self.history.settle();
     }
 
     /// The clock was set back: what was seen by it has no order any more. Alerts stay, none since a
@@ -170,9 +212,9 @@ impl Watch {
     }
 
     /// Asks the rules of what is remembered.
-    pub(crate) fn ask(&mut self, now_ms: i64) {
+    pub(crate) fn ask_rules(&mut self) {
+        let now_ms = self.last_ms;
         self.failed.clear();
-        self.last_ms = now_ms;
         for (at, rule) in self.rules.iter().enumerate() {
             let moment = Moment { history: &self.history, now_ms };
             let found = match moment.worth(&rule.expr) {
@@ -186,8 +228,11 @@ impl Watch {
             match &rule.kind {
                 Kind::Record { name } => {
                     for Sample { labels, value } in found {
-                        let labels = labels.with(rule.labels.iter().map(|(n, v)| (&**n, &**v)));
-                        self.history.add(name, labels, now_ms, value);
+                        let labels = match rule.labels.is_empty() {
+                            true => labels,
+                            false => labels.with(rule.labels.iter().map(|(n, v)| (&**n, &**v))),
+                        };
+                        self.history.add(name, labels.text(), value);
                     }
                 }
                 Kind::Alert(alert) => {
@@ -197,8 +242,6 @@ impl Watch {
                 }
             }
         }
-        let recorded: BTreeSet<_> = self.rules.iter().filter_map(Rule::records).collect();
-        self.history.end(now_ms, |name| recorded.contains(name));
     }
 
     /// What is wrong now: what fires before what may, what is critical before what warns, what is
@@ -224,9 +267,11 @@ impl Watch {
         for (at, rule) in self.rules.iter().enumerate() {
             let why = self.failed.get(&at).cloned().or_else(|| {
                 let reads = rule.reads();
-                let over = reads.iter().find(|name| self.history.is_over(name));
+                let lacks = reads.iter().find(|name| self.history.lacks(name));
                 let through = reads.iter().find_map(|name| lost.get(name.as_str()).cloned());
-                over.map(|name| format!("{name} has more than {MAX_SERIES_OF_A_NAME} series"))
+                lacks
+                    .map(|name| format!("there is no room to remember all series of {name}"))
+                    .or_else(|| too_rare(rule, self.pause_ms))
                     .or(through)
             });
             let Some(why) = why else { continue };
@@ -248,13 +293,22 @@ impl Watch {
         self.history.series_count()
     }
 
+    /// What the past takes, as of the last look.
+    pub fn memory(&self) -> Memory {
+        let (bytes, budget_bytes) = self.history.taken_of();
+        let left_out = self.history.left_out().map(|(name, of)| (name.to_owned(), of));
+        let mut left_out: Vec<_> = left_out.collect();
+        left_out.sort();
+        Memory { bytes, budget_bytes, left_out }
+    }
+
     /// The series of a recorded name since a time.
     pub fn lines(&self, name: &str, from_ms: i64) -> Vec<Line> {
         let series = self.history.series(name);
         let mut lines: Vec<_> = series
-            .map(|(labels, series)| Line {
+            .map(|(labels, past)| Line {
                 labels: labels.clone(),
-                points: series.between(from_ms, i64::MAX).collect(),
+                points: past.between(from_ms, i64::MAX).collect(),
             })
             .filter(|line| !line.points.is_empty())
             .collect();
@@ -266,7 +320,7 @@ impl Watch {
     pub fn last(&self, name: &str) -> impl Iterator<Item = (&Labels, f64)> {
         let at_ms = self.last_ms;
         let series = self.history.series(name);
-        series.filter_map(move |(labels, series)| Some((labels, series.at(at_ms)?)))
+        series.filter_map(move |(labels, past)| Some((labels, past.at(at_ms)?)))
     }
 
     /// How fast those series of a name that are wanted grow per second, by a straight line through
@@ -278,13 +332,45 @@ impl Watch {
         wanted: impl Fn(&Labels) -> bool,
     ) -> Vec<(Labels, f64)> {
         let series = self.history.series(name).filter(|(labels, _)| wanted(labels));
-        let slope = |series| slope(series, self.last_ms - over_ms, self.last_ms);
-        series.filter_map(|(labels, series)| Some((labels.clone(), slope(series)?))).collect()
+        let slope = |past| slope(past, self.last_ms - over_ms, self.last_ms);
+        series.filter_map(|(labels, past)| Some((labels.clone(), slope(past)?))).collect()
     }
 
     #[cfg(test)]
     pub(crate) fn history_mut(&mut self) -> &mut History {
         &mut self.history
+    }
+
+    /// Ends what was recorded before, and is no more.
+    #[cfg(test)]
+    pub(crate) fn end_recorded(&mut self) {
+        let recorded: BTreeSet<_> = self.rules.iter().filter_map(Rule::records).collect();
+        self.history.end(|name| recorded.contains(name));
+    }
+}
+
+/// Takes the samples of one page, with the labels that Prometheus gives to what it scrapes.
+#[derive(Debug)]
+pub struct Taking<'a> {
+    watch: &'a mut Watch,
+    job: &'a str,
+    labels: String,
+}
+
+impl Taking<'_> {
+    /// Takes a sample with its labels as text shows them between the braces.
+    pub fn sample(&mut self, name: &str, written: &str, value: f64) {
+        let Watch { history, target, .. } = &mut *self.watch;
+        let own = [
+            ("cluster", target.cluster.as_str()),
+            ("instance", target.instance.as_str()),
+            ("job", self.job),
+        ];
+        let told: Vec<(&str, Cow<'_, str>)> = page::labels(written).collect();
+        let mut pairs: Vec<_> = told.iter().map(|(name, value)| (*name, &**value)).collect();
+        pairs.extend(own);
+        labels::write(&mut pairs, &mut self.labels);
+        history.add(name, &self.labels, value);
     }
 }
 
@@ -296,12 +382,28 @@ fn blind_for(rule: &Rule, outside: &[(&str, &str)]) -> Option<Blind> {
     let why = match told {
         Some((_, why)) => (*why).to_owned(),
         None if longest > MAX_KEEP_MS => {
-            let hours = (longest - LOOKBACK_MS) as u64 / 3_600_000;
+            let hours = longest as u64 / 3_600_000;
             format!("it looks back {hours} hours, more than is remembered here")
         }
         None => return None,
     };
     Some(Blind { name: alert.name.clone(), why })
+}
+
+/// Why a rule finds nothing where looks are so far apart.
+fn too_rare(rule: &Rule, pause_ms: i64) -> Option<String> {
+    let too_short = |(range_ms, offset_ms): &(i64, i64)| {
+        *range_ms > 0 && *range_ms < 2 * pause_ms || *offset_ms > 0 && pause_ms > LOOKBACK_MS
+    };
+    let (range_ms, _) = rule.times().into_iter().find(too_short)?;
+    Some(match range_ms {
+        0 => format!("it looks back, and the broker looks only each {} s", pause_ms / 1000),
+        _ => format!(
+            "it asks what happened within {} s, and the broker looks only each {} s",
+            range_ms / 1000,
+            pause_ms / 1000
+        ),
+    })
 }
 
 /// Takes over what an alert's expression is worth now.

@@ -9,8 +9,13 @@ pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(6);
 pub(crate) const WATCHER_PAUSE: Duration = Duration::from_millis(250);
 /// A look is followed by a pause of this many times its CPU time: half a percent of a core.
 pub(crate) const PAUSE_PER_LOOK: u32 = 200;
-/// Longest pause, in times of the one that is configured.
+/// Longest pause, in times of the one that is configured ...
 pub(crate) const LONGEST_PAUSE: u32 = 4;
+/// ... and longest pause that is not configured.
+pub(crate) const LONGEST_STRETCHED: Duration = Duration::from_secs(120);
+/// Rates of charts are taken over this time, or over so many of the longest pauses.
+pub(crate) const CHART_WINDOW: Duration = Duration::from_secs(120);
+pub(crate) const CHART_WINDOW_PAUSES: u32 = 2;
 
 /// Answers that cost work, made at the same time; further ones wait.
 pub(crate) const MAX_WORKING: usize = 2;

@@ -1,24 +1,29 @@
 //! `/api/lines`: what the charts draw, an hour of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use pharos_alerting::{Line, Watch};
+use pharos_alerting::{Kept, Line, Use, Watch};
+use pharos_metrics::catalog::native as rows;
 use serde_json::{Map, Value, json};
 
 use crate::answer;
-use crate::limits::{CHART_MS, MAX_LINES};
+use crate::limits::{CHART_MS, CHART_WINDOW, CHART_WINDOW_PAUSES, MAX_LINES, RATE_MS};
 use crate::shared::Shared;
 
-/// The rules that record what is drawn.
-pub(crate) const OWN_RULES: (&str, &str) = ("own.yml", include_str!("own.yml"));
+/// The rules that record what is drawn, over a time that holds two looks however rare they are.
+pub(crate) fn own_rules(longest_pause: Duration) -> String {
+    let window = CHART_WINDOW.max(longest_pause * CHART_WINDOW_PAUSES);
+    include_str!("own.yml").replace("[2m]", &format!("[{}ms]", window.as_millis()))
+}
 
 /// One chart.
 #[derive(Debug)]
 pub(crate) struct Chart {
     pub(crate) id: &'static str,
-    title: &'static str,
+    pub(crate) title: &'static str,
     unit: &'static str,
     /// The recorded name.
     pub(crate) record: &'static str,
@@ -36,16 +41,16 @@ macro_rules! charts {
 }
 
 charts! {
-    "messages_in", "Records in", "records/s", "console:messages_in:rate2m", "kafka_server_brokertopicmetrics_messagesin_total";
-    "bytes_in", "Bytes in", "bytes/s", "console:bytes_in:rate2m", "kafka_server_brokertopicmetrics_bytesin_total";
-    "bytes_out", "Bytes out", "bytes/s", "console:bytes_out:rate2m", "kafka_server_brokertopicmetrics_bytesout_total";
+    "messages_in", "Records in", "records/s", "console:messages_in:rate", "kafka_server_brokertopicmetrics_messagesin_total";
+    "bytes_in", "Bytes in", "bytes/s", "console:bytes_in:rate", "kafka_server_brokertopicmetrics_bytesin_total";
+    "bytes_out", "Bytes out", "bytes/s", "console:bytes_out:rate", "kafka_server_brokertopicmetrics_bytesout_total";
     "produce_p99", "Produce, p99", "seconds", "console:produce_seconds:p99", "pharos_request_duration_seconds_bucket";
     "fetch_p99", "Fetch inside the broker, p99", "seconds", "console:fetch_seconds:p99", "pharos_request_phase_duration_seconds_bucket";
     "lag", "Lag of groups", "seconds", "console:lag_seconds:max", "kafka_consumergroup_lag_seconds_max";
-    "requests", "Requests", "requests/s", "console:requests:rate2m", "kafka_network_requestmetrics_requests_total";
-    "errors", "Errors in answers", "errors/s", "console:errors:rate2m", "kafka_network_requestmetrics_errors_total";
+    "requests", "Requests", "requests/s", "console:requests:rate", "kafka_network_requestmetrics_requests_total";
+    "errors", "Errors in answers", "errors/s", "console:errors:rate", "kafka_network_requestmetrics_errors_total";
     "idle", "Handlers idle", "ratio", "console:handlers_idle:min", "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent";
-    "cpu", "CPU of the process", "cores", "console:cpu_seconds:rate2m", "process_cpu_seconds_total";
+    "cpu", "CPU of the process", "cores", "console:cpu_seconds:rate", "process_cpu_seconds_total";
     "memory", "Resident memory", "bytes", "console:resident_bytes:sum", "process_resident_memory_bytes";
 }
 
@@ -74,13 +79,17 @@ pub(crate) mod last {
     ];
 }
 
-/// How long last values are kept, in ms.
-const LAST_MS: i64 = 5 * 60 * 1000;
-
-/// The recorded names that are kept, and for how long.
-pub(crate) fn kept_lines() -> Vec<(&'static str, i64)> {
-    let charts = CHARTS.iter().map(|chart| (chart.record, CHART_MS));
-    charts.chain(last::ALL.map(|name| (name, LAST_MS))).collect()
+/// The names that are kept, and for how long.
+pub(crate) fn kept_names() -> Vec<Kept> {
+    let charts = CHARTS.iter().map(|chart| (chart.record, CHART_MS, Use::Charts));
+    let last = last::ALL.map(|name| (name, 0, Use::Lists));
+    let rates = [
+        rows::KAFKA_CONSUMERGROUP_CURRENT_OFFSET.name,
+        rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET.name,
+    ];
+    let rates = rates.map(|name| (name, RATE_MS, Use::Lists));
+    let all = charts.chain(last).chain(rates);
+    all.map(|(name, keep_ms, of)| Kept { name, keep_ms, of }).collect()
 }
 
 /// `/api/lines`.

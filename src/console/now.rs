@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use pharos_admin::NotReady;
-use pharos_alerting::{Alert, Blind};
+use pharos_alerting::{Alert, Blind, Memory, Use};
 use pharos_metrics::catalog::native as rows;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{self, number};
 use crate::limits::MAX_ALERTS;
+use crate::lines::CHARTS;
 use crate::runbooks;
 use crate::shared::{Pulse, Shared};
 
@@ -22,6 +23,7 @@ pub(crate) struct Now {
     pub(crate) not_ready: Vec<NotReady>,
     pub(crate) rule_count: usize,
     pub(crate) series_count: usize,
+    pub(crate) memory: Memory,
     pub(crate) pulse: Pulse,
 }
 
@@ -34,6 +36,7 @@ impl Now {
             blind: watch.blind(),
             rule_count: watch.rule_count(),
             series_count: watch.series_count(),
+            memory: watch.memory(),
             not_ready: shared.readiness.missing(),
             pulse,
         }
@@ -79,15 +82,35 @@ pub(crate) fn to_json(shared: &Shared, now: &Now) -> Value {
         "look": {
             "at_ms": now.pulse.at_ms,
             "took_ms": now.pulse.took.as_secs_f64() * 1000.0,
+            "cpu_ms": now.pulse.cost.as_secs_f64() * 1000.0,
             "pause_ms": now.pulse.pause.as_millis() as u64,
             "rules": now.rule_count,
             "series": now.series_count,
+        },
+        "memory": {
+            "bytes": now.memory.bytes,
+            "budget_bytes": now.memory.budget_bytes,
+            "left_out": left_out(&now.memory),
         },
         "not_ready": reasons,
         "alerts": now.alerts.iter().take(MAX_ALERTS).map(alert).collect::<Vec<_>>(),
         "alerts_left_out": now.alerts.len().saturating_sub(MAX_ALERTS),
         "blind": blind,
     })
+}
+
+/// What there is no room for.
+fn left_out(memory: &Memory) -> Vec<Value> {
+    let told = memory.left_out.iter().map(|(name, of)| {
+        let of = match of {
+            Use::Rules => "rules",
+            Use::Lists => "lists",
+            Use::Charts => "charts",
+        };
+        let chart = CHARTS.iter().find(|chart| chart.record == name);
+        json!({ "name": name, "of": of, "chart": chart.map(|chart| chart.title) })
+    });
+    told.collect()
 }
 
 fn started_ms(shared: &Shared) -> Value {
@@ -138,10 +161,7 @@ mod tests {
             state,
             since_ms: 0,
             for_ms: 0,
-            labels: Labels::new(vec![
-                ("severity".into(), severity.into()),
-                ("topic".into(), topic.into()),
-            ]),
+            labels: Labels::new([("severity", severity), ("topic", topic)]),
             value: 1.0,
             annotations: BTreeMap::new(),
             expr: String::new(),

@@ -3,13 +3,12 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use pharos_alerting::{RuleError, Rules, Watch};
+use pharos_alerting::{RuleError, Rules, Watch, WatchOptions};
 use pharos_base::in_background;
 use pharos_explain::RULES;
-use pharos_metrics::Format;
 
-use crate::limits::{FIRST_PAUSE, LONGEST_PAUSE, PAUSE_PER_LOOK, WATCHER_PAUSE};
-use crate::lines::{OWN_RULES, kept_lines};
+use crate::limits::{FIRST_PAUSE, LONGEST_PAUSE, LONGEST_STRETCHED, PAUSE_PER_LOOK, WATCHER_PAUSE};
+use crate::lines::{kept_names, own_rules};
 use crate::shared::{Pulse, Shared};
 
 /// Alerts that only those can see who scrape.
@@ -42,7 +41,7 @@ pub(crate) async fn keep_looking(shared: Weak<Shared>) {
         };
         pause = look.unwrap_or_else(|why| {
             tracing::error!(why, "looking at the alert rules failed");
-            held_every * LONGEST_PAUSE
+            longest_pause(held_every)
         });
     }
 }
@@ -53,25 +52,32 @@ pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
         && let Err(error) = read_rules(shared)
     {
         tracing::error!(%error, "the console has no rules");
-        return shared.every * LONGEST_PAUSE;
+        return longest_pause(shared.every);
     }
     let (began, worked) = (Instant::now(), cpu_time());
-    let pages = JOBS.map(|(job, page)| {
-        let text = shared.pages.peek(page, Format::Text).unwrap_or_default();
-        (job, text)
-    });
-    let pages: Vec<_> = pages
-        .iter()
-        .filter_map(|(job, text)| Some((*job, std::str::from_utf8(text).ok()?)))
-        .collect();
     let at_ms = shared.registry.clock().now_ms();
-    shared.watch.write().step(at_ms, &pages);
+    let mut watch = shared.watch.write();
+    let wanted = watch.names();
+    watch.begin(at_ms);
+    for (job, page) in JOBS {
+        let mut taking = watch.page(job);
+        let mut each = |name: &str, labels: &str, value| taking.sample(name, labels, value);
+        shared.pages.read(page, &|name| wanted.contains(name), &mut each);
+    }
+    watch.ask();
+    drop(watch);
     let took = began.elapsed();
     // The clock on the wall tells of others on this machine, too.
     let cost = cpu_time().zip(worked).map_or(took, |(now, before)| now.saturating_sub(before));
-    let pause = (cost * PAUSE_PER_LOOK).clamp(shared.every, shared.every * LONGEST_PAUSE);
-    shared.pulse.send_replace(Pulse { at_ms, took, pause });
+    let pause = (cost * PAUSE_PER_LOOK).clamp(shared.every, longest_pause(shared.every));
+    shared.pulse.send_replace(Pulse { at_ms, took, cost, pause });
     pause
+}
+
+/// The longest pause where looks cost much. The rules take rates of 5 minutes: it is not stretched
+/// beyond what leaves two looks for them.
+pub(crate) fn longest_pause(every: Duration) -> Duration {
+    (every * LONGEST_PAUSE).min(LONGEST_STRETCHED).max(every)
 }
 
 /// Reads the rules, which takes too long for the start of a node.
@@ -79,8 +85,19 @@ pub(crate) fn look(shared: &Arc<Shared>) -> Duration {
 /// # Errors
 /// When a rule file that is compiled in is broken.
 fn read_rules(shared: &Shared) -> Result<(), RuleError> {
-    let rules = Rules::parse(RULES.iter().copied().chain([OWN_RULES]))?;
-    *shared.watch.write() = Watch::new(rules, shared.target.clone(), &OUTSIDE, &kept_lines());
+    let longest_pause = longest_pause(shared.every);
+    let own = own_rules(longest_pause);
+    let rules = Rules::parse(RULES.iter().copied().chain([("own.yml", own.as_str())]))?;
+    *shared.watch.write() = Watch::new(
+        rules,
+        WatchOptions {
+            target: shared.target.clone(),
+            outside: &OUTSIDE,
+            kept: &kept_names(),
+            budget_bytes: shared.memory_bytes,
+            pause_ms: i64::try_from(longest_pause.as_millis()).unwrap_or(i64::MAX),
+        },
+    );
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use parking_lot::RwLock;
 use pharos_admin::{ErrorBody, Readiness};
-use pharos_alerting::{Rules, Target, Watch};
+use pharos_alerting::{Rules, Target, Watch, WatchOptions};
 use pharos_explain::{Known, Queries};
 use pharos_metrics::{Generation, Pages, Registry};
 use tokio::runtime::Handle;
@@ -32,6 +32,8 @@ pub struct ConsoleOptions {
     pub instance: String,
     /// Time between two looks at the rules.
     pub every: Duration,
+    /// Bytes that the figures of the past may take.
+    pub memory_bytes: usize,
     /// Whose names the rules of pages make.
     pub generation: Generation,
     /// Where the looking runs.
@@ -48,6 +50,8 @@ pub(crate) struct Pulse {
     pub(crate) at_ms: i64,
     /// How long it took.
     pub(crate) took: Duration,
+    /// What it cost of a core.
+    pub(crate) cost: Duration,
     /// How long until the next.
     pub(crate) pause: Duration,
 }
@@ -60,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) node_id: i32,
     pub(crate) cluster_id: String,
     pub(crate) every: Duration,
+    pub(crate) memory_bytes: usize,
     pub(crate) generation: Generation,
     pub(crate) target: Target,
     /// Without rules until the first look.
@@ -83,8 +88,18 @@ pub(crate) fn open(options: ConsoleOptions) -> Arc<Shared> {
         node_id: options.node_id,
         cluster_id: options.cluster_id,
         every: options.every,
+        memory_bytes: options.memory_bytes,
         generation: options.generation,
-        watch: RwLock::new(Watch::new(Rules::default(), target.clone(), &[], &[])),
+        watch: RwLock::new(Watch::new(
+            Rules::default(),
+            WatchOptions {
+                target: target.clone(),
+                outside: &[],
+                kept: &[],
+                budget_bytes: options.memory_bytes,
+                pause_ms: 0,
+            },
+        )),
         target,
         pulse: watch::Sender::new(Pulse::default()),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),

@@ -71,6 +71,7 @@ fn skew(shared: &Shared) -> Value {
     let (keys, keys_left_out) = hot_keys(&shared.registry);
     json!({
         "cluster": cluster,
+        "known": !counts.is_empty(),
         "partitions": told.collect::<Vec<_>>(),
         "left_out": left_out,
         "keys": keys,

@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use pharos_admin::Readiness;
 use pharos_base::{Clock, ClockHand};
-use pharos_metrics::catalog::broker_topics::MESSAGES_IN_PER_SEC_BY_TOPIC;
+use pharos_metrics::catalog::broker_topics::{MESSAGES_IN_PER_SEC, MESSAGES_IN_PER_SEC_BY_TOPIC};
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{Format, Gauge, Generation, Pages, PagesOptions, Registered, Registry};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::files::FILES;
 use crate::limits::{MAX_NAME, MAX_TRIED_BYTES, TRIED_BEANS_OF_A_ROW};
-use crate::pulse::{keep_looking, look};
+use crate::pulse::{keep_looking, longest_pause, look};
 use crate::section::routes;
 use crate::shared::{ConsoleOptions, Shared, open};
 
@@ -31,6 +31,10 @@ struct Seen {
 }
 
 fn seen() -> Seen {
+    seen_each(Duration::from_millis(100), 64 << 20)
+}
+
+fn seen_each(every: Duration, memory_bytes: usize) -> Seen {
     let (clock, hand) = Clock::simulated(1_000_000);
     let registry = Registry::new(clock);
     let generation = Generation::V1;
@@ -43,7 +47,8 @@ fn seen() -> Seen {
         node_id: 7,
         cluster_id: "c".to_owned(),
         instance: "here:9404".to_owned(),
-        every: Duration::from_millis(100),
+        every,
+        memory_bytes,
         generation,
         runtime: Handle::current(),
     });
@@ -123,7 +128,7 @@ async fn a_node_that_nobody_watches_keeps_no_past() {
     let hour = Duration::from_secs(3600);
     assert!(tokio::time::timeout(hour, looks.changed()).await.is_err());
     // Its own look at a page is nobody's scrape.
-    seen.shared.pages.peek("default", Format::Text).unwrap();
+    seen.shared.pages.read("default", &|_| true, &mut |_, _, _| {});
     assert!(tokio::time::timeout(hour, looks.changed()).await.is_err());
     seen.shared.pages.render("native", Format::Text).unwrap();
     looks.changed().await.unwrap();
@@ -284,6 +289,55 @@ async fn charts_and_costs_have_what_is_there() {
     let family =
         families.iter().find(|it| it["family"] == "kafka_consumergroup_lag_seconds_max").unwrap();
     assert_eq!((&family["samples"], &family["page"]), (&1.into(), &"native".into()));
+}
+
+#[tokio::test]
+async fn rates_are_drawn_however_rare_the_looks_are() {
+    for every_s in [15, 30, 60, 600, 7200] {
+        let every = Duration::from_secs(every_s);
+        let seen = seen_each(every, 64 << 20);
+        let longest = longest_pause(every);
+        let all = seen.registry.meter(&MESSAGES_IN_PER_SEC, &[]);
+        for _ in 0..3 {
+            // A look takes its time, too.
+            seen.hand.advance(longest + Duration::from_millis(every_s * 100));
+            all.mark(u64::from(longest.as_secs() as u32) * 10);
+            look(&seen.shared);
+        }
+        let lines = seen.json("/api/lines").await;
+        let charts = lines["charts"].as_array().unwrap();
+        let chart = charts.iter().find(|it| it["id"] == "messages_in").unwrap();
+        let rate = chart["lines"][0]["values"].as_array().unwrap().last().unwrap();
+        let rate = rate.as_f64().unwrap();
+        assert!((8.0..10.1).contains(&rate), "each {every_s} s: {rate}");
+    }
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_told() {
+    let seen = seen_each(Duration::from_millis(100), 400_000);
+    let partition = |at: u32| {
+        let labels = ["t", &at.to_string()];
+        [
+            seen.gauge(&rows::KAFKA_TOPIC_PARTITION_LEADER, &labels, -1.0),
+            seen.gauge(&rows::KAFKA_TOPIC_PARTITION_CURRENT_OFFSET, &labels, 1.0),
+        ]
+    };
+    let few: Vec<_> = (0..200).map(partition).collect();
+    let now = seen.looked().await;
+    assert_eq!(now["memory"]["budget_bytes"], 400_000);
+    assert_eq!(now["memory"]["left_out"], json!([]));
+    let blind = |now: &Value, name: &str| now["blind"].to_string().contains(name);
+    assert!(!blind(&now, "OfflinePartitions"), "{now}");
+    let many: Vec<_> = (200..5000).map(partition).collect();
+    seen.looked().await;
+    let now = seen.looked().await;
+    assert!(now["memory"]["bytes"].as_u64().unwrap() <= 400_000, "{now}");
+    assert!(now["memory"]["left_out"].to_string().contains("kafka_topic_partition_"), "{now}");
+    assert!(blind(&now, "OfflinePartitions") && blind(&now, "no room"), "{now}");
+    drop((few, many));
+    let now = seen.looked().await;
+    assert!(now["memory"]["bytes"].as_u64().unwrap() < 200_000, "{now}");
 }
 
 #[tokio::test]

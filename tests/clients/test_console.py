@@ -10,6 +10,7 @@ import pytest
 from alerting.rehearsal import wait_until
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
 try:
@@ -220,8 +221,14 @@ def test_slow_requests_and_members_are_named(make_node, tab, collector):
     consumer = KafkaConsumer("orders", bootstrap_servers=node.bootstrap, group_id="billing", client_id=HOSTILE, auto_offset_reset="earliest")
     wait_until("records", lambda: consumer.poll(timeout_ms=200))
     consumer.commit()
+    with pytest.raises(TopicAlreadyExistsError):
+        create(node, ("orders", 1))
     page = tab(node).open("slow")
     rows = page.table("Slow requests")
+    assert any("TOPIC_ALREADY_EXISTS" in row["Errors"] for row in rows)
+    # All of a row is there without scrolling to the side, the trace to its last digit.
+    assert page.page.evaluate("() => { const it = document.querySelector('main .scroll'); return it.scrollWidth - it.clientWidth }") <= 0
+    assert page.page.evaluate("() => [...document.querySelectorAll('.trace')].every(it => it.scrollWidth <= it.clientWidth)")
     mine = [row for row in rows if row["Request"].startswith("Produce") and row["Client"].startswith("pläne <b>")]
     assert mine and all(row["About"] == "orders / 0" for row in mine), rows
     told = api(node, "/api/slow")["requests"]
@@ -335,6 +342,58 @@ def test_two_thousand_topics_are_listed_and_filtered(make_node, tab):
         page.open(view)
     heap = page.context.new_cdp_session(page.page).send("Runtime.getHeapUsage")["usedSize"]
     print(f"first view {first:.2f} s, filter {filtering * 1000:.0f} ms, heap {heap / 1e6:.0f} MB")
+
+
+def test_what_opens_stays_open_where_it_is_now(make_node, tab):
+    node = make_node(OFTEN)
+    now = api(node, "/api/now")
+    late = {"name": "Late", "state": "firing", "severity": "warning", "since_ms": now["time_ms"], "for_ms": 0, "summary": "Late", "description": "", "runbook": "/runbooks/Late", "value": 1, "expr": "late > 0"}
+    told = [{**late, "labels": {"topic": "orders"}}]
+    page = tab(node)
+    page.page.route("**/api/now", lambda route: route.fulfill(json={**now, "alerts": told}))
+    page.open()
+    page.page.click("main summary >> text=Rule")
+    page.page.focus("main a >> text=Runbook")
+    # Another one comes in above it.
+    told.insert(0, {**late, "labels": {"topic": "payments"}})
+    page.until("() => document.querySelectorAll('main .alert').length === 2")
+    alerts = page.page.evaluate("() => [...document.querySelectorAll('main .alert')].map(it => [it.textContent.includes('payments'), it.querySelector('details').open, it.contains(document.activeElement)])")
+    assert alerts == [[True, False, False], [False, True, True]]
+
+
+def test_what_there_is_no_room_for_is_told(make_node, tab):
+    node = make_node(OFTEN, "admin.console.memory.bytes=1048576")
+    page = tab(node).open()
+    page.until("() => document.querySelector('.verdict').textContent === 'Nothing is wrong.'")
+    assert "of 1 MiB" in page.text() and not page.page.query_selector("#left-out")
+    create(node, ("orders", 2500))
+    page.until("() => document.querySelector('#left-out')?.textContent.includes('topic_partition')")
+    page.picture("left-out")
+    memory = api(node, "/api/now")["memory"]
+    assert memory["bytes"] <= memory["budget_bytes"] == 1 << 20 and memory["left_out"]
+    assert page.fair() == []
+
+
+def test_what_is_not_known_yet_is_not_called_well(make_node, tab):
+    # One look, and no other before the test is over.
+    node = make_node("admin.console.interval.ms=3600000")
+    create(node, ("orders", 2))
+    produce(node, "orders", [5, 5])
+    consumer = KafkaConsumer("orders", bootstrap_servers=node.bootstrap, group_id="billing", auto_offset_reset="earliest", max_poll_records=1, enable_auto_commit=False)
+    wait_until("records", lambda: consumer.poll(timeout_ms=200))
+    consumer.commit()
+    wait_until("a lag", lambda: node.metric("kafka_consumergroup_lag_sum", consumergroup="billing") == 9)
+    wait_until("a look", lambda: api(node, "/api/now")["look"]["at_ms"])
+    page = tab(node).open("group/billing")
+    page.until("() => document.querySelector('main .reason').textContent.includes('not known yet')")
+    consumer.close()
+    page.open("topic/orders")
+    assert "no traffic" not in page.text()
+    page.open("skew")
+    assert "No rate of a partition is known" in page.text()
+    page.open()
+    page.page.click("main summary >> text=cannot be seen")
+    assert "HotPartition it asks what happened within 300 s, and the broker looks only each 3600 s" in page.text()
 
 
 def seconds(work):

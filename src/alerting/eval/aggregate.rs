@@ -21,10 +21,19 @@ impl Moment<'_> {
         if ![T_SUM, T_MIN, T_MAX, T_AVG, T_COUNT].contains(&op) || it.param.is_some() {
             return Err(EvalError::NotBuilt(it.op.to_string()));
         }
-        let mut groups: HashMap<Labels, Group> = HashMap::new();
+        // In the order in which they come: the next look finds what is recorded where it was.
+        let mut groups: Vec<(Labels, Group)> = Vec::new();
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut buffer = String::new();
         for Sample { labels, value } in self.vector(&it.expr)? {
-            let key = kept(&labels, it.modifier.as_ref(), false);
-            let group = groups.entry(key).or_insert(Group { sum: 0.0, count: 0.0, best: value });
+            let key = kept(&labels, it.modifier.as_ref(), &mut buffer);
+            let at = places.get(key).copied().unwrap_or_else(|| {
+                let key = self.history.labels(key);
+                groups.push((key.clone(), Group { sum: 0.0, count: 0.0, best: value }));
+                places.insert(key, groups.len() - 1);
+                groups.len() - 1
+            });
+            let Some((_, group)) = groups.get_mut(at) else { continue };
             group.sum += value;
             group.count += 1.0;
             group.best = better(op, group.best, value);

@@ -90,9 +90,12 @@ pub(super) fn with_scalar(op: TokenId, left: &Worth, right: &Worth) -> Option<Wo
     }
 }
 
-/// The labels by which two sides are matched.
-fn key(labels: &Labels, modifier: Option<&BinModifier>) -> Labels {
-    kept(labels, modifier.and_then(|modifier| modifier.matching.as_ref()), true)
+/// The text of the labels by which two sides are matched.
+fn key<'a>(labels: &'a Labels, modifier: Option<&BinModifier>, buffer: &'a mut String) -> &'a str {
+    match modifier.and_then(|modifier| modifier.matching.as_ref()) {
+        None => labels.text(),
+        matching => kept(labels, matching, buffer),
+    }
 }
 
 fn sets(
@@ -101,18 +104,26 @@ fn sets(
     right: &[Sample],
     modifier: Option<&BinModifier>,
 ) -> Vec<Sample> {
-    let keys = |samples: &[Sample]| -> HashSet<Labels> {
-        samples.iter().map(|it| key(&it.labels, modifier)).collect()
+    let mut buffer = String::new();
+    let mut keys = |samples: &[Sample]| -> HashSet<Box<str>> {
+        let mut found: HashSet<Box<str>> = HashSet::new();
+        for sample in samples {
+            let key = key(&sample.labels, modifier, &mut buffer);
+            if !found.contains(key) {
+                found.insert(key.into());
+            }
+        }
+        found
     };
-    if op == T_LOR {
-        let have = keys(left);
-        let more = right.iter().filter(|it| !have.contains(&key(&it.labels, modifier)));
-        return left.iter().chain(more).cloned().collect();
+    let there = keys(if op == T_LOR { left } else { right });
+    let mut is_there = |it: &Sample| there.contains(key(&it.labels, modifier, &mut buffer));
+    match op {
+        T_LOR => {
+            let more = right.iter().filter(|it| !is_there(it));
+            left.iter().chain(more).cloned().collect()
+        }
+        op => left.iter().filter(|it| is_there(it) == (op == T_LAND)).cloned().collect(),
     }
-    let there = keys(right);
-    let wanted = op == T_LAND;
-    let stays = |it: &&Sample| there.contains(&key(&it.labels, modifier)) == wanted;
-    left.iter().filter(stays).cloned().collect()
 }
 
 /// Each of `many` with its partner of `one`. With `more`, several may have the same partner, and keep
@@ -124,17 +135,19 @@ fn match_up(
     more: Option<&Vec<String>>,
     apply: impl Fn(f64, f64) -> Option<Option<f64>>,
 ) -> Result<Vec<Sample>, EvalError> {
-    let mut partners: HashMap<Labels, &Sample> = HashMap::with_capacity(one.len());
+    let mut buffer = String::new();
+    let mut partners: HashMap<Box<str>, &Sample> = HashMap::with_capacity(one.len());
     for sample in one {
-        if partners.insert(key(&sample.labels, modifier), sample).is_some() {
+        let by = key(&sample.labels, modifier, &mut buffer);
+        if partners.insert(by.into(), sample).is_some() {
             return Err(EvalError::SeveralMatches);
         }
     }
     let mut taken = HashSet::new();
     let mut found = Vec::new();
     for sample in many {
-        let by = key(&sample.labels, modifier);
-        let Some(partner) = partners.get(&by) else { continue };
+        let by = key(&sample.labels, modifier, &mut buffer);
+        let Some(partner) = partners.get(by) else { continue };
         let Some(value) = apply(sample.value, partner.value).flatten() else { continue };
         let labels = match more {
             Some(more) => {
@@ -142,7 +155,7 @@ fn match_up(
                 sample.labels.with(theirs)
             }
             None => match modifier.and_then(|modifier| modifier.matching.as_ref()) {
-                Some(LabelModifier::Include(_) | LabelModifier::Exclude(_)) => by,
+                Some(LabelModifier::Include(_) | LabelModifier::Exclude(_)) => Labels::of_text(by),
                 None => sample.labels.clone(),
             },
         };

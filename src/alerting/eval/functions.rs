@@ -55,8 +55,8 @@ impl Moment<'_> {
         };
         let told = selector.matchers.matchers.iter().filter(|it| it.op == MatchOp::Equal);
         let told = told.filter(|it| it.name != "__name__");
-        let labels = told.map(|it| (it.name.as_str().into(), it.value.as_str().into()));
-        Ok(Worth::Vector(vec![Sample { labels: Labels::new(labels.collect()), value: 1.0 }]))
+        let labels = Labels::new(told.map(|it| (it.name.as_str(), it.value.as_str())));
+        Ok(Worth::Vector(vec![Sample { labels, value: 1.0 }]))
     }
 
     /// A function of the samples of a time.
@@ -69,12 +69,14 @@ impl Moment<'_> {
         let to_ms = self.now_ms - offset_ms(vs)?;
         let from_ms = to_ms - millis(*range);
         let mut found = Vec::new();
-        for (labels, series) in self.history.series(name_of(vs)?) {
-            if !satisfies(vs.matchers.matchers.iter(), labels) {
+        let mut window = Window { from_ms, to_ms, samples: Vec::new() };
+        for (labels, past) in self.history.series(name_of(vs)?) {
+            if !satisfies(vs.matchers.matchers.iter(), labels.text()) {
                 continue;
             }
-            let samples = series.between(from_ms, to_ms).collect();
-            if let Some(value) = worth(&Window { from_ms, to_ms, samples }) {
+            window.samples.clear();
+            window.samples.extend(past.between(from_ms, to_ms));
+            if let Some(value) = worth(&window) {
                 found.push(Sample { labels: labels.clone(), value });
             }
         }

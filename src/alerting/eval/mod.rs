@@ -9,7 +9,7 @@ mod range;
 use promql_parser::parser::token::T_SUB;
 use promql_parser::parser::{AtModifier, Expr, LabelModifier, Offset, VectorSelector};
 
-use crate::history::{History, Series, satisfies};
+use crate::history::{History, Past, satisfies};
 use crate::labels::Labels;
 
 /// A value of one series.
@@ -85,17 +85,17 @@ impl Moment<'_> {
         let at_ms = self.now_ms - offset_ms(selector)?;
         let matchers = || selector.matchers.matchers.iter();
         let series = self.history.series(name_of(selector)?);
-        let fitting = series.filter(|(labels, _)| satisfies(matchers(), labels));
-        let samples = fitting.filter_map(|(labels, series)| {
-            Some(Sample { labels: labels.clone(), value: series.at(at_ms)? })
+        let fitting = series.filter(|(labels, _)| satisfies(matchers(), labels.text()));
+        let samples = fitting.filter_map(|(labels, past)| {
+            Some(Sample { labels: labels.clone(), value: past.at(at_ms)? })
         });
         Ok(samples.collect())
     }
 }
 
 /// How fast a series grew per second from one moment to another, as `deriv` tells.
-pub(crate) fn slope(series: &Series, from_ms: i64, to_ms: i64) -> Option<f64> {
-    let samples = series.between(from_ms, to_ms).collect();
+pub(crate) fn slope(past: Past<'_>, from_ms: i64, to_ms: i64) -> Option<f64> {
+    let samples = past.between(from_ms, to_ms).collect();
     let window = range::Window { from_ms, to_ms, samples };
     Some(range::regression(&window, from_ms)?.0)
 }
@@ -123,15 +123,21 @@ pub(crate) fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// What is left of labels by a modifier; without one by `otherwise`.
-fn kept(labels: &Labels, modifier: Option<&LabelModifier>, otherwise: bool) -> Labels {
+/// The text of what is left of labels by a modifier, made in `buffer`; without a modifier of nothing.
+fn kept<'a>(
+    labels: &'a Labels,
+    modifier: Option<&LabelModifier>,
+    buffer: &'a mut String,
+) -> &'a str {
+    let named = |these: &[String], name: &str| these.iter().any(|it| it == name);
     match modifier {
         Some(LabelModifier::Include(these)) => {
-            labels.only(|name| these.labels.iter().any(|it| it == name))
+            labels.write_only(|name| named(&these.labels, name), buffer);
         }
         Some(LabelModifier::Exclude(these)) => {
-            labels.only(|name| !these.labels.iter().any(|it| it == name))
+            labels.write_only(|name| !named(&these.labels, name), buffer);
         }
-        None => labels.only(|_| otherwise),
+        None => buffer.clear(),
     }
+    buffer
 }

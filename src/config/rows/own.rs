@@ -12,6 +12,8 @@ broker_rows! {
     ADMIN_AUTHENTICATION_USERS_FILE: Option<Text> = key("admin.authentication.users.file").high();
     /// How often the console asks the alert rules; rarer where it would cost half a percent of a core.
     ADMIN_CONSOLE_INTERVAL_MS: i32 = key("admin.console.interval.ms").default("15000").at_least(100);
+    /// Most bytes that the console's figures of the past take; with more, charts go first, then lists, then rules.
+    ADMIN_CONSOLE_MEMORY_BYTES: i64 = key("admin.console.memory.bytes").default("67108864").at_least(1_048_576);
     /// Whether whoever reaches the admin listener may let rule files be read anew, by POST /-/reload.
     ADMIN_LIFECYCLE_ENABLE: bool = key("admin.lifecycle.enable").default("false");
     /// Addresses of the admin listener, as HTTP://host:port or HTTPS://host:port; empty means none.

@@ -65,23 +65,44 @@ async function show(again) {
   document.title = `${heading ? heading.textContent : 'Pharos'} · Pharos`;
 }
 
-// Puts the new content in place of the old; who reads or types stays where they were.
+// What an element is, wherever it stands: the thing that it belongs to, and what it says or leads to.
+function identity(it) {
+  const thing = it.closest('[data-key], tr');
+  const of = thing ? thing.dataset.key || thing.cells[0].textContent : '';
+  // What a line that opens says may change: it tells how many.
+  const says = it.tagName === 'SUMMARY' && of ? '' : it.textContent;
+  return JSON.stringify([of, it.tagName, it.getAttribute('href') || it.getAttribute('name') || it.getAttribute('aria-label') || it.dataset.filter || says]);
+}
+
+// The elements of a kind by what they are; of equal ones the first.
+function by_identity(selector) {
+  const found = new Map();
+  for (const it of main.querySelectorAll(selector)) {
+    const key = identity(it);
+    if (!found.has(key)) found.set(key, it);
+  }
+  return found;
+}
+
+// Puts the new content in place of the old; who reads or types stays where they were, wherever it is now.
 function replace(content, same) {
-  const reach = () => [...main.querySelectorAll('a, button, input, summary, [tabindex]')];
-  const active = document.activeElement;
-  const at = same && main.contains(active) ? reach().indexOf(active) : -1;
-  const caret = at >= 0 && active.selectionStart !== undefined ? [active.selectionStart, active.selectionEnd] : null;
-  const text = at >= 0 && active.matches('input:not([data-filter])') ? active.value : null;
-  const open = [...main.querySelectorAll('details')].map((it) => it.open);
-  const scrolls = [...main.querySelectorAll('.scroll')].map((it) => [it.scrollTop, it.scrollLeft]);
+  const REACH = 'a, button, input, textarea, summary, [tabindex]';
+  const active = same && main.contains(document.activeElement) ? document.activeElement : null;
+  const at = active && identity(active);
+  const caret = active && active.selectionStart !== undefined ? [active.selectionStart, active.selectionEnd] : null;
+  const text = active && active.matches('input:not([data-filter])') ? active.value : null;
+  const open = [...main.querySelectorAll('details[open] > summary')].map(identity);
+  const scrolls = [...by_identity('.scroll')].map(([key, it]) => [key, it.scrollTop, it.scrollLeft]);
   main.replaceChildren(...content);
   if (!same) {
     window.scrollTo(0, 0);
     return;
   }
-  main.querySelectorAll('details').forEach((it, index) => { it.open = Boolean(open[index]); });
-  main.querySelectorAll('.scroll').forEach((it, index) => { if (scrolls[index]) [it.scrollTop, it.scrollLeft] = scrolls[index]; });
-  const again = at >= 0 && reach()[at];
+  const summaries = by_identity('details > summary');
+  open.forEach((key) => { const it = summaries.get(key); if (it) it.parentElement.open = true; });
+  const regions = by_identity('.scroll');
+  scrolls.forEach(([key, top, left]) => { const it = regions.get(key); if (it) [it.scrollTop, it.scrollLeft] = [top, left]; });
+  const again = at && by_identity(REACH).get(at);
   if (again) {
     if (text !== null) again.value = text;
     again.focus({ preventScroll: true });

@@ -16,6 +16,7 @@ function reason(group) {
   const late = group.partitions.filter((it) => plain(it.lag_seconds) > Math.max(1, behind / 2));
   if (group.members === 0) parts.push('It has no members: nobody reads.');
   else if (group.state && group.state !== 'Stable' && group.state !== 'Empty') parts.push(`It is rebalancing (${group.state}): members read little meanwhile.`);
+  else if (late.some((it) => it.out_per_second === null || it.in_per_second === null)) parts.push('How fast it reads is not known yet: the broker has not looked twice.');
   else if (late.every((it) => !(plain(it.out_per_second) > 0))) parts.push(`Members are there, but nothing is committed on ${late.length} ${late.length === 1 ? 'partition' : 'partitions'}.`);
   else if (plain(worst.out_per_second) < plain(worst.in_per_second)) parts.push(`Partition ${worst.topic} / ${worst.partition} receives ${count(worst.in_per_second)} records a second and commits ${count(worst.out_per_second)}.`);
   else parts.push('It catches up.');
@@ -88,22 +89,23 @@ export async function group_view(id) {
 export async function topic_view(name) {
   const topic = await ask(`/api/topic?name=${encodeURIComponent(name)}`);
   const shares = topic.partitions.map((it) => plain(it.share)).filter((it) => it > 0);
+  const known = topic.partitions.some((it) => it.bytes_in !== null);
   const hottest = Math.max(0, ...shares);
   return [
     h('p', { class: 'crumb' }, link(to('topics'), 'Topics')),
     h('h1', {}, name),
     h('dl', { class: 'facts' },
       fact('Partitions', figure(count(topic.partitions.length + topic.partitions_left_out), 'kafka_topic_partitions')),
-      fact('Hottest partition', hottest > 0 ? figure(`${percent(hottest)} of the bytes`, 'pharos_partition_bytes_in_total') : 'no traffic'),
+      fact('Hottest partition', hottest > 0 ? figure(`${percent(hottest)} of the bytes`, 'pharos_partition_bytes_in_total') : known ? 'no traffic' : '–'),
       Object.entries(topic.skew).map(([dimension, value]) => fact(`Skew of ${dimension}`, figure(ratio(value), 'pharos_topic_skew_ratio')))),
     h('p', {}, link(to('config', name), 'Settings of the topic')),
     table({
       key: 'partitions', caption: 'Partitions', rows: topic.partitions, filter: (it) => String(it.partition),
       columns: [
-        { title: 'Partition', head: true, number: true, of: (it) => it.partition, show: (it) => String(it.partition) },
+        { title: 'Partition', head: true, of: (it) => it.partition, show: (it) => String(it.partition) },
         { title: 'Leader', number: true, of: (it) => it.leader, show: (it) => (plain(it.leader) < 0 ? h('span', { 'data-mood': 'bad' }, 'nobody') : `broker ${it.leader}`) },
         { title: 'In sync', number: true, of: (it) => it.in_sync, show: (it) => h('span', { 'data-mood': it.in_sync < it.replicas ? 'warn' : null }, `${it.in_sync} of ${it.replicas}`) },
-        { title: 'Share of bytes', number: true, of: (it) => plain(it.share), show: (it) => [h('span', { class: 'bar', 'aria-hidden': 'true' }, h('i', { 'width%': Math.min(100, (plain(it.share) || 0) * 100) })), ' ', percent(it.share)] },
+        { title: 'Share of bytes', number: true, of: (it) => plain(it.share), show: (it) => [plain(it.share) >= 0 ? h('span', { class: 'bar', 'aria-hidden': 'true' }, h('i', { 'width%': Math.min(100, plain(it.share) * 100) })) : '', ' ', percent(it.share)] },
         { title: 'Records in', number: true, of: (it) => plain(it.records_in), show: (it) => rate(count, it.records_in) },
         { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => rate(bytes, it.bytes_in) },
         { title: 'Bytes out', number: true, of: (it) => plain(it.bytes_out), show: (it) => rate(bytes, it.bytes_out) },
@@ -125,9 +127,9 @@ export async function config_view(topic) {
       key: 'config', caption: 'Settings', rows: settings, filter: (it) => `${it.name} ${it.value} ${it.source}`, sort: 2,
       columns: [
         { title: 'Key', head: true, wide: true, of: (it) => it.name, show: (it) => h('span', { title: it.meaning }, it.name) },
-        { title: 'Value', wide: true, of: (it) => it.value || '', show: (it) => (it.sensitive ? h('span', { class: 'quiet' }, 'secret') : h('code', {}, it.value ?? '–')) },
+        { title: 'Value', wide: true, of: (it) => it.value || '', show: (it) => (it.sensitive ? h('span', { class: 'quiet' }, 'secret') : it.value === '' ? h('span', { class: 'quiet' }, 'empty') : h('code', {}, it.value ?? '–')) },
         { title: 'From', of: (it) => (it.source === 'default' ? '' : it.source), show: (it) => (it.source === 'default' ? h('span', { class: 'quiet' }, 'default') : h('b', {}, it.source)) },
-        { title: 'Otherwise', wide: true, of: (it) => it.would_be.length, show: (it) => it.would_be.map((other) => `${other.value ?? '–'} (${other.source})`).join(', ') },
+        { title: 'Otherwise', wide: true, of: (it) => it.would_be.length, show: (it) => it.would_be.map((other) => `${other.value === '' ? 'empty' : other.value ?? '–'} (${other.source})`).join(', ') },
       ] })];
 }
 
@@ -166,6 +168,9 @@ export async function number_view(series) {
   return [h('h1', {}, 'From number to truth'), h('p', { class: 'quiet' }, 'Any series of the pages: its bean, the rule that made it, what it means, the test that proves it, and who reads it.'),
     form, found || await costs()];
 }
+
+// What a family costs changes little, and asking for it costs two pages.
+number_view.still = true;
 
 async function costs() {
   const { families } = await ask('/api/cost');

@@ -41,10 +41,11 @@ const ROWS = 100;
 // A table that sorts by its heads and filters by a word.
 //   columns: {title, of: row => sortable, show: row => node, series, wide, number}
 //   counted: say how many rows there are; without, all are drawn
+//   dense: there is much in a row
 //   key: where the person's choices are kept while the page is redrawn
 const choices = new Map();
 
-export function table({ key, caption, columns, rows, filter, sort, counted = true }) {
+export function table({ key, caption, columns, rows, filter, sort, counted = true, dense = false }) {
   const choice = choices.get(key) || { sort: sort || null, down: true, word: '', rows: counted ? ROWS : Infinity };
   choices.set(key, choice);
   const body = h('tbody');
@@ -78,7 +79,7 @@ export function table({ key, caption, columns, rows, filter, sort, counted = tru
       h(column.head ? 'th' : 'td', { scope: column.head ? 'row' : null, class: [column.number ? 'number' : '', column.wide ? 'wide' : ''].join(' ').trim() || null, 'data-title': column.title }, column.show(row))))));
     const left = found.length - shown.length;
     more.replaceChildren(
-      h('span', { class: 'quiet' }, word ? `${found.length} of ${rows.length}` : `${rows.length}`, left > 0 ? `, ${left} not shown ` : ''),
+      h('span', { class: 'quiet' }, word ? `${found.length} of ${rows.length}` : `${rows.length} in all`, left > 0 ? `, ${shown.length} shown ` : ''),
       left > 0 ? h('button', { type: 'button', onclick: () => { choice.rows += 10 * ROWS; draw(); } }, 'Show more') : '');
   }
 
@@ -89,7 +90,7 @@ export function table({ key, caption, columns, rows, filter, sort, counted = tru
   } });
   draw();
   return h('div', { class: 'listing' },
-    search || counted ? h('div', { class: 'listing-head' }, search || '', more) : '',
+    search || (counted && rows.length > ROWS) ? h('div', { class: 'listing-head' }, search || '', more) : '',
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption },
-      h('table', {}, h('caption', { class: 'unseen' }, caption), h('thead', {}, h('tr', {}, heads)), body)));
+      h('table', { class: dense ? 'dense' : null }, h('caption', { class: 'unseen' }, caption), h('thead', {}, h('tr', {}, heads)), body)));
 }

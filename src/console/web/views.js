@@ -15,7 +15,7 @@ const things = (labels) => [
 function alert_item(alert, now) {
   const pending = alert.state === 'pending';
   const left = alert.since_ms + alert.for_ms - now;
-  return h('li', { class: 'alert', 'data-severity': alert.severity, 'data-state': alert.state, 'data-alert': alert.name },
+  return h('li', { class: 'alert', 'data-key': `${alert.name} ${alert.severity} ${JSON.stringify(alert.labels)}`, 'data-severity': alert.severity, 'data-state': alert.state, 'data-alert': alert.name },
     h('div', { class: 'alert-head' },
       h('span', { class: 'mark', 'data-severity': alert.severity, 'data-state': alert.state }, pending ? `${alert.severity} in ${seconds(Math.max(0, left) / 1000)}` : alert.severity),
       h('b', { class: 'summary' }, alert.summary || alert.name),
@@ -37,7 +37,7 @@ function alert_list(alerts, now) {
   }
   return h('ol', { class: 'alerts' }, [...kinds.values()].map((same) => [
     same.slice(0, ONE_BY_ONE).map((alert) => alert_item(alert, now)),
-    same.length > ONE_BY_ONE ? h('li', { class: 'alert rest', 'data-severity': same[0].severity, 'data-state': same[0].state },
+    same.length > ONE_BY_ONE ? h('li', { class: 'alert rest', 'data-key': `more ${same[0].name} ${same[0].severity} ${same[0].state}`, 'data-severity': same[0].severity, 'data-state': same[0].state },
       h('details', {}, h('summary', {}, `and ${same.length - ONE_BY_ONE} more ${same[0].name}`),
         h('ul', {}, same.slice(ONE_BY_ONE).map((alert) => h('li', {}, alert.summary, ' ', things(alert.labels).map((it) => [it, ' '])))))) : null,
   ]));
@@ -56,6 +56,14 @@ function verdict(now) {
   return ['good', 'Nothing is wrong.'];
 }
 
+// What there is no room for, by what it is for.
+function left_out(names) {
+  const charts = names.filter((it) => it.chart).map((it) => `the chart ${it.chart}`);
+  const others = { rules: 'figures that alerts read', lists: 'rates in lists', charts: 'what charts are made of' };
+  const kinds = Object.entries(others).map(([of, said]) => [said, names.filter((it) => it.of === of && !it.chart).map((it) => it.name)]);
+  return [...charts, ...kinds.filter(([, all]) => all.length).map(([said, all]) => `${said} (${all.join(', ')})`)].join('; ');
+}
+
 export async function now_view() {
   const [now, lines, events] = await Promise.all([ask('/api/now'), ask('/api/lines'), recent_events()]);
   const [mood, text] = verdict(now);
@@ -66,15 +74,17 @@ export async function now_view() {
   return [
     h('section', { class: 'now', 'aria-label': 'What is wrong now' },
       h('h1', { class: 'verdict', 'data-mood': mood }, h('i', { class: 'lamp', 'data-mood': mood }), text),
-      h('p', { class: 'quiet' }, `${now.look.rules} rules asked ${ago(now.look.at_ms, now.time_ms)}, every ${seconds(now.look.pause_ms / 1000)}.`,
-        now.node.started_ms ? ` Up ${seconds((now.time_ms - now.node.started_ms) / 1000)}.` : ''),
+      h('p', { class: 'quiet' }, now.look.at_ms ? `${now.look.rules} rules asked ${ago(now.look.at_ms, now.time_ms)}, every ${seconds(now.look.pause_ms / 1000)}.` : 'The rules have not been asked yet.',
+        now.node.started_ms ? ` Up ${seconds((now.time_ms - now.node.started_ms) / 1000)}.` : '',
+        ` The past takes ${bytes(now.memory.bytes)} of ${bytes(now.memory.budget_bytes)}.`),
+      now.memory.left_out.length ? h('p', { class: 'problem', id: 'left-out' }, `admin.console.memory.bytes leaves no room for all of the past. Left out: ${left_out(now.memory.left_out)}.`) : null,
       now.not_ready.map((it) => h('p', { class: 'problem' }, `${it.condition}: ${it.reason}`)),
       alert_list(now.alerts, now.time_ms),
       now.alerts_left_out ? h('p', { class: 'quiet' }, `${now.alerts_left_out} more.`) : null),
     h('section', { 'aria-label': 'Vital figures' }, h('h2', {}, 'The last hour'),
       h('div', { class: 'charts' }, lines.charts.map((spec) => chart({ ...spec, at_ms: lines.at_ms }, lines.from_ms, lines.to_ms, within)))),
     h('section', {}, h('h2', {}, 'What happened ', link(to('timeline'), 'all events')), event_list(events.slice(-8).reverse())),
-    now.blind.length ? h('details', { class: 'blind' }, h('summary', {}, `${now.blind.length} alerts cannot be seen from here`),
+    now.blind.length ? h('details', { class: 'blind', 'data-key': 'blind' }, h('summary', {}, `${now.blind.length} alerts cannot be seen from here`),
       h('ul', {}, now.blind.map((it) => h('li', {}, h('b', {}, it.name), ` ${it.why}.`)))) : null,
   ];
 }
@@ -106,7 +116,7 @@ const subject = (event) => (event.kind === 'rebalance' ? link(to('group', event.
 
 export function event_list(events) {
   if (!events.length) return empty('Nothing happened yet.');
-  return h('ol', { class: 'events' }, events.map((event) => h('li', { 'data-kind': event.kind },
+  return h('ol', { class: 'events' }, events.map((event) => h('li', { 'data-key': `event ${event.id}`, 'data-kind': event.kind },
     h('time', { datetime: new Date(event.time_ms).toISOString(), title: moment(event.time_ms) }, clock(event.time_ms)),
     h('span', { class: 'kind' }, KINDS[event.kind] || event.kind), h('span', { class: 'what' }, subject(event), ' ', event.text))));
 }
@@ -172,7 +182,7 @@ export async function topics_view() {
 // Skew.
 
 export async function skew_view() {
-  const { cluster, partitions, left_out, keys, keys_left_out } = await ask('/api/skew');
+  const { cluster, known, partitions, left_out, keys, keys_left_out } = await ask('/api/skew');
   const dimensions = Object.entries(cluster);
   return [h('h1', {}, 'Skew'), h('p', { class: 'quiet' }, 'Who takes more than an even part. 1× is even.'),
     h('dl', { class: 'facts' }, dimensions.map(([dimension, value]) => h('div', { class: 'fact' }, h('dt', {}, `${dimension} between brokers`), h('dd', {}, figure(ratio(value), 'pharos_cluster_skew_ratio'))))),
@@ -185,7 +195,7 @@ export async function skew_view() {
         { title: 'Share of topic', number: true, of: (it) => plain(it.share), show: (it) => percent(it.share) },
         { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => rate(bytes, it.bytes_in) },
         { title: 'Too much', number: true, of: (it) => plain(it.too_much), show: (it) => rate(bytes, it.too_much) },
-      ] }) : empty('Within the last 5 minutes no partition took more than its part.'),
+      ] }) : empty(known ? 'Within the last 5 minutes no partition took more than its part.' : 'No rate of a partition is known: the broker has not looked twice yet, or there is no partition.'),
     left_out ? h('p', { class: 'quiet' }, `${left_out} smaller ones are not listed.`) : null,
     h('h2', {}, 'Hot keys'),
     keys.length ? table({
@@ -217,7 +227,7 @@ export async function slow_view() {
     h('p', { class: 'quiet' }, 'The 200 slowest of the last hour. What a client asked to wait for (a fetch for records, a join for members) is not counted as cost.'),
     h('ul', { class: 'legend' }, PHASES.map((name, at) => h('li', {}, h('i', { class: `swatch c${at}` }), name.replace('_', ' ')))),
     requests.length ? table({
-      key: 'slow', caption: 'Slow requests', rows: requests, filter: (it) => `${it.request} ${it.client_id} ${it.host} ${it.about ? it.about.topic : ''} ${it.errors.map((error) => error.error).join(' ')} ${it.trace_id || ''}`,
+      key: 'slow', caption: 'Slow requests', dense: true, rows: requests, filter: (it) => `${it.request} ${it.client_id} ${it.host} ${it.about ? it.about.topic : ''} ${it.errors.map((error) => error.error).join(' ')} ${it.trace_id || ''}`,
       columns: [
         { title: 'Request', head: true, of: (it) => it.request, show: (it) => [it.request, h('span', { class: 'quiet' }, ` v${it.version}`)] },
         { title: 'Cost', number: true, of: (it) => it.cost_ms, show: (it) => seconds(it.cost_ms / 1000) },
@@ -225,10 +235,10 @@ export async function slow_view() {
         { title: 'Where it went', of: (it) => it.phases_ms.local, show: phases },
         { title: 'About', wide: true, of: (it) => (it.about ? it.about.topic : ''), show: (it) => (it.about ? [link(to('topic', it.about.topic), it.about.topic), ` / ${it.about.partition}`, it.about.more ? h('span', { class: 'quiet' }, ` and ${it.about.more} more`) : ''] : '–') },
         { title: 'Client', wide: true, of: (it) => it.client_id, show: (it) => [it.client_id || '–', h('span', { class: 'quiet' }, ` ${it.host}`)] },
-        { title: 'Bytes', number: true, of: (it) => it.request_bytes + it.response_bytes, show: (it) => [bytes(it.request_bytes), h('br', {}), bytes(it.response_bytes)] },
-        { title: 'Errors', of: (it) => it.errors.length, show: (it) => it.errors.map((error) => h('span', { 'data-mood': 'warn' }, `${error.error} `)) },
+        { title: 'In, out', number: true, of: (it) => it.request_bytes + it.response_bytes, show: (it) => [bytes(it.request_bytes), h('br', {}), bytes(it.response_bytes)] },
+        ...(requests.some((it) => it.errors.length) ? [{ title: 'Errors', wide: true, of: (it) => it.errors.length, show: (it) => it.errors.map((error) => h('span', { 'data-mood': 'warn' }, `${error.error} `)) }] : []),
         { title: 'When', number: true, of: (it) => it.time_ms, show: (it) => clock(it.time_ms) },
-        ...(requests.some((it) => it.trace_id) ? [{ title: 'Trace', wide: true, of: (it) => it.trace_id || '', show: (it) => (it.trace_id ? h('code', {}, it.trace_id) : '–') }] : []),
+        ...(requests.some((it) => it.trace_id) ? [{ title: 'Trace', of: (it) => it.trace_id || '', show: (it) => (it.trace_id ? h('code', { class: 'trace' }, it.trace_id) : '–') }] : []),
       ] }) : empty('Nothing was asked within the last hour.')];
 }
 

@@ -180,6 +180,11 @@ impl Group {
         if open_metrics { &self.open_metrics_header } else { &self.header }
     }
 
+    /// What a sample's line begins with.
+    pub(super) fn sample_name(&self) -> &str {
+        &self.sample_name
+    }
+
     /// Samples to write, in order, with their labels.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (&Sample, &Labels)> {
         self.samples

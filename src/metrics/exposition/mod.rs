@@ -14,6 +14,7 @@ mod negotiate;
 mod page;
 mod pages;
 mod protobuf;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -16,7 +16,9 @@ pub(super) fn write(
             left_out += 1;
             continue;
         }
-        samples += write_family(out, &family);
+        if !out.skips(family.row().name) {
+            samples += write_family(out, &family);
+        }
     }
     (samples, left_out)
 }

@@ -11,6 +11,7 @@ use super::collector::{ABSENT, Collector};
 use super::group::{Drops, Group};
 use super::leaf::Origin;
 use super::protobuf::ProtobufWriter;
+use super::reader::Reader;
 use super::text_writer::TextWriter;
 use super::writer::{Head, PageWriter, Pairs};
 use super::{Format, native};
@@ -58,6 +59,8 @@ struct State {
     last_error: bool,
     /// Size of the last rendering, in bytes.
     size: usize,
+    /// How long it took.
+    last_seconds: Option<f64>,
 }
 
 impl Page {
@@ -76,6 +79,7 @@ impl Page {
                 last_cached: 0,
                 last_error: false,
                 size: 4096,
+                last_seconds: None,
             }),
         })
     }
@@ -138,6 +142,24 @@ impl Page {
         Bytes::from(page)
     }
 
+    /// Shows the samples of the names that are `wanted` to `each`. What the page tells of its rendering
+    /// is as of the last one.
+    pub(super) fn read(
+        self: &Arc<Self>,
+        registry: &Registry,
+        with_native: bool,
+        wanted: &dyn Fn(&str) -> bool,
+        each: &mut dyn FnMut(&str, &str, f64),
+    ) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        self.begin_to_follow(state, registry);
+        let last_seconds = state.last_seconds;
+        let reader = Reader::new(state.size, last_seconds, wanted, each);
+        self.write(state, registry, with_native, reader);
+        state.last_seconds = last_seconds;
+    }
+
     fn write(
         &self,
         state: &mut State,
@@ -169,6 +191,8 @@ impl Page {
         }
         self.count(&mut state.dropped, &dropped);
         let elapsed = registry.clock().monotonic().saturating_sub(started).as_secs_f64();
+        let elapsed = out.last_seconds().unwrap_or(elapsed);
+        state.last_seconds = Some(elapsed);
         self.about(&mut out, with_native, &state.dropped, samples, elapsed);
         out.finish()
     }
@@ -314,6 +338,9 @@ fn write_group(
 ) -> u64 {
     let first_generation = collector.rules().generation() == Generation::V0;
     let mut samples = 0;
+    if out.skips(group.sample_name()) {
+        return samples;
+    }
     for (sample, labels) in group.samples() {
         let number = collector.values().get(sample.slot()).copied().unwrap_or(f64::NAN);
         if number.to_bits() == ABSENT {

@@ -114,15 +114,24 @@ impl Pages {
 
     /// `/metrics/<name>`: one rule set alone, or the native families; `None` for no such page.
     pub fn render(&self, name: &str, format: Format) -> Option<Bytes> {
-        let text = self.peek(name, format)?;
+        let page = self.0.pages.read().get(name).cloned()?;
         self.0.asked.store(true, Ordering::Relaxed);
-        Some(text)
+        Some(page.render(&self.0.registry, format, name == NATIVE))
     }
 
-    /// As [`Self::render`], for the node itself: nobody has asked for it.
-    pub fn peek(&self, name: &str, format: Format) -> Option<Bytes> {
-        let page = self.0.pages.read().get(name).cloned()?;
-        Some(page.render(&self.0.registry, format, name == NATIVE))
+    /// Reads `/metrics/<name>` for the node itself, without a text being made of it: `each` is shown
+    /// name, labels as text has them between the braces, and number of the samples whose name is
+    /// `wanted`. This is nobody's scrape.
+    pub fn read(
+        &self,
+        name: &str,
+        wanted: &dyn Fn(&str) -> bool,
+        each: &mut dyn FnMut(&str, &str, f64),
+    ) {
+        let page = self.0.pages.read().get(name).cloned();
+        if let Some(page) = page {
+            page.read(&self.0.registry, name == NATIVE, wanted, each);
+        }
     }
 
     /// Whether anybody has got a page since the start: who begins to work when it is true is not in

@@ -386,3 +386,47 @@ fn a_series_takes_less_than_250_bytes() {
         assert!(each < 250, "{each} bytes for each of {series} series");
     }
 }
+
+#[test]
+fn a_page_that_is_read_shows_what_it_would_write() {
+    let registry = registry();
+    let pages = pages(&registry, None);
+    let _meters: Vec<_> = ["t", "u"]
+        .map(|topic| registry.meter(&broker_topics::BYTES_IN_PER_SEC_BY_TOPIC, &[("topic", topic)]))
+        .into_iter()
+        .inspect(|meter| meter.mark(3))
+        .collect();
+    let directory = registry.family(&native::PHAROS_LOG_DIR_ONLINE).gauge(&["a\"b\n\\"]);
+    directory.set(1.0);
+    let family = registry.family(&native::PHAROS_REQUEST_DURATION_SECONDS);
+    let histogram = family.histogram(&["Produce"]);
+    histogram.record(0.002);
+    for page in ["default", "native"] {
+        assert!(!pages.is_asked() || page == "native");
+        let mut read = Vec::new();
+        pages.read(page, &|_| true, &mut |name, labels, number| {
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+            read.push((format!("{name}{labels}"), number));
+        });
+        let written = text(&pages.render(page, Format::Text).unwrap());
+        let lines = written.lines().filter(|line| !line.starts_with('#'));
+        let lines = lines.map(|line| line.rsplit_once(' ').unwrap());
+        let written: Vec<_> =
+            lines.map(|(name, value)| (name.to_owned(), value.parse::<f64>().unwrap())).collect();
+        let names = |all: &[(String, f64)]| all.iter().map(|it| it.0.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&read), names(&written));
+        assert!(read.len() > 15, "{read:?}");
+        let own = ["pharos_scrape_", "jmx_", "process_"];
+        for (read, written) in read.iter().zip(&written) {
+            let is_own = own.iter().any(|start| read.0.starts_with(start));
+            assert!(read.1 == written.1 || is_own, "{read:?} {written:?}");
+        }
+    }
+    let mut found = Vec::new();
+    let wanted = |name: &str| name == "pharos_request_duration_seconds_count";
+    pages.read("native", &wanted, &mut |name, labels, number| {
+        found.push((name.to_owned(), labels.to_owned(), number));
+    });
+    let count = "pharos_request_duration_seconds_count".to_owned();
+    assert_eq!(found, [(count, "request=\"Produce\"".to_owned(), 1.0)]);
+}

@@ -23,6 +23,11 @@ pub(super) struct Pairs<'a, V> {
 
 /// Writes families one after the other. A sample belongs to the family that was begun last.
 pub(super) trait PageWriter {
+    /// Whether nobody wants the family of that name, so that it need not be looked at.
+    fn skips(&self, _name: &str) -> bool {
+        false
+    }
+
     /// Begins a family that rules made.
     fn begin_group(&mut self, group: &Group);
 
@@ -42,6 +47,11 @@ pub(super) trait PageWriter {
 
     /// A histogram of such a family.
     fn histogram<V: AsRef<str>>(&mut self, labels: Pairs<'_, V>, cell: &HistogramCell);
+
+    /// How long the page took when it was rendered last, where this is no rendering.
+    fn last_seconds(&self) -> Option<f64> {
+        None
+    }
 
     /// Bytes so far.
     fn len(&self) -> usize;
