@@ -193,7 +193,9 @@ impl History {
     pub(crate) fn settle(&mut self) {
         let now_ms = self.looks.last_ms().unwrap_or(0);
         let mut bytes = self.bytes();
-        while self.room.is_short(bytes) {
+        // Who was turned away has no place in the next look, either.
+        let mut refused = self.names.values().any(|named| named.refused > 0);
+        while self.room.is_short(bytes) || std::mem::take(&mut refused) {
             let kept = self.names.iter().filter(|(_, named)| named.len() > 0);
             let largest = kept.max_by_key(|(_, named)| (named.of, named.bytes()));
             let Some(name) = largest.map(|(name, _)| name.clone()) else { break };

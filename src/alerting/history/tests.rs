@@ -162,4 +162,8 @@ fn more_at_once_than_there_is_room_for_is_refused_and_told() {
     }
     assert!(history.lacks("rule") && history.series_count() < 200);
     assert!(history.taken_of().0 <= 20_000);
+    // Room is made, in turn by what is larger.
+    history.end(|_| true);
+    history.settle();
+    assert_eq!(history.left_out().collect::<Vec<_>>(), [("rule", Use::Rules)]);
 }

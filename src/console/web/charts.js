@@ -10,6 +10,10 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const COLOURS = 8;
 // Steps of an axis of bytes.
 const TWOS = Array.from({ length: 50 }, (_, at) => 2 ** at);
+// Steps of an axis of time: what clocks count by, from a second on.
+const TIMES = [...[-6, -5, -4, -3, -2, -1].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`))),
+  1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, ...Array.from({ length: 20 }, (_, at) => 86400 * 2 ** at)];
+const STEPS = { bytes: TWOS, 'bytes/s': TWOS, seconds: TIMES };
 
 export function forget() {
   for (const { plot, fit } of kept.values()) {
@@ -78,7 +82,7 @@ function draw(have, spec, from_ms, to_ms, height) {
     width: 300, height, padding: [6, 4, 0, 0], legend: { show: false },
     cursor: { sync: sync ? { key: sync.key } : undefined, y: false, points: { size: 5 }, drag: { x: false, y: false } },
     scales: { x: { time: true, range: () => [have.scale.min, have.scale.max] }, y: { range: (plot, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-    axes: [{ ...axis, size: 22, space: 60, values: (plot, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })) }, { ...axis, ...(spec.unit.startsWith('bytes') ? { incrs: TWOS } : {}), size: 58, space: 30, values: (plot, ticks) => ticks.map((tick) => show(tick)) }],
+    axes: [{ ...axis, size: 22, space: 60, values: (plot, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })) }, { ...axis, ...(STEPS[spec.unit] ? { incrs: STEPS[spec.unit] } : {}), size: 58, space: 30, values: (plot, ticks) => ticks.map((tick) => show(tick)) }],
     series: [{}, ...data.slice(1).map((column, at) => ({ stroke: style(`--c${at % COLOURS}`), width: 1.5, fill: data.length === 2 ? style('--fill') : undefined, spanGaps: false, points: { show: false } }))],
     hooks: { draw: [(plot) => mark(plot, have.events)] },
   };
