@@ -1,3 +1,5 @@
+//! What is remembered, for how long, and what is left out.
+
 use super::*;
 
 const SECOND: i64 = 1000;
