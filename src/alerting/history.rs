@@ -197,7 +197,9 @@ impl History {
         let mut refused = self.names.values().any(|named| named.refused > 0);
         while self.room.is_short(bytes) || std::mem::take(&mut refused) {
             let kept = self.names.iter().filter(|(_, named)| named.len() > 0);
-            let largest = kept.max_by_key(|(_, named)| (named.of, named.bytes()));
+            // To lose what is small helps nobody.
+            let rank = |named: &Named| (self.room.is_much(named.bytes()), named.of, named.bytes());
+            let largest = kept.max_by_key(|(_, named)| rank(named));
             let Some(name) = largest.map(|(name, _)| name.clone()) else { break };
             self.names.entry(name.clone()).and_modify(Named::forget);
             self.labels.retain(Labels::is_shared);

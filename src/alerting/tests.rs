@@ -347,7 +347,7 @@ fn show_many(watch: &mut Watch, now_ms: i64, grown: f64) {
         ("pharos-native", "kafka_topic_partition_leader", 1.0, -1.0),
         ("pharos-native", "kafka_topic_partition_under_replicated_partition", 0.0, 1.0),
         ("pharos-native", "kafka_topic_partition_current_offset", grown, 9.0 * grown),
-        ("pharos-native", "pharos_partition_bytes_in_total", 1e6 * grown, 1e8 * grown),
+        ("pharos-native", "pharos_partition_bytes_in_total", 1e7 * grown, 1e9 * grown),
         ("pharos-native", "pharos_partition_bytes_out_total", grown, 9.0 * grown),
     ];
     watch.begin(now_ms);

@@ -367,7 +367,7 @@ def test_what_there_is_no_room_for_is_told(make_node, tab):
     page.until("() => document.querySelector('.verdict').textContent === 'Nothing is wrong.'")
     assert "of 1 MiB" in page.text() and not page.page.query_selector("#left-out")
     create(node, ("orders", 2500))
-    page.until("() => document.querySelector('#left-out')?.textContent.includes('topic_partition')")
+    page.until("() => document.querySelector('#left-out')?.textContent.includes('_partition_')")
     page.picture("left-out")
     memory = api(node, "/api/now")["memory"]
     assert memory["bytes"] <= memory["budget_bytes"] == 1 << 20 and memory["left_out"]

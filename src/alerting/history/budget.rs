@@ -60,6 +60,11 @@ impl Room {
         bytes > self.budget / 8 * 7
     }
 
+    /// Whether so many bytes are worth to be saved.
+    pub(super) fn is_much(&self, bytes: usize) -> bool {
+        bytes > self.budget / 100
+    }
+
     /// Whether so many bytes would leave enough.
     pub(super) fn has(&self, bytes: usize) -> bool {
         bytes < self.budget / 4 * 3
