@@ -51,6 +51,20 @@ fn faulty_configuration() {
 }
 
 #[test]
+fn rule_files_that_would_hide_a_page() {
+    let home = tempfile::tempdir().unwrap();
+    for (rules, why) in [
+        ("default=a.yml", "metrics.rules: default=a.yml: /metrics/default is built in"),
+        ("a=a.yml,native=b.yml", "metrics.rules: native=b.yml: /metrics/native is built in"),
+        ("a/b=a.yml", "metrics.rules: a/b=a.yml: a page has a name of"),
+        ("a=a.yml,a=b.yml", "metrics.rules: a=b.yml: a.yml is on /metrics/a already"),
+        ("a.yml,b.yml", "metrics.rules: b.yml: a.yml is on /metrics already"),
+    ] {
+        refused(home.path(), &[&format!("metrics.rules={rules}")], &[why]);
+    }
+}
+
+#[test]
 fn ports_and_directories_of_others() {
     let home = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -57,7 +57,7 @@ broker_rows! {
     METRICS_HOT_KEYS_SECRET: Option<Password> = key("metrics.hot.keys.secret").low().cluster_wide();
     /// Whether a scraper that asks for protobuf gets histograms in their native form too: docs/formats.md.
     METRICS_NATIVE_HISTOGRAMS: bool = key("metrics.native.histograms").default("false");
-    /// Rule files of jmx_exporter: FILE for `/metrics`, name=FILE for `/metrics/name`.
+    /// Rule files of jmx_exporter: FILE for `/metrics`, name=FILE for `/metrics/name`; `/metrics` shows the one without a name, else the first.
     METRICS_RULES: List = key("metrics.rules").default("").non_empty().high();
     /// Whose names the rules make: those of jmx_exporter 0.x or 1.x.
     METRICS_RULES_EXPORTER: Text = key("metrics.rules.exporter")
