@@ -296,7 +296,7 @@ impl Cell {
             Self::Gauge(cell) => cell.get(),
             Self::Callback(read) => read(),
             Self::Sum(cells) => {
-                cells.lock().iter().filter_map(Weak::upgrade).map(|c| c.get()).sum()
+                cells.lock().iter().filter_map(Weak::upgrade).map(|c| c.get()).sum::<f64>() + 0.0
             }
             Self::Histogram(cell) => cell.sum(),
         }

@@ -76,7 +76,8 @@ impl SampledRate {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of seconds")]
     pub fn per_second(&mut self, now_ms: i64) -> f64 {
         self.purge(now_ms);
-        let sum: f64 = self.samples.iter().map(|sample| sample.sum).sum();
+        // A sum of nothing is -0.0.
+        let sum = self.samples.iter().map(|sample| sample.sum).sum::<f64>() + 0.0;
         sum / (self.elapsed_ms(now_ms) as f64 / 1000.0)
     }
 
@@ -152,6 +153,7 @@ mod tests {
     #[test]
     fn the_first_moments_count_as_ten_seconds() {
         let mut rate = SampledRate::new(WINDOWS);
+        assert!(rate.per_second(0).is_sign_positive(), "Kafka shows no -0.0");
         rate.record(5000.0, 0);
         assert_eq!((rate.per_second(0), rate.window_ms(0)), (500.0, 10_000));
         assert_eq!((rate.per_second(999), rate.window_ms(999)), (5000.0 / 10.999, 10_999));

@@ -106,7 +106,8 @@ impl Sensor {
             })
         };
         let count: u64 = live().map(|(_, w)| w.count.load(Ordering::Acquire)).sum();
-        let sum: f64 = live().map(|(_, w)| w.sum.get()).sum();
+        // A sum of nothing is -0.0.
+        let sum = live().map(|(_, w)| w.sum.get()).sum::<f64>() + 0.0;
         let seconds = || {
             let oldest = live().map(|(n, _)| n * WINDOW_MS).min().unwrap_or(now_ms);
             let elapsed = now_ms.saturating_sub(oldest);
@@ -257,6 +258,8 @@ mod tests {
         let (clock, hand) = Clock::simulated(0);
         let sensor = Sensor::new(clock, false);
         assert_eq!(sensor.figure(Stat::Rate), 0.0);
+        assert!(sensor.figure(Stat::Rate).is_sign_positive(), "Kafka shows no -0.0");
+        assert!(sensor.figure(Stat::Ratio).is_sign_positive(), "Kafka shows no -0.0");
         assert!(sensor.figure(Stat::Avg).is_nan() && sensor.figure(Stat::Max).is_nan());
         sensor.record(10.0);
         sensor.record(20.0);
