@@ -109,6 +109,7 @@ impl RuleSet {
         generation: Generation,
     ) -> std::result::Result<Self, RuleError> {
         Self::build(text, generation).map_err(|message| {
+            let message = lines::readable(&message);
             let key = message.split_once(':').map_or("", |(key, _)| key);
             let message = match lines::of_key(text, key) {
                 Some(line) => format!("line {line}: {message}"),
@@ -139,7 +140,7 @@ impl RuleSet {
         let selection = Selection::read(&yaml, &mut written)?;
         let unknown = written.unknown_keys.iter().map(|(n, key)| {
             let place = if *n == 0 { String::new() } else { format!("rule {n}: ") };
-            format!("{place}the key {key:?} is unknown and ignored")
+            lines::readable(&format!("{place}the key {key:?} is unknown and ignored"))
         });
         warnings.extend(unknown);
         Ok(Self {

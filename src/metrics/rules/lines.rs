@@ -1,5 +1,19 @@
 //! Where the rules of a file stand: the YAML reader does not tell.
 
+/// Characters that a sentence keeps of its head and of its end, where it quotes more than anybody reads.
+const HEAD: usize = 240;
+const END: usize = 160;
+
+/// A sentence of a length that a log line and a terminal have room for: a file may be quoted whole.
+pub(crate) fn readable(sentence: &str) -> String {
+    let length = sentence.chars().count();
+    if length <= HEAD + END {
+        return sentence.to_owned();
+    }
+    let head = sentence.chars().take(HEAD);
+    head.chain(" ... ".chars()).chain(sentence.chars().skip(length - END)).collect()
+}
+
 /// The line of each rule, counted from 1; empty when the rules are not a list in block style.
 pub(crate) fn of_rules(text: &str, rules: usize) -> Vec<usize> {
     let mut lines = Vec::new();

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::config::{Generation, RuleError, RuleSet};
+use super::lines::readable;
 use super::survey::{self, Example, Trace};
 use super::{EvalError, Lineage};
 
@@ -117,7 +118,7 @@ impl fmt::Display for Finding {
         if self.rule > 0 {
             write!(f, "rule {}: ", self.rule)?;
         }
-        f.write_str(&self.why)
+        f.write_str(&readable(&self.why))
     }
 }
 
@@ -215,6 +216,7 @@ impl RuleSet {
             Some(Finding { line, rule, why, .. }) => {
                 let line = line.map_or_else(String::new, |line| format!("line {line}: "));
                 let rule = if rule > 0 { format!("rule {rule}: ") } else { String::new() };
+                let why = readable(&why);
                 Err(RuleError { file: file.to_owned(), message: format!("{line}{rule}{why}") })
             }
         }

@@ -220,6 +220,11 @@ fn what_replaces_a_set_that_works_leaves_no_doubt() {
         ("rules: []\nnone: 1\n".to_owned(), "line 2: the key \"none\" is unknown"),
         ("rules: [".to_owned(), "is not YAML: "),
         (file(&[("(a", "name: a")]), "line 3: rule 1: pattern \"(a\""),
+        (
+            file(&[(&format!("(a{}", "b".repeat(1 << 20)), "name: a")]),
+            "line 3: rule 1: pattern \"(ab",
+        ),
+        (format!("rules: []\n{}: 1\n", "n".repeat(900)), "line 2: the key \"nnn"),
         ("lowercaseOutputName: 5\n".to_owned(), "line 1: lowercaseOutputName: expected"),
         ("x".repeat(10 * 1024 * 1024), "is larger than"),
         ("httpServer: none\n".to_owned(), "line 1: httpServer: expected a map"),
@@ -230,6 +235,7 @@ fn what_replaces_a_set_that_works_leaves_no_doubt() {
         let told = error.to_string();
         assert!(told.starts_with(&format!("f.yml: {why}")), "{told}");
         assert_eq!(told.lines().count(), 1);
+        assert!(told.len() < 600, "{} bytes", told.len());
     }
     for (file, text) in crate::rules::BUILT_IN {
         RuleSet::parse_strictly(text, file, Generation::V1).unwrap();
