@@ -60,6 +60,9 @@ fn one(it: &Explained) -> Value {
         }),
         Source::Native(row) => json!({ "family": row.name }),
         Source::Own(_) => json!({ "page": "about itself, as jmx_exporter does" }),
+        Source::Record { file, line, reads } => {
+            json!({ "recorded_by": file, "line": line, "reads": reads })
+        }
     };
     json!({
         "name": it.name,

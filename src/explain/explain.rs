@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use pharos_base::nearest;
 use pharos_metrics::Owner;
 use pharos_metrics::truth::{Proof, Standing, TABLE, Table, tests_of_families};
 use promql_parser::parser::{Expr, VectorSelector};
 
 use crate::findings::records;
-use crate::known::{Known, Series, Source};
+use crate::known::{Known, Series, Source, is_of_prometheus};
 use crate::labels::is_of_target;
 use crate::query::{self, fits};
 use crate::readers::{Asker, Queries};
@@ -55,9 +56,12 @@ pub enum Unknown {
     /// It cannot be read.
     #[error("{0:?} is no series: {1}")]
     NoSeries(String, String),
-    /// Nothing makes it.
-    #[error("no rule and no native family makes {0}")]
-    NotMade(String),
+    /// Nothing makes it; what is said of the name that is most like it.
+    #[error("no rule, no native family and no recording rule makes {0}{1}")]
+    NotMade(String, String),
+    /// No broker makes it.
+    #[error("Prometheus itself makes {0}, of its targets and alerts")]
+    OfPrometheus(String),
 }
 
 /// Explains a name, or a name with labels.
@@ -79,19 +83,79 @@ pub fn explain(known: &Known, queries: &Queries, asked: &str) -> Result<Vec<Expl
     if given > 0 && found.iter().any(|series| series.labels.len() == given) {
         found.retain(|series| series.labels.len() == given);
     }
+    let records = records(queries);
     if found.is_empty() {
-        return Err(Unknown::NotMade(asked.chars().take(200).collect()));
+        let recorded = recorded(asked_for, queries, &records);
+        return match recorded.is_empty() {
+            true => Err(unknown(known, &records, asked_for, asked)),
+            false => Ok(recorded),
+        };
     }
     // The table is compiled in, and its tests read it.
     let table = Table::parse(TABLE).ok();
-    let records = records(queries);
     let of =
         |series: &Series| explained(series, table.as_ref(), readers(series, queries, &records));
     Ok(found.into_iter().map(of).collect())
 }
 
+/// Why nothing is known of it.
+fn unknown(
+    known: &Known,
+    records: &Records<'_>,
+    asked_for: &VectorSelector,
+    asked: &str,
+) -> Unknown {
+    let said = asked.chars().take(200).collect();
+    let name = asked_for.name.as_deref().unwrap_or_default();
+    if is_of_prometheus(name) {
+        return Unknown::OfPrometheus(said);
+    }
+    let made = known.series().iter().map(|series| series.name.as_str());
+    let like = match known.series().iter().any(|series| is_called(asked_for, series)) {
+        true => ", with such labels".to_owned(),
+        false => nearest(name, made.chain(records.keys().copied()))
+            .map_or_else(String::new, |like| format!(", did you mean {like}?")),
+    };
+    Unknown::NotMade(said, like)
+}
+
+/// What recording rules make of that name.
+fn recorded(asked: &VectorSelector, queries: &Queries, records: &Records<'_>) -> Vec<Explained> {
+    let mut found = Vec::new();
+    for query in &queries.all {
+        let (Asker::Record { name, .. }, Ok(expr)) = (&query.asker, &query.expr) else { continue };
+        if asked.name.as_deref() != Some(name) {
+            continue;
+        }
+        let mut reads: Vec<_> =
+            query::selectors(expr).into_iter().filter_map(|it| it.name.clone()).collect();
+        reads.sort();
+        reads.dedup();
+        found.push(Explained {
+            name: name.clone(),
+            labels: Vec::new(),
+            source: Source::Record { file: query.file.clone(), line: query.line, reads },
+            meaning: expr.to_string(),
+            unit: "",
+            owner: "Prometheus",
+            truth: None,
+            readers: readers_of(queries, records, |selector| query::names(selector, name)),
+        });
+    }
+    found
+}
+
+/// Whether the name asked for is that of the series, or of the family that it is a part of.
+fn is_called(asked: &VectorSelector, series: &Series) -> bool {
+    let family = || match series.source {
+        Source::Native(row) => asked.name.as_deref() == Some(row.name),
+        _ => false,
+    };
+    query::names(asked, &series.name) || family()
+}
+
 fn is_asked(asked: &VectorSelector, series: &Series) -> bool {
-    query::names(asked, &series.name)
+    is_called(asked, series)
         && query::matchers(asked).filter(|it| it.name != APART).all(|matcher| {
             match series.labels.iter().find(|(name, _)| *name == matcher.name) {
                 Some((_, Some(value))) => fits(matcher, value),
@@ -123,6 +187,7 @@ fn explained(series: &Series, table: Option<&Table<'_>>, readers: Vec<Reader>) -
             (row.meaning.to_owned(), row.unit, owner, Some(truth.to_owned()))
         }
         Source::Own(meaning) => ((*meaning).to_owned(), "", "each node", None),
+        Source::Record { .. } => (String::new(), "", "Prometheus", None),
     };
     let (name, labels, source) =
         (series.name.clone(), series.labels.clone(), series.source.clone());
@@ -145,12 +210,21 @@ fn told(proof: Proof<'_>) -> String {
 
 /// Who reads a series, by itself or through recording rules.
 fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Reader> {
-    let made_of_it = made_of(series, records);
+    readers_of(queries, records, |selector| reads(selector, series))
+}
+
+/// Who reads what `reads` tells of a selector, by itself or through recording rules.
+fn readers_of(
+    queries: &Queries,
+    records: &Records<'_>,
+    reads: impl Fn(&VectorSelector) -> bool,
+) -> Vec<Reader> {
+    let made_of_it = made_of(&reads, records);
     let mut found = Vec::new();
     for query in &queries.all {
         let Ok(expr) = &query.expr else { continue };
         let selectors = query::selectors(expr);
-        let through = match selectors.iter().any(|it| reads(it, series)) {
+        let through = match selectors.iter().any(|it| reads(it)) {
             true => None,
             false => {
                 let selected = |name: &&&str| selectors.iter().any(|it| query::names(it, name));
@@ -169,14 +243,17 @@ fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Rea
     found
 }
 
-/// The recording rules that read a series, by themselves or through others.
-fn made_of<'a>(series: &Series, records: &Records<'a>) -> BTreeSet<&'a str> {
+/// The recording rules that read it, by themselves or through others.
+fn made_of<'a>(
+    reads: &impl Fn(&VectorSelector) -> bool,
+    records: &Records<'a>,
+) -> BTreeSet<&'a str> {
     let mut found: BTreeSet<&str> = BTreeSet::new();
     loop {
         let before = found.len();
         for (name, exprs) in records {
             let reads_it = |selector: &&VectorSelector| {
-                reads(selector, series) || found.iter().any(|it| query::names(selector, it))
+                reads(selector) || found.iter().any(|it| query::names(selector, it))
             };
             if exprs.iter().any(|(expr, _)| query::selectors(expr).iter().any(reads_it)) {
                 found.insert(name);
@@ -224,6 +301,13 @@ impl fmt::Display for Explained {
             }
             Source::Native(row) => writeln!(f, "  native     {}", row.name)?,
             Source::Own(_) => writeln!(f, "  page       about itself, as jmx_exporter does")?,
+            Source::Record { file, line, reads } => {
+                let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+                writeln!(f, "  record     {file}{line}")?;
+                for name in reads {
+                    writeln!(f, "  made of    {name}")?;
+                }
+            }
         }
         writeln!(f, "  meaning    {}", self.meaning)?;
         if !self.unit.is_empty() {

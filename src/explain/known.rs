@@ -73,6 +73,15 @@ pub enum Source {
     Native(&'static FamilyRow),
     /// The page about itself, as jmx_exporter does; what it tells.
     Own(&'static str),
+    /// A recording rule of Prometheus.
+    Record {
+        /// The rule file.
+        file: String,
+        /// Its line, where it can be told.
+        line: Option<usize>,
+        /// The names that it reads.
+        reads: Vec<String>,
+    },
 }
 
 impl PartialEq for Source {
@@ -89,6 +98,9 @@ impl PartialEq for Source {
             }
             (Self::Native(one), Self::Native(two)) => std::ptr::eq(*one, *two),
             (Self::Own(one), Self::Own(two)) => one == two,
+            (Self::Record { file, line, .. }, Self::Record { file: file2, line: line2, .. }) => {
+                (file, line) == (file2, line2)
+            }
             _ => false,
         }
     }

@@ -222,6 +222,10 @@ fn a_series_is_explained_from_bean_to_alert() {
     let [one] = native.as_slice() else { panic!("{native:#?}") };
     assert_eq!(one.owner, "the group's coordinator");
     assert!(one.readers.iter().any(|it| it.what.starts_with("alert ")), "{one:#?}");
+    // A histogram is its buckets, their sum and their number.
+    let parts = explain(&known, &queries, "pharos_request_duration_seconds").unwrap();
+    let names: BTreeSet<_> = parts.iter().map(|it| it.name.rsplit('_').next().unwrap()).collect();
+    assert_eq!(names, ["bucket", "count", "sum"].into());
     for none in ["kafka_nothing", "kafka_brokers{topic=\"x\"}", "sum(kafka_brokers)", "{"] {
         assert!(explain(&known, &queries, none).is_err(), "{none}");
     }
@@ -234,4 +238,40 @@ fn what_is_told_can_be_searched() {
     assert!(told[0].starts_with("jmx_scrape_error\n  page "), "{told:?}");
     let finding = check(&known(), &queries(&[alert("count(kafka_brokers) == 0", "s")])).remove(0);
     assert!(finding.to_string().starts_with("r.yml:4: alert-never-fires: alert A: "), "{finding}");
+}
+
+#[test]
+fn what_prometheus_records_leads_on() {
+    let text = "groups:\n- rules:\n  - record: a:b:c\n    expr: 'sum(rate(kafka_x[5m])) / d:e:f'\n  \
+        - alert: A\n    expr: 'a:b:c > 5'\n";
+    let queries = queries(&[("rules".to_owned(), text.to_owned())]);
+    let found = explain(&known(), &queries, "a:b:c").unwrap();
+    let [one] = found.as_slice() else { panic!("{found:#?}") };
+    assert_eq!((one.meaning.as_str(), one.owner), ("sum(rate(kafka_x[5m])) / d:e:f", "Prometheus"));
+    let told = one.to_string();
+    for line in [
+        "  record     r.yml, line 3\n",
+        "  made of    d:e:f\n",
+        "  made of    kafka_x\n",
+        "  read by    r.yml: alert A\n",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    // Nothing that the shipped boards and alerts read is unknown.
+    let (known, queries) = (known(), Queries::shipped().unwrap());
+    for name in
+        ["topic:kafka_server_brokertopicmetrics_messagesin:rate5m", "slo:produce_latency:objective"]
+    {
+        assert!(explain(&known, &queries, name).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_unknown_is_told_with_what_is_like_it() {
+    let (known, queries) = (known(), Queries::shipped().unwrap());
+    let why = |asked: &str| explain(&known, &queries, asked).unwrap_err().to_string();
+    assert!(why("kafka_broker").ends_with("makes kafka_broker, did you mean kafka_brokers?"));
+    assert!(why("kafka_brokers{topic=\"x\"}").ends_with("{topic=\"x\"}, with such labels"));
+    assert!(why("zzzzzz").ends_with("makes zzzzzz"));
+    assert_eq!(why("up"), "Prometheus itself makes up, of its targets and alerts");
 }
