@@ -2,6 +2,7 @@
 //! Nothing is decided here.
 
 mod banner;
+mod help;
 mod keys;
 mod roles;
 mod rules;

@@ -14,12 +14,15 @@ use pharos_telemetry as telemetry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{banner, keys, rules};
+use crate::{banner, help, keys, rules};
 
 /// Longest time that a stop may take before the process ends anyway.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Threads of the control plane.
 const CONTROL_THREADS: usize = 2;
+
+/// The commit that the program was built from.
+pub const REVISION: Option<&str> = option_env!("PHAROS_REVISION");
 
 /// What may be asked for.
 pub const USAGE: &str = "usage: pharos [up | server [server.properties]] [--override key=value]... \
@@ -40,17 +43,28 @@ pub fn run(called: &str, arguments: Vec<String>) -> anyhow::Result<ExitCode> {
     if name != "pharos" && pharos_cli::is_tool(name) {
         return Ok(tool(name, &arguments));
     }
+    if let [word, ..] = arguments.as_slice()
+        && matches!(word.as_str(), "--version" | "-V" | "version")
+    {
+        banner::page(&help::version());
+        return Ok(ExitCode::SUCCESS);
+    }
     let (first, rest) = match arguments.split_first() {
         Some((first, rest)) if !first.starts_with('-') => (first.as_str(), rest),
         _ => ("up", arguments.as_slice()),
     };
+    let own = matches!(first, "up" | "server" | "explain" | "keys" | "rules");
+    let asked = |word: &String| matches!(word.as_str(), "--help" | "-h");
+    if first == "help" || own && rest.first().is_some_and(asked) {
+        banner::page(&help::text());
+        return Ok(ExitCode::SUCCESS);
+    }
     match first {
         "up" => serve(Mode::Up, rest),
         "server" => serve(Mode::Server, rest),
         "explain" => rules::explain(rest),
         "keys" => keys::run(rest),
         "rules" => rules::run(rest),
-        "help" => bail!("{USAGE}"),
         word if pharos_cli::is_tool(word) => Ok(tool(word, rest)),
         other => bail!("there is no command {other:?}\n{USAGE}"),
     }
@@ -86,7 +100,6 @@ impl ServeArguments {
             match name {
                 "--override" => parsed.overrides.push(value()?),
                 "--ready-file" => parsed.ready_file = Some(PathBuf::from(value()?)),
-                "--help" | "-h" => bail!("{USAGE}"),
                 file if mode == Mode::Server && parsed.file.is_none() && !file.starts_with('-') => {
                     parsed.file = Some(PathBuf::from(file));
                 }
@@ -122,7 +135,7 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
         tracing::warn!("this build is for measurements: what it shows does not move");
     }
     let spawners = Spawners { data: data.handle().clone(), control: control.handle().clone() };
-    let revision = option_env!("PHAROS_REVISION").unwrap_or("unknown").to_owned();
+    let revision = REVISION.unwrap_or("unknown").to_owned();
     let options = NodeOptions::new(config.clone(), spawners, revision);
     let options = NodeOptions { add_pages: console, tracer: logging.tracer(), ..options };
     let node = control.block_on(Node::start(options))?;
