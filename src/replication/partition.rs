@@ -319,6 +319,9 @@ impl Partition {
         if !info.duplicate {
             self.metrics.appended(info.bytes);
         }
+        if info.rolled {
+            self.log.flush_sealed_in_background();
+        }
         let alone = role.isr.len() <= 1;
         drop(role);
         if alone {

@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pharos_base::{BrokerId, Clock, PartitionId, TopicId};
+use pharos_base::{BrokerId, Clock, Offset, PartitionId, TopicId};
 use pharos_metadata::image::{MetadataDelta, MetadataImage};
 use pharos_metadata::record::MetadataRecord;
-use pharos_metrics::catalog::{cluster, replicas as rows};
+use pharos_metrics::catalog::{cluster, log as flushes, replicas as rows};
 use pharos_metrics::truth;
 use pharos_metrics::truth::{by, to};
 use pharos_protocol::batch::{BatchBuilder, BatchOptions, NewRecord, Origin};
@@ -24,6 +24,7 @@ struct World {
     replicas: Replicas,
     image: MetadataImage,
     topic: TopicId,
+    log: LogConfig,
 }
 
 impl World {
@@ -33,7 +34,8 @@ impl World {
         let registry = options.registry.clone();
         let (logs, _) = LogManager::open(&["/a".into()], options).unwrap();
         let replicas = Replicas::new(BrokerId(ME), logs, &registry);
-        Self { replicas, image: MetadataImage::empty(), topic: TopicId::random() }
+        let (image, topic, log) = (MetadataImage::empty(), TopicId::random(), LogConfig::default());
+        Self { replicas, image, topic, log }
     }
 
     /// Applies records and lets the replicas follow, with `min.insync.replicas` 2.
@@ -43,7 +45,7 @@ impl World {
             self.image.apply(record, &mut delta).unwrap();
         }
         let settings = |_: &MetadataImage, _: &str| TopicSettings {
-            log: LogConfig::default(),
+            log: self.log.clone(),
             min_insync_replicas: 2,
         };
         assert!(self.replicas.follow(&self.image, &delta, &settings).is_empty());
@@ -74,10 +76,14 @@ impl World {
 const SAME_LEADER: i32 = -2;
 
 fn transactional(values: &[&str]) -> bytes::Bytes {
+    transactional_from(0, values)
+}
+
+fn transactional_from(base_sequence: i32, values: &[&str]) -> bytes::Bytes {
     let mut builder = BatchBuilder::new(BatchOptions {
         producer_id: 7,
         producer_epoch: 0,
-        base_sequence: 0,
+        base_sequence,
         transactional: true,
         ..BatchOptions::default()
     });
@@ -88,6 +94,28 @@ fn transactional(values: &[&str]) -> bytes::Bytes {
             .unwrap();
     }
     builder.build().unwrap()
+}
+
+#[test]
+fn a_segment_is_flushed_once_another_is_begun() {
+    let mut world = World::new();
+    world.log.segment_bytes = 150;
+    let registry = world.replicas.logs().options().registry.clone();
+    let truth = truth!(&registry);
+    world.create();
+    let led = world.replicas.find("t", PartitionId(0)).unwrap();
+    let batch = |sequence| transactional_from(sequence, &["a", "b", "c"]);
+    let first = led.append(&batch(0), Origin::Client, false).unwrap();
+    assert!(!first.info.rolled);
+    let flushed =
+        truth.claims([by(&flushes::LOG_FLUSH_STATS_LOG_FLUSH_RATE_AND_TIME_MS, &[], "Count", 1.0)]);
+    assert!(led.append(&batch(3), Origin::Client, false).unwrap().info.rolled);
+    while led.log().recovery_point() < Offset(3) {
+        std::thread::yield_now();
+    }
+    // The segment that is written to is left alone.
+    assert_eq!(led.log().recovery_point(), Offset(3));
+    flushed.hold();
 }
 
 #[test]

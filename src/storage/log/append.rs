@@ -114,6 +114,9 @@ pub struct AppendInfo {
     pub duplicate: bool,
     /// `flush.messages` are waiting: [`Log::flushed`] must come before the answer.
     pub flush_due: bool,
+    /// The active segment was full, and another one was begun: see
+    /// [`Log::flush_sealed_in_background`].
+    pub rolled: bool,
     /// What checking the batches took.
     pub conversion: Conversion,
 }
@@ -209,6 +212,7 @@ impl Log {
         let log_append_time = self.assign(&writer, &mut ready, options, config, now_ms)?;
         let first_offset = ready.first().map_or(0, |batch| batch.header.base_offset);
         self.note_epochs(&mut writer, &ready)?;
+        let before = self.active().map(|active| active.base_offset);
         let segment = self.segment_for(&mut writer, &ready, size as u64, config, now_ms)?;
         self.write(&mut writer, &segment, &ready)?;
         self.publish(&mut writer, &segment, &ready, config, now_ms)?;
@@ -224,6 +228,7 @@ impl Log {
             bytes: size as u64,
             duplicate: false,
             flush_due: unflushed >= config.flush_messages,
+            rolled: before.is_some_and(|before| before != segment.base_offset),
             conversion,
         })
     }
@@ -275,6 +280,7 @@ impl Log {
             bytes: 0,
             duplicate: true,
             flush_due: false,
+            rolled: false,
             conversion: Conversion::default(),
         }
     }

@@ -181,6 +181,20 @@ impl Log {
         }
     }
 
+    /// Makes durable what lies in segments that are no longer written to, on the disk's pool; nobody
+    /// waits. Kafka does so whenever a log begins a segment: recovery then reads the last one alone.
+    pub fn flush_sealed_in_background(self: &Arc<Self>) {
+        if self.recovery_point() < self.sealed_end() && self.flusher.try_lead() {
+            let log = self.clone();
+            self.home.pool().spawn(move || log.end_flush(log.sync(log.sealed_end(), false)));
+        }
+    }
+
+    /// Where the segment begins that is written to.
+    fn sealed_end(&self) -> Offset {
+        Offset(self.segments.load().last().map_or(0, |active| active.base_offset))
+    }
+
     /// Whether `flush.ms` have passed since the last flush, with something to flush.
     pub fn is_flush_due(&self) -> bool {
         let flush_ms = self.config.load().flush_ms;
@@ -190,7 +204,10 @@ impl Log {
     }
 
     fn lead_flush(&self) {
-        let result = self.sync_all();
+        self.end_flush(self.sync(self.log_end_offset(), true));
+    }
+
+    fn end_flush(&self, result: Result<Offset, StorageError>) {
         if let Err(error) = result.as_ref()
             && error.lacks_handles()
         {
@@ -199,23 +216,26 @@ impl Log {
         self.flusher.finish(result, self.clock.now_ms());
     }
 
-    /// Syncs every segment that holds something undurable. Sealed ones with their indexes, for they
-    /// will not be looked at again by recovery.
-    fn sync_all(&self) -> Result<Offset, StorageError> {
+    /// Syncs every segment that holds something undurable, the active one only if `all`; what lies
+    /// below `upto` is durable then. Sealed ones with their indexes, for they will not be looked at
+    /// again by recovery.
+    fn sync(&self, upto: Offset, all: bool) -> Result<Offset, StorageError> {
         self.home.check()?;
         let from = self.recovery_point().0;
-        // The end is read before the segments: what it counts lies in them.
-        let upto = self.log_end_offset();
+        // The end was read before the segments: what it counts lies in them.
         let segments = self.segments.load_full();
         // A segment that ends right there was durable, but not yet sealed, when it was synced.
         let first = segments.partition_point(|segment| segment.base_offset < from);
         self.sync_surroundings()?;
         for (index, segment) in segments.iter().enumerate().skip(first.saturating_sub(1)) {
             let began = self.clock.monotonic();
-            let synced = segment.sync_log().and_then(|()| {
-                let sealed = index + 1 < segments.len();
-                if sealed { segment.sync_indexes() } else { Ok(()) }
-            });
+            let sealed = index + 1 < segments.len();
+            if !sealed && !all {
+                break;
+            }
+            let synced = segment
+                .sync_log()
+                .and_then(|()| if sealed { segment.sync_indexes() } else { Ok(()) });
             // Cleaned or deleted meanwhile: what took its place was durable before it did.
             if synced.is_err() && segment.is_retired() {
                 continue;

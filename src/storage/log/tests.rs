@@ -185,6 +185,33 @@ async fn what_was_flushed_for_many_survives_a_power_failure() {
 }
 
 #[test]
+fn what_lies_in_sealed_segments_is_flushed_alone() {
+    let bench = Bench::new(small_segments());
+    let log = bench.open();
+    let mut rolled = 0;
+    let mut last = Offset(0);
+    for n in 0..40 {
+        let info = log.append(&batch(NOW + n, &["a", "b"]), &leader(0)).unwrap();
+        if info.rolled {
+            rolled += 1;
+            last = info.first_offset;
+        }
+    }
+    assert!(rolled > 2, "{rolled}");
+    assert_eq!(log.recovery_point(), Offset(0));
+    log.flush_sealed_in_background();
+    while log.recovery_point() == Offset(0) {
+        std::thread::yield_now();
+    }
+    assert_eq!(log.recovery_point(), last);
+    drop(log);
+    // What was flushed is there after a power failure, whatever becomes of the rest.
+    bench.fs.lose_power(1);
+    let log = bench.open();
+    assert!(log.log_end_offset() >= last, "{} {last}", log.log_end_offset());
+}
+
+#[test]
 fn a_follower_takes_what_the_leader_wrote_as_it_is() {
     let bench = Bench::new(small_segments());
     let log = bench.open();
