@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pharos_base::Clock;
 
-use crate::rebalances::RebalanceReason;
+use crate::rebalances::RebalanceCause;
 use crate::record::Record;
 use crate::response::Response;
 use crate::wire::offset_fetch_request::OffsetFetchRequestGroup;
@@ -121,7 +121,7 @@ pub struct Write {
     /// Never empty. [`Record::encode`] makes key and value.
     pub records: Vec<Record>,
     pub(crate) then: Then,
-    pub(crate) reason: Option<RebalanceReason>,
+    pub(crate) cause: Option<RebalanceCause>,
 }
 
 /// What an event led to.

@@ -64,7 +64,7 @@ pub use metrics::GroupMetrics;
 pub use observe::GroupView;
 pub use offsets::Commit;
 pub use placement::partition_for;
-pub use rebalances::{RebalanceReason, Rebalances};
+pub use rebalances::{RebalanceCause, RebalanceReason, Rebalances};
 pub use record::Record;
 pub use response::Response;
 pub use shard::Shard;

@@ -227,7 +227,7 @@ mod tests {
         let write = Write {
             records: vec![record],
             then: crate::event::Then::Reply(Vec::new()),
-            reason: None,
+            cause: None,
         };
         let bytes = write.batch(rig.now, Codec::Zstd).unwrap();
         let mut shard = Rig::new(config()).shard;
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(shard.committed("g").count(), 1);
         let long = Record::Classic { group: "g".repeat(40_000).into(), value: None };
         let then = crate::event::Then::Reply(Vec::new());
-        let write = Write { records: vec![long], then, reason: None };
+        let write = Write { records: vec![long], then, cause: None };
         assert!(matches!(write.batch(rig.now, Codec::None), Err(LoadError::Encode(_))));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::classic::group::CONSUMER_PROTOCOL_TYPE;
 use crate::group::Group;
 use crate::offsets::Commit;
-use crate::rebalances::Rebalances;
+use crate::rebalances::{RebalanceCause, Rebalances};
 use crate::shard::{Entry, Shard};
 use crate::view::{GroupState, Tally};
 
@@ -26,6 +26,8 @@ pub struct GroupView {
     pub protocol: String,
     /// Its rebalances since this coordinator has it.
     pub rebalances: Rebalances,
+    /// Where the last of them came from.
+    pub last_cause: Option<RebalanceCause>,
 }
 
 impl Shard {
@@ -79,6 +81,7 @@ impl Shard {
             protocol_type,
             protocol,
             rebalances: entry.rebalances,
+            last_cause: entry.last_cause.clone(),
         }
     }
 }

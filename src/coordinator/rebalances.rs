@@ -1,6 +1,8 @@
 //! How often and how long a group rebalanced, and why. Not stored: it counts since this
 //! coordinator has the group.
 
+use std::sync::Arc;
+
 /// What set off a rebalance; the names are label values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RebalanceReason {
@@ -48,6 +50,15 @@ impl RebalanceReason {
             Self::Load => "load",
         }
     }
+}
+
+/// What set off a rebalance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebalanceCause {
+    /// What happened.
+    pub reason: RebalanceReason,
+    /// The id of the member that it happened to; none where it was no member.
+    pub member: Option<Arc<str>>,
 }
 
 /// The rebalances of one group.
@@ -109,6 +120,11 @@ mod tests {
         format!("{} {}ms", text.join(" "), rebalances.total_ms(rig.now.monotonic_ms))
     }
 
+    fn last(rig: &Rig) -> (RebalanceReason, Option<String>) {
+        let cause = rig.shard.group("g").unwrap().last_cause.unwrap();
+        (cause.reason, cause.member.map(|id| id.to_string()))
+    }
+
     #[test]
     fn classic_rebalances_are_counted_and_timed() {
         let mut rig = Rig::new(config());
@@ -117,15 +133,19 @@ mod tests {
         rig.advance(700);
         rig.ask(sync_request("g", &id, generation, &[(&id, "x")]));
         assert_eq!(seen(&rig, "g"), "join:1 700ms");
+        assert_eq!(last(&rig), (RebalanceReason::Join, Some(id.to_string())));
         let token = rig.join(join_request("g", &id, &["a"]));
         let generation = rig.joined(token).unwrap().generation_id;
         rig.advance(300);
         rig.ask(sync_request("g", &id, generation, &[(&id, "x")]));
         assert_eq!(seen(&rig, "g"), "join:1 metadata:1 1000ms");
+        assert_eq!(last(&rig), (RebalanceReason::Metadata, Some(id.to_string())));
         rig.advance(11_000);
         assert_eq!(seen(&rig, "g"), "join:1 session_timeout:1 metadata:1 1000ms");
+        assert_eq!(last(&rig), (RebalanceReason::SessionTimeout, Some(id.to_string())));
         let (id, _) = rig.join_new("g", &["a"]);
         rig.ask(leave_request("g", &[(&id, None)]));
+        assert_eq!(last(&rig), (RebalanceReason::Leave, Some(id.to_string())));
         assert_eq!(seen(&rig, "g"), "join:2 leave:1 session_timeout:1 metadata:1 1000ms");
     }
 
@@ -144,9 +164,12 @@ mod tests {
         one.beat(&mut rig);
         two.beat(&mut rig);
         assert_eq!(seen(&rig, "g"), "join:2 500ms");
+        assert_eq!(last(&rig), (RebalanceReason::Join, Some("two".to_owned())));
         two.topics = vec!["b".to_owned()];
         two.beat(&mut rig);
+        assert_eq!(last(&rig), (RebalanceReason::Subscription, Some("two".to_owned())));
         two.leave(&mut rig, -1);
+        assert_eq!(last(&rig), (RebalanceReason::Leave, Some("two".to_owned())));
         rig.advance(45_001);
         let counts = "join:2 leave:1 session_timeout:1 subscription:1";
         assert!(seen(&rig, "g").starts_with(counts), "{}", seen(&rig, "g"));

@@ -15,7 +15,7 @@ use crate::event::{Event, Now, Output, Then, Token, Write, append_error};
 use crate::group::Group;
 use crate::limits::MAX_GROUPS;
 use crate::offsets::{OffsetStore, delete};
-use crate::rebalances::{RebalanceReason, Rebalances};
+use crate::rebalances::{RebalanceCause, RebalanceReason, Rebalances};
 use crate::record::{Record, cut_to_batch};
 use crate::response::Response;
 use crate::step::Kit;
@@ -32,11 +32,14 @@ pub(crate) struct Entry {
     /// Offset of the last record about the group: what answers about it must wait for.
     pub(crate) last_record: Option<i64>,
     pub(crate) rebalances: Rebalances,
+    /// Where the last of them came from.
+    pub(crate) last_cause: Option<RebalanceCause>,
 }
 
 impl Entry {
     pub(crate) fn new(group: Group) -> Self {
-        Self { group, counted: None, last_record: None, rebalances: Rebalances::default() }
+        let rebalances = Rebalances::default();
+        Self { group, counted: None, last_record: None, rebalances, last_cause: None }
     }
 }
 
@@ -147,7 +150,7 @@ impl Shard {
 
     /// The records of `write` are in the log from `base_offset` on, in their order.
     pub fn appended(&mut self, now: Now, write: Write, base_offset: i64) -> Output {
-        let Write { records, then, reason } = write;
+        let Write { records, then, cause } = write;
         let fenced = self.before_replay(now, &then);
         let mut offset = base_offset;
         let mut touched: Vec<Arc<str>> = Vec::new();
@@ -160,13 +163,13 @@ impl Shard {
         }
         let last = offset.saturating_sub(1);
         let (mut output, followed) = self.after_append(now, then, last);
-        let reason = reason.or(followed);
+        let cause = cause.or(followed);
         output.replies.splice(0..0, fenced);
         for id in touched {
             if let Some(entry) = self.groups.get_mut(&id) {
                 entry.last_record = Some(last);
             }
-            self.settle(now, &id, reason);
+            self.settle(now, &id, cause.clone());
         }
         self.recount_offsets();
         output
@@ -238,7 +241,7 @@ impl Shard {
         now: Now,
         then: Then,
         last: i64,
-    ) -> (Output, Option<RebalanceReason>) {
+    ) -> (Output, Option<RebalanceCause>) {
         let mut step = self.kit.step(now);
         match then {
             Then::Reply(replies) | Then::Emptied { replies, .. } => {
@@ -307,11 +310,12 @@ impl Shard {
     }
 
     /// Tells the figures in which state a group is now, and whether a rebalance began or ended.
-    pub(crate) fn settle(&mut self, now: Now, id: &Arc<str>, reason: Option<RebalanceReason>) {
+    pub(crate) fn settle(&mut self, now: Now, id: &Arc<str>, cause: Option<RebalanceCause>) {
         let Some(entry) = self.groups.get_mut(id) else { return };
         let state = entry.group.state();
-        if let Some(reason) = reason {
-            entry.rebalances.begin(reason, now.monotonic_ms);
+        if let Some(cause) = cause {
+            entry.rebalances.begin(cause.reason, now.monotonic_ms);
+            entry.last_cause = Some(cause);
         }
         let ended = state.is_settled().then(|| entry.rebalances.end(now.monotonic_ms)).flatten();
         if let Some(took_ms) = ended {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::event::{Now, Output, Reply, Then, Token, Write};
-use crate::rebalances::RebalanceReason;
+use crate::rebalances::{RebalanceCause, RebalanceReason};
 use crate::record::Record;
 use crate::response::Response;
 use crate::timers::{Timer, Timers};
@@ -31,7 +31,8 @@ impl Kit {
             timers: &mut self.timers,
             tally: &self.tally,
             output: Output::default(),
-            reason: Cell::new(None),
+            blamed: Cell::new(None),
+            cause: Cell::new(None),
         }
     }
 }
@@ -47,8 +48,10 @@ pub(crate) struct Step<'a> {
     pub timers: &'a mut Timers,
     pub tally: &'a Tally,
     pub output: Output,
+    /// The member that a rebalance comes from, should there be one.
+    blamed: Cell<Option<Arc<str>>>,
     /// A rebalance that this transition set off.
-    reason: Cell<Option<RebalanceReason>>,
+    cause: Cell<Option<RebalanceCause>>,
 }
 
 impl Step<'_> {
@@ -58,12 +61,17 @@ impl Step<'_> {
 
     /// A rebalance begins: counted now, or when what is written next is in the log.
     pub(crate) fn rebalances(&self, reason: RebalanceReason) {
-        self.reason.set(Some(reason));
+        self.cause.set(Some(RebalanceCause { reason, member: self.blamed.take() }));
+    }
+
+    /// A rebalance that begins in this transition comes from this member.
+    pub(crate) fn blames(&self, member: &str) {
+        self.blamed.set(Some(member.into()));
     }
 
     /// The effects, and a rebalance that has begun without a write.
-    pub(crate) fn done(self) -> (Output, Option<RebalanceReason>) {
-        (self.output, self.reason.get())
+    pub(crate) fn done(self) -> (Output, Option<RebalanceCause>) {
+        (self.output, self.cause.into_inner())
     }
 
     /// Answers once everything up to `after` is committed.
@@ -75,7 +83,7 @@ impl Step<'_> {
     pub(crate) fn write(&mut self, records: Vec<Record>, then: Then) {
         debug_assert!(self.output.write.is_none(), "one write per transition");
         debug_assert!(!records.is_empty(), "a write has records");
-        self.output.write = Some(Write { records, then, reason: self.reason.take() });
+        self.output.write = Some(Write { records, then, cause: self.cause.take() });
     }
 
     /// Writes `records` and answers when that is done; answers at once if there are none.

@@ -207,6 +207,7 @@ fn add(group: &mut ClassicGroup, step: &mut Step<'_>, join: Join<'_>, id: Arc<st
     });
     // A new member has no id to send heartbeats with, and its connection is not watched. If it
     // gave up meanwhile it comes again as yet another one, so waiting is bounded.
+    step.blames(&id);
     let timer = Timer::ClassicSession(group.id.clone(), id);
     step.schedule(timer, step.config.classic_new_member_join_timeout_ms);
     rebalance::prepare_or_complete(group, step, RebalanceReason::Join);
@@ -218,6 +219,7 @@ fn update(group: &mut ClassicGroup, step: &mut Step<'_>, join: Join<'_>) {
         // The client asks again on another connection; the old request has no reader any more.
         step.reply(superseded, refusal(&request.member_id, ErrorCode::RebalanceInProgress));
     }
+    step.blames(&request.member_id);
     let known = group.members.get(request.member_id.as_str());
     let reason = match known.is_some_and(|member| member.matches(&request.protocols)) {
         // A leader that brings nothing new saw topics change.

@@ -42,8 +42,16 @@ pub(crate) fn leave(
     members: Vec<MemberIdentity>,
 ) {
     let mut answers = Vec::with_capacity(members.len());
+    let mut gone = None;
     for member in members {
         let result = leave_one(group, step, &member);
+        if result.is_ok() {
+            let named = match member.member_id.is_empty() {
+                true => member.group_instance_id.as_deref(),
+                false => Some(member.member_id.as_str()),
+            };
+            gone = named.map(str::to_owned);
+        }
         answers.push(outcome(member, result));
     }
     let any_left = answers.iter().any(|answer| answer.error_code == ErrorCode::None.code());
@@ -57,6 +65,9 @@ pub(crate) fn leave(
         ..LeaveGroupResponse::default()
     });
     if any_left {
+        if let Some(id) = gone {
+            step.blames(&id);
+        }
         rebalance::after_removal(group, step, reason);
     }
     // If that emptied the group, the members are gone once it is written.

@@ -208,6 +208,7 @@ pub(crate) fn on_session_timeout(group: &mut ClassicGroup, step: &mut Step<'_>, 
     }
     tracing::info!(group = %group.id, member = %id, "member was not heard of in time");
     remove(group, step, id);
+    step.blames(id);
     after_removal(group, step, RebalanceReason::SessionTimeout);
 }
 

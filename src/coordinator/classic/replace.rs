@@ -36,6 +36,7 @@ pub(crate) fn replace(
     };
     group.update(&new_id, change);
     rebalance::await_heartbeat(group, step, &new_id);
+    step.blames(&new_id);
     // While the leader makes assignments it knows the old id only, so it has to begin anew.
     rebalance::prepare_or_complete(group, step, RebalanceReason::Join);
 }

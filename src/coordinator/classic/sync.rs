@@ -136,6 +136,7 @@ pub(crate) fn on_sync_timeout(group: &mut ClassicGroup, step: &mut Step<'_>) {
     }
     for id in std::mem::take(&mut group.pending_syncs) {
         rebalance::remove(group, step, &id);
+        step.blames(&id);
     }
     rebalance::prepare(group, step, RebalanceReason::RebalanceTimeout);
 }

@@ -307,6 +307,7 @@ pub(crate) fn subscribe(
             epoch = next_epoch(group);
             written.push(records::epoch(&group.id, epoch, hash));
             step.tally.consumer_rebalance_started();
+            step.blames(&updated.id);
             step.rebalances(if is_new {
                 RebalanceReason::Join
             } else if changed {

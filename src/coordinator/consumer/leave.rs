@@ -72,6 +72,9 @@ pub(crate) fn fence(
     let hash = subscription::metadata_hash(&names, step.topics);
     written.push(records::epoch(&group.id, next_epoch(group), hash));
     // Kafka's consumer-group-rebalance-count leaves out epochs that members begin by leaving.
+    if let Some(member) = gone.first() {
+        step.blames(member);
+    }
     step.rebalances(reason);
     written
 }

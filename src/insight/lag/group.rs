@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pharos_coordinator::{GroupState, RebalanceReason, Rebalances};
+use pharos_coordinator::{GroupState, RebalanceCause, RebalanceReason, Rebalances};
 use pharos_metrics::{Counter, Gauge, Registered};
 
 use super::families::Families;
 use super::position::seconds;
 use super::snapshot::GroupSnapshot;
-use super::topic::{Surroundings, TopicSeries, Watched};
+use super::topic::{Standing, Surroundings, TopicSeries, Watched};
 use crate::events::{EventKind, Events, Happened};
 
 /// Kafka's names of states. A dead group is one that is not there, so it never has that state.
@@ -82,7 +82,7 @@ impl GroupSeries {
             series.set(if *name == group.state.name() { 1.0 } else { 0.0 });
         }
         self.describe(families, group.state, &group.protocol);
-        self.count(group.rebalances, &around.events);
+        self.count(group.rebalances, group.last_cause.as_ref(), &around.events);
         let of_topics = || snapshot.offsets.chunk_by(|a, b| a.topic == b.topic);
         for offsets in of_topics() {
             let Some(first) = offsets.first() else { continue };
@@ -111,20 +111,29 @@ impl GroupSeries {
         }
     }
 
-    fn count(&mut self, now: Rebalances, events: &Events) {
+    fn count(&mut self, now: Rebalances, last: Option<&RebalanceCause>, events: &Events) {
         let before = std::mem::replace(&mut *self.rebalanced.lock(), now);
         for (reason, series) in &self.rebalances {
             let more = now.count(*reason).saturating_sub(before.count(*reason));
             series.increment(more);
             if more > 0 {
                 let times = if more > 1 { format!(" {more} times") } else { String::new() };
+                // Who set off earlier ones is no longer known.
+                let member = last.filter(|last| last.reason == *reason && more == 1);
+                let member = member.and_then(|last| last.member.as_ref());
+                let of = member.map_or_else(String::new, |id| format!(" of {id}"));
                 events.record(Happened {
                     kind: EventKind::Rebalance,
                     subject: self.id.to_string(),
-                    text: format!("rebalanced{times}: {}", reason.name()),
+                    text: format!("rebalanced{times}: {}{of}", reason.name()),
                 });
             }
         }
+    }
+
+    /// How each partition stands, by topic and number.
+    pub(super) fn standings(&self, now_ms: i64) -> impl Iterator<Item = Standing> {
+        self.topics.values().flat_map(move |topic| topic.standings(now_ms))
     }
 
     pub(super) fn watched(&self) -> impl Iterator<Item = Watched> {

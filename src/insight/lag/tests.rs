@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_base::{BrokerId, Clock, ClockHand, LeaderEpoch, Offset, PartitionId, TopicId};
-use pharos_coordinator::{GroupState, GroupView, RebalanceReason, Rebalances};
+use pharos_coordinator::{GroupState, GroupView, RebalanceCause, RebalanceReason, Rebalances};
 use pharos_metadata::image::{MetadataDelta, MetadataImage};
 use pharos_metadata::record::MetadataRecord;
 use pharos_metrics::catalog::native as rows;
@@ -19,7 +19,7 @@ use pharos_storage::fs::RealFs;
 use pharos_storage::{LogConfig, LogManager, ManagerOptions};
 use tempfile::TempDir;
 
-use super::{CommittedOffset, GroupSnapshot, Lag};
+use super::{CommittedOffset, GroupSnapshot, Lag, Standing};
 use crate::{ClusterFigures, EventKind, Events, PartitionOffsets};
 
 const BROKER: BrokerId = BrokerId(1);
@@ -175,6 +175,7 @@ fn snapshot(id: &str, offsets: &[(i32, i64)], committed_ms: i64) -> GroupSnapsho
         protocol_type: "consumer".to_owned(),
         protocol: "uniform".to_owned(),
         rebalances: Rebalances::default(),
+        last_cause: None,
     };
     let offsets = offsets.iter().map(|(partition, offset)| CommittedOffset {
         topic: "t".into(),
@@ -291,6 +292,7 @@ fn records_deleted_unread_are_counted_and_lag_stays() {
     assert_eq!(rig.lag_of(0), (Some(16.0), Some(2.0)));
     let expired = || rig.read(&rows::KAFKA_CONSUMERGROUP_EXPIRED_RECORDS_TOTAL, &["g", "t"]);
     assert_eq!(expired(), Some(8.0));
+    assert_eq!(rig.lag.standings("g").unwrap()[0].expired, 8);
     rig.lag.resolve();
     // Going back to what is gone already is no loss.
     rig.commit(&[(0, 0)]);
@@ -501,14 +503,41 @@ fn a_rebalance_is_an_event() {
     let mut group = snapshot("g", &[], 0);
     rig.lag.follow_all(std::slice::from_ref(&group));
     group.group.rebalances.begin(RebalanceReason::Leave, 0);
+    rig.lag.follow_all(std::slice::from_ref(&group));
+    // The last one is told with its member.
+    for reason in [RebalanceReason::Join, RebalanceReason::SessionTimeout] {
+        group.group.rebalances.begin(reason, 0);
+        group.group.last_cause = Some(RebalanceCause { reason, member: Some("one-7".into()) });
+    }
     rig.lag.follow_all(&[group]);
     let found = rig.events.after(0, 10);
-    assert_eq!(found.len(), 1);
-    let event = &found[0];
-    assert_eq!(
-        (event.kind, &*event.subject, &*event.text),
-        (EventKind::Rebalance, "g", "rebalanced: leave")
-    );
+    let texts: Vec<_> = found.iter().map(|event| &*event.text).collect();
+    let join = "rebalanced: join";
+    assert_eq!(texts, ["rebalanced: leave", join, "rebalanced: session_timeout of one-7"]);
+    for event in &found {
+        assert_eq!((event.kind, &*event.subject), (EventKind::Rebalance, "g"));
+    }
+}
+
+#[test]
+fn each_partition_tells_how_it_stands() {
+    let rig = Rig::new();
+    rig.append(0, 100);
+    rig.append(1, 100);
+    for offset in 1..=10 {
+        rig.wait(1);
+        rig.commit(&[(0, offset), (1, 5)]);
+    }
+    let committed_ms = rig.lag.standings("g").unwrap()[1].committed_ms;
+    let told = |partition, status| Standing {
+        topic: "t".into(),
+        partition: PartitionId(partition),
+        status: Some(status),
+        committed_ms,
+        expired: 0,
+    };
+    assert_eq!(rig.lag.standings("g"), Some(vec![told(0, "warn"), told(1, "stall")]));
+    assert_eq!(rig.lag.standings("none"), None);
 }
 
 /// A client may make a group with each request: what is kept for each beyond the limit is one
