@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use pharos_admin::{ErrorBody, Section};
-use pharos_config::{ConfigSource, Described, Resource};
+use pharos_config::{ConfigSource, Described, Mode, Resource, UP_DEFAULTS, UpDefault};
 use pharos_metadata::ImagePublisher;
 use pharos_metadata::image::ConfigResource;
 use serde_json::{Value, json};
@@ -40,23 +40,30 @@ async fn page(
             .describe(Resource::Topic, &overrides(&image, &ConfigResource::topic(topic.as_str()))),
         Some(_) => return ErrorBody::new(StatusCode::NOT_FOUND, "no such topic").into_response(),
     };
-    let settings: Vec<_> = described.iter().map(to_json).collect();
+    let mode = config.mode();
+    let settings: Vec<_> = described.iter().map(|it| to_json(it, mode)).collect();
     Json(json!({ "settings": settings })).into_response()
 }
 
-fn to_json(it: &Described) -> Value {
+fn to_json(it: &Described, mode: Mode) -> Value {
     let would = it.synonyms.iter().skip(1).map(
         |other| json!({ "name": other.name, "value": other.value, "source": source(other.source) }),
     );
     json!({
         "name": it.name,
         "value": it.value,
-        "source": source(it.source),
+        "source": if is_of_up(it, mode) { "pharos up" } else { source(it.source) },
         "sensitive": it.sensitive,
         "read_only": it.read_only,
         "would_be": would.collect::<Vec<_>>(),
         "meaning": it.doc,
     })
+}
+
+/// Whether `pharos up` chose the value: nobody wrote it.
+fn is_of_up(it: &Described, mode: Mode) -> bool {
+    let chosen = |row: &UpDefault| row.key == it.name && Some(row.value) == it.value.as_deref();
+    mode == Mode::Up && it.source == ConfigSource::StaticBroker && UP_DEFAULTS.iter().any(chosen)
 }
 
 fn source(source: ConfigSource) -> &'static str {

@@ -38,6 +38,7 @@ mod security_files;
 mod services;
 mod settings;
 mod slow_requests;
+mod standings_page;
 mod topic_metrics;
 mod topics;
 mod traces;

@@ -51,6 +51,7 @@ use crate::reload::{self, Reload};
 use crate::request_metrics::RequestMetrics;
 use crate::{
     config_page, directories, events_page, hot_keys, members_page, settings, slow_requests,
+    standings_page,
 };
 
 /// Longest time that connections get to take their last answers when the node stops.
@@ -192,6 +193,7 @@ impl Node {
             events_page::section(events.clone()),
             slow_requests::section(rooms.slow.clone()),
             members_page::section(rooms.groups.clone()),
+            standings_page::section(rooms.insight.lag().clone()),
             config_page::section(rooms.live.clone(), controller.publisher().clone()),
             reload::section(reload.clone(), may_reload),
             hot_keys::section(rooms.insight.hot_keys().clone(), controller.publisher().clone()),

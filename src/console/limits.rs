@@ -45,8 +45,8 @@ pub(crate) const TRYING: Duration = Duration::from_secs(2);
 pub(crate) const MAX_EXPLAINED: usize = 40;
 /// Browsers that are told of changes at the same time; others ask from time to time.
 pub(crate) const MAX_STREAMS: usize = 32;
-/// Longest name that is asked for, in bytes.
-pub(crate) const MAX_NAME: usize = 4096;
+/// Longest name that is asked for, in bytes: that of any string of Kafka's protocol.
+pub(crate) const MAX_NAME: usize = 32_767;
 /// Over how long rates of partitions are taken, in ms.
 pub(crate) const RATE_MS: i64 = 5 * 60 * 1000;
 /// How far back charts go, in ms.

@@ -24,6 +24,7 @@ const RUNBOOKS: &[(&str, &str)] = runbooks! {
     "BytesRejected"
     "CertificateExpires"
     "ClientsMuted"
+    "ConnectionsTurnedAway"
     "ConsumerLagGrowing"
     "ConsumerLagSeconds"
     "FailedFetchRequests"

@@ -21,6 +21,9 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>) -> Response {
     shared.work(|shared| answer::json(&skew(shared))).await
 }
 
+/// What a partition takes, of its even part, before anybody calls it too much.
+const EVEN_ENOUGH: f64 = 1.1;
+
 /// A partition by its topic and number.
 type Key = (Box<str>, Box<str>);
 
@@ -46,7 +49,7 @@ fn skew(shared: &Shared) -> Value {
         .filter_map(|(key, rate)| {
             let (share, count) = (shares.get(key)?, counts.get(&*key.0)?);
             let too_much = rate * (1.0 - 1.0 / (share * count));
-            (*count > 1.0 && too_much > 0.0).then_some((
+            (*count > 1.0 && share * count >= EVEN_ENOUGH).then_some((
                 key,
                 *rate,
                 *share,

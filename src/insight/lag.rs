@@ -31,6 +31,7 @@ use pharos_replication::Replicas;
 use self::families::Families;
 use self::group::GroupSeries;
 pub use self::snapshot::{CommittedOffset, GroupSnapshot};
+pub use self::topic::Standing;
 use self::topic::Surroundings;
 use crate::events::Events;
 
@@ -128,6 +129,14 @@ impl Lag {
         let mut series = GroupSeries::new(&self.families, &self.around, id);
         series.follow(&self.families, &self.around, snapshot);
         groups.whole.insert(id.clone(), series);
+    }
+
+    /// How a group stands in each partition that it has committed in, by topic and number; nothing
+    /// of a group that is not shown by itself.
+    pub fn standings(&self, group: &str) -> Option<Vec<Standing>> {
+        let now_ms = self.around.clock.now_ms();
+        let groups = self.groups.lock();
+        groups.whole.get(group).map(|series| series.standings(now_ms).collect())
     }
 
     /// Finds the oldest record that waits in each partition, where a commit or the log start has

@@ -97,6 +97,8 @@ def test_a_slow_group_is_explained_by_its_partitions(make_node, tab):
         index = row["Partition"].split(" / ")[1]
         assert number(row["Records"]) == node.metric("kafka_consumergroup_lag", consumergroup="billing", partition=index)
         assert number(row["Offset"]) == node.metric("kafka_consumergroup_current_offset", consumergroup="billing", partition=index)
+        assert row["Last commit"].endswith(" ago")
+    assert [row["Status"] for row in partitions] == ["nobody reads", "keeps up", "keeps up"]
     assert "no members" in page.text()
     page.picture("group")
     # A name that looks like markup is a name, as a heading and as an address.
@@ -104,6 +106,43 @@ def test_a_slow_group_is_explained_by_its_partitions(make_node, tab):
     page.page.get_by_role("link", name=HOSTILE).click()
     page.until("name => document.querySelector('main h1').textContent === name", HOSTILE)
     page.picture("hostile")
+
+
+def test_long_and_strange_names_leave_room_for_the_others(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1))
+    produce(node, "orders", [10])
+    long = "x" * 10_000
+    for group in (long, "tab\tgroup", "tab group", "line\ngroup"):
+        commit(node, group, "orders", {0: 1})
+    page = tab(node, viewport={"width": 1280, "height": 800}).open("groups")
+    page.until("() => document.querySelectorAll('main tbody tr').length === 4")
+    assert sorted(row["Group"] for row in page.table("Groups"))[:3] == ["line\\ngroup", "tab group", "tab\\tgroup"]
+    assert page.page.evaluate("Math.max(...[...document.querySelectorAll('main tbody tr')].map(row => row.offsetHeight))") < 80
+    page.page.click(f"main tbody a[href='#/group/{long}']")
+    page.until("() => (document.querySelector('main h1') || {}).textContent.startsWith('xxxx')")
+    assert page.page.evaluate("document.querySelector('main h1').offsetHeight") < 200
+    assert page.table("Partitions of the group")[0]["Partition"] == "orders / 0"
+
+
+def test_a_rebalance_names_its_member(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1))
+    consumer = KafkaConsumer("orders", bootstrap_servers=node.bootstrap, group_id="billing", client_id="till-7", auto_offset_reset="earliest")
+    wait_until("an assignment", lambda: consumer.poll(200) is not None and consumer.assignment())
+    page = tab(node).open("group/billing")
+    page.until("() => [...document.querySelectorAll('.events li')].some(it => it.textContent.includes('rebalanced: join of till-7-'))")
+    consumer.close()
+    # The words of the tabs are addresses, too.
+    for word, heading in (("numbers", "From number to truth"), ("settings", "Settings")):
+        page.page.goto(f"http://{node.admin}/#/{word}")
+        page.until("heading => (document.querySelector('main h1') || {}).textContent === heading", heading)
+    chosen = {row["Key"]: row["From"] for row in page.table("Settings")}
+    assert (chosen["group.initial.rebalance.delay.ms"], chosen["listeners"]) == ("pharos up", "file or environment")
+    # Every family that is listed leads to what it is.
+    page.open("number")
+    page.page.click("main a >> text=pharos_request_phase_duration_seconds")
+    page.until("() => document.querySelectorAll('.explained').length === 3")
 
 
 def test_a_dead_directory_is_wrong_now(make_node, tab, tmp_path):

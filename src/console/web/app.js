@@ -1,6 +1,6 @@
 // Shows the view that the address names, and again whenever the broker has looked at its rules.
 
-import { h, ask, link, problem, empty } from './dom.js';
+import { h, ask, link, problem, empty, named } from './dom.js';
 import { forget } from './charts.js';
 import { now_view, timeline_view, groups_view, topics_view, slow_view, skew_view, forget_events } from './views.js';
 import { group_view, topic_view, number_view, runbook_view, config_view } from './details.js';
@@ -18,6 +18,8 @@ const VIEWS = [
   ['config', 'Settings', config_view],
 ];
 const DETAILS = { group: ['groups', group_view], topic: ['topics', topic_view], runbook: ['', runbook_view], bean: ['beans', bean_view] };
+// Views by the words of their tabs.
+const ALSO = { now: '', numbers: 'number', settings: 'config' };
 // Asked again this often while nobody tells of changes, in ms.
 const POLL_MS = 10000;
 
@@ -29,7 +31,7 @@ nav.replaceChildren(...links);
 
 function address() {
   const [name = '', ...parts] = location.hash.replace(/^#\/?/, '').split('/').map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
-  return { name, parts };
+  return { name: ALSO[name] ?? name, parts };
 }
 
 let shown = null;
@@ -52,7 +54,7 @@ async function show(again) {
     say('live');
   } catch (error) {
     if (again && shown === here) { say('stale'); return; }
-    content = [h('h1', {}, parts[0] || 'Pharos'), problem(error)];
+    content = [h('h1', {}, named(parts[0] || 'Pharos', 200)), problem(error)];
   }
   // A later view has been asked for meanwhile, or is about to be.
   if (mine !== turn || here !== location.hash) return;

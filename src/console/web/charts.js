@@ -1,6 +1,6 @@
 // Charts of an hour, with events drawn over each. A chart lives as long as the page: only its data change.
 
-import { h, link, to, figure } from './dom.js';
+import { h, link, to, named, figure } from './dom.js';
 import { of_unit, clock, plain } from './format.js';
 
 const kept = new Map();
@@ -57,7 +57,7 @@ export function chart(spec, from_ms, to_ms, events, height = 120) {
     h('header', {}, h('h3', {}, spec.title), figure(value, spec.of)),
     have.canvas,
     several ? h('ul', { class: 'legend' }, spec.lines.slice(0, COLOURS).map((line, at) =>
-      h('li', {}, h('i', { class: `swatch c${at}` }), spec.id === 'lag' ? link(to('group', line.labels.consumergroup || ''), name_of(line) || spec.title) : name_of(line) || spec.title, ' ', h('b', {}, show(last(line, spec.at_ms)))))) : null,
+      h('li', {}, h('i', { class: `swatch c${at}` }), spec.id === 'lag' ? link(to('group', line.labels.consumergroup || ''), named(name_of(line) || spec.title, 40)) : name_of(line) || spec.title, ' ', h('b', {}, show(last(line, spec.at_ms)))))) : null,
     spec.left_out ? h('p', { class: 'quiet' }, `${spec.left_out} smaller ones are not drawn.`) : null);
 }
 
@@ -82,7 +82,7 @@ function draw(have, spec, from_ms, to_ms, height) {
     width: 300, height, padding: [6, 4, 0, 0], legend: { show: false },
     cursor: { sync: sync ? { key: sync.key } : undefined, y: false, points: { size: 5 }, drag: { x: false, y: false } },
     scales: { x: { time: true, range: () => [have.scale.min, have.scale.max] }, y: { range: (plot, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-    axes: [{ ...axis, size: 22, space: 60, values: (plot, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })) }, { ...axis, ...(STEPS[spec.unit] ? { incrs: STEPS[spec.unit] } : {}), size: 58, space: 30, values: (plot, ticks) => ticks.map((tick) => show(tick)) }],
+    axes: [{ ...axis, size: 22, space: 60, values: (plot, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })) }, { ...axis, ...(STEPS[spec.unit] ? { incrs: STEPS[spec.unit] } : {}), size: spec.unit === 'seconds' ? 70 : 58, space: 30, values: (plot, ticks) => ticks.map((tick) => show(tick)) }],
     series: [{}, ...data.slice(1).map((column, at) => ({ stroke: style(`--c${at % COLOURS}`), width: 1.5, fill: data.length === 2 ? style('--fill') : undefined, spanGaps: false, points: { show: false } }))],
     hooks: { draw: [(plot) => mark(plot, have.events)] },
   };

@@ -1,8 +1,8 @@
 // One thing at a time: a group, a topic, a number, a runbook.
 
-import { h, ask, link, to, figure, table, empty, problem, fact } from './dom.js';
+import { h, ask, link, to, named, figure, table, empty, problem, fact } from './dom.js';
 import { count, bytes, seconds, percent, ratio, rate, ago, plain } from './format.js';
-import { recent_events, event_list, status } from './views.js';
+import { recent_events, event_list, standing } from './views.js';
 
 // Why a group is behind, said in one sentence where the figures allow it.
 function reason(group) {
@@ -24,20 +24,29 @@ function reason(group) {
   return parts.join(' ');
 }
 
+// Events cut long names.
+const is_about = (event, id) => event.subject === id || (event.subject.endsWith('…') && id.startsWith(event.subject.slice(0, -1)));
+
 export async function group_view(id) {
   const query = `id=${encodeURIComponent(id)}`;
-  const [group, events, { members }] = await Promise.all([ask(`/api/group?${query}`), recent_events(),
-    ask(`/api/members?group=${encodeURIComponent(id)}`).catch(() => ({ members: [] }))]);
+  const [group, events, { members }, standings] = await Promise.all([ask(`/api/group?${query}`), recent_events(),
+    ask(`/api/members?group=${encodeURIComponent(id)}`).catch(() => ({ members: [] })),
+    ask(`/api/standings?group=${encodeURIComponent(id)}`).catch(() => ({ partitions: [] }))]);
   // Who reads each partition.
   const owners = new Map(members.flatMap((member) => Object.entries(member.partitions).flatMap(([topic, partitions]) =>
     partitions.map((partition) => [`${topic}/${partition}`, member]))));
-  for (const it of group.partitions) it.owner = owners.get(`${it.topic}/${it.partition}`);
+  const stands = new Map(standings.partitions.map((it) => [`${it.topic}/${it.partition}`, it]));
+  for (const it of group.partitions) {
+    it.owner = owners.get(`${it.topic}/${it.partition}`);
+    it.stands = stands.get(`${it.topic}/${it.partition}`) || {};
+  }
+  const lost = group.partitions.some((it) => it.stands.expired_records > 0);
   const worst = group.partitions[0];
   const rebalances = Object.entries(group.rebalances).filter(([, times]) => times > 0);
-  const own = events.filter((event) => event.kind === 'rebalance' && event.subject === id).slice(-20).reverse();
+  const own = events.filter((event) => event.kind === 'rebalance' && is_about(event, id)).slice(-20).reverse();
   return [
     h('p', { class: 'crumb' }, link(to('groups'), 'Groups')),
-    h('h1', {}, id),
+    h('h1', {}, named(id, 200)),
     h('p', { class: 'reason' }, reason(group)),
     h('dl', { class: 'facts' },
       fact('Behind by', figure(worst ? seconds(worst.lag_seconds) : '–', 'kafka_consumergroup_lag_seconds')),
@@ -51,7 +60,7 @@ export async function group_view(id) {
       key: `group-topics`, caption: 'Topics of the group', rows: group.topics,
       columns: [
         { title: 'Topic', head: true, wide: true, of: (it) => it.topic, show: (it) => link(to('topic', it.topic), it.topic) },
-        { title: 'Status', of: (it) => it.status, show: (it) => status(it.status) },
+        { title: 'Status', of: (it) => it.status, show: (it) => standing(it, group.members) },
         { title: 'Behind by', number: true, of: (it) => plain(it.lag_seconds), show: (it) => seconds(it.lag_seconds) },
         { title: 'Records', number: true, of: (it) => plain(it.lag), show: (it) => count(it.lag) },
         { title: 'Drained in', number: true, of: (it) => plain(it.drain_seconds), show: (it) => seconds(it.drain_seconds) },
@@ -63,24 +72,27 @@ export async function group_view(id) {
       key: 'group-partitions', caption: 'Partitions of the group', rows: group.partitions, filter: (it) => `${it.topic} ${it.partition} ${it.owner ? `${it.owner.client_id} ${it.owner.host}` : ''}`,
       columns: [
         { title: 'Partition', head: true, wide: true, of: (it) => `${it.topic} ${it.partition}`, show: (it) => [link(to('topic', it.topic), it.topic), ` / ${it.partition}`] },
+        { title: 'Status', of: (it) => it.stands.status || '', show: (it) => standing({ ...it, status: it.stands.status }, group.members) },
         { title: 'Behind by', number: true, of: (it) => plain(it.lag_seconds), show: (it) => seconds(it.lag_seconds) },
         { title: 'Records', number: true, of: (it) => plain(it.lag), show: (it) => count(it.lag) },
         { title: 'In', number: true, of: (it) => plain(it.in_per_second), show: (it) => rate(count, it.in_per_second) },
         { title: 'Committed', number: true, of: (it) => plain(it.out_per_second), show: (it) => rate(count, it.out_per_second) },
         { title: 'Drained in', number: true, of: (it) => plain(it.drain_seconds), show: (it) => seconds(it.drain_seconds) },
+        ...(lost ? [{ title: 'Lost unread', number: true, of: (it) => it.stands.expired_records || 0, show: (it) => h('span', { 'data-mood': it.stands.expired_records > 0 ? 'bad' : null }, count(it.stands.expired_records)) }] : []),
         { title: 'Offset', number: true, of: (it) => plain(it.committed), show: (it) => String(it.committed) },
-        { title: 'Read by', wide: true, of: (it) => (it.owner ? it.owner.client_id : ''), show: (it) => (it.owner ? [it.owner.client_id, h('span', { class: 'quiet' }, ` ${it.owner.host}`)] : h('span', { class: 'quiet' }, 'nobody')) },
+        { title: 'Last commit', number: true, of: (it) => it.stands.last_commit_ms || 0, show: (it) => ago(it.stands.last_commit_ms, Date.now()) },
+        { title: 'Read by', wide: true, of: (it) => (it.owner ? it.owner.client_id : ''), show: (it) => (it.owner ? [named(it.owner.client_id), h('span', { class: 'quiet' }, ` ${it.owner.host}`)] : h('span', { class: 'quiet' }, 'nobody')) },
       ] }) : empty('It has committed nothing yet.'),
     group.partitions_left_out ? h('p', { class: 'quiet' }, `${group.partitions_left_out} partitions that are less behind are not listed.`) : null,
     h('h2', {}, 'Members'),
     members.length ? table({
       key: 'members', caption: 'Members of the group', rows: members, filter: (it) => `${it.member_id} ${it.client_id} ${it.host}`,
       columns: [
-        { title: 'Client', head: true, wide: true, of: (it) => it.client_id, show: (it) => it.client_id || '–' },
+        { title: 'Client', head: true, wide: true, of: (it) => it.client_id, show: (it) => named(it.client_id || '–') },
         { title: 'Host', of: (it) => it.host, show: (it) => it.host },
         { title: 'Partitions', number: true, of: (it) => Object.values(it.partitions).flat().length, show: (it) => String(Object.values(it.partitions).flat().length) },
-        { title: 'Instance', of: (it) => it.instance_id || '', show: (it) => it.instance_id || '–' },
-        { title: 'Member', wide: true, of: (it) => it.member_id, show: (it) => h('code', {}, it.member_id) },
+        { title: 'Instance', of: (it) => it.instance_id || '', show: (it) => named(it.instance_id || '–') },
+        { title: 'Member', wide: true, of: (it) => it.member_id, show: (it) => h('code', {}, named(it.member_id)) },
       ] }) : empty('Nobody is in it.'),
     h('h2', {}, 'Rebalances'), event_list(own),
   ];
@@ -140,6 +152,10 @@ function source(it) {
   if (from.bean) {
     return [fact('Bean', h('code', {}, from.bean)), fact('Attribute', h('code', {}, from.attribute)),
       fact('Rule', `${from.rule_file}, rule ${from.rule}${from.line ? `, line ${from.line}` : ''}`), fact('In Kafka', h('code', {}, from.kafka))];
+  }
+  if (from.recorded_by) {
+    return [fact('Recorded by', `${from.recorded_by}${from.line ? `, line ${from.line}` : ''}`),
+      fact('Made of', from.reads.map((name) => [link(to('number', name), h('code', {}, name)), ' ']))];
   }
   return [from.family ? fact('Native family', h('code', {}, from.family)) : fact('Page', from.page)];
 }

@@ -18,6 +18,16 @@ export const to = (view, ...parts) => '#/' + [view, ...parts.map(encodeURICompon
 
 export const link = (href, ...children) => h('a', { href }, ...children);
 
+// Characters that a name is shown with; the whole of it is told on asking.
+const LONGEST = 80;
+
+// A name from a client as a person can tell it from others: what is not printed is spelt, what is long is cut.
+export function named(text, longest = LONGEST) {
+  const drawn = String(text).replace(/[\u0000-\u001f\u007f-\u009f]/g, (sign) => ({ '\n': '\\n', '\r': '\\r', '\t': '\\t' })[sign] || `\\x${sign.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const signs = [...drawn];
+  return signs.length > longest ? h('span', { title: drawn.slice(0, 2000) }, `${signs.slice(0, longest - 20).join('')}…${signs.slice(-19).join('')}`) : drawn;
+}
+
 // A number that tells where it comes from.
 export const figure = (text, series) =>
   series ? h('a', { class: 'figure', href: to('number', series), title: `Where does this come from? ${series}` }, text) : h('span', { class: 'figure' }, text);
@@ -78,6 +88,8 @@ export function table({ key, caption, columns, rows, filter, sort, counted = tru
     body.replaceChildren(...shown.map((row) => h('tr', {}, columns.map((column) =>
       h(column.head ? 'th' : 'td', { scope: column.head ? 'row' : null, class: [column.number ? 'number' : '', column.wide ? 'wide' : ''].join(' ').trim() || null, 'data-title': column.title }, column.show(row))))));
     const left = found.length - shown.length;
+    // Who sees all rows needs no count of them, unless they can be filtered.
+    if (!filter && left <= 0) { more.replaceChildren(); return; }
     more.replaceChildren(
       h('span', { class: 'quiet' }, word ? `${found.length} of ${rows.length}` : `${rows.length} in all`, left > 0 ? `, ${shown.length} shown ` : ''),
       left > 0 ? h('button', { type: 'button', onclick: () => { choice.rows += 10 * ROWS; draw(); } }, 'Show more') : '');

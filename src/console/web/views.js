@@ -1,13 +1,13 @@
 // The views: each takes what it asked for and gives elements.
 
-import { h, ask, link, to, figure, table, empty } from './dom.js';
+import { h, ask, link, to, named, figure, table, empty } from './dom.js';
 import { count, bytes, seconds, percent, ratio, rate, ago, clock, moment, plain } from './format.js';
 import { chart } from './charts.js';
 
 // What is wrong now.
 
 const things = (labels) => [
-  labels.consumergroup && link(to('group', labels.consumergroup), `group ${labels.consumergroup}`),
+  labels.consumergroup && link(to('group', labels.consumergroup), 'group ', named(labels.consumergroup)),
   labels.topic && link(to('topic', labels.topic), `topic ${labels.topic}${labels.partition ? ` / ${labels.partition}` : ''}`),
   ...Object.entries(labels).filter(([name]) => !['consumergroup', 'topic', 'partition', 'cluster', 'instance', 'job'].includes(name)).map(([name, value]) => h('span', {}, `${name} ${value}`)),
 ].filter(Boolean);
@@ -111,14 +111,14 @@ const KINDS = {
   topic: 'Topic', recovery: 'Start', log_directory: 'Log directory', reload: 'Rules',
 };
 
-const subject = (event) => (event.kind === 'rebalance' ? link(to('group', event.subject), event.subject)
-  : ['topic', 'election'].includes(event.kind) ? link(to('topic', event.subject), event.subject) : h('b', {}, event.subject));
+const subject = (event) => (event.kind === 'rebalance' ? link(to('group', event.subject), named(event.subject))
+  : ['topic', 'election'].includes(event.kind) ? link(to('topic', event.subject), event.subject) : h('b', {}, named(event.subject)));
 
 export function event_list(events) {
   if (!events.length) return empty('Nothing happened yet.');
   return h('ol', { class: 'events' }, events.map((event) => h('li', { 'data-key': `event ${event.id}`, 'data-kind': event.kind },
     h('time', { datetime: new Date(event.time_ms).toISOString(), title: moment(event.time_ms) }, clock(event.time_ms)),
-    h('span', { class: 'kind' }, KINDS[event.kind] || event.kind), h('span', { class: 'what' }, subject(event), ' ', event.text))));
+    h('span', { class: 'kind' }, KINDS[event.kind] || event.kind), h('span', { class: 'what' }, subject(event), ' ', named(event.text, 160)))));
 }
 
 export async function timeline_view() {
@@ -130,7 +130,7 @@ export async function timeline_view() {
       columns: [
         { title: 'When', of: (event) => event.id, show: (event) => h('time', { datetime: new Date(event.time_ms).toISOString() }, moment(event.time_ms)) },
         { title: 'Kind', of: (event) => event.kind, show: (event) => KINDS[event.kind] || event.kind },
-        { title: 'What', wide: true, of: (event) => event.subject, show: (event) => [subject(event), ' ', event.text] },
+        { title: 'What', wide: true, of: (event) => event.subject, show: (event) => [subject(event), ' ', named(event.text, 160)] },
       ] }) : empty('Nothing happened yet.')];
 }
 
@@ -138,6 +138,16 @@ export async function timeline_view() {
 
 export const STATUS = { ok: 'keeps up', warn: 'falls behind', stop: 'stopped', stall: 'stalled', rewind: 'went back', no_offset: 'no commit' };
 export const status = (word) => (word ? h('span', { class: 'status', 'data-status': word }, STATUS[word] || word) : '–');
+
+// The status of a group or of one of its topics, unless that would say more than is known: `ok` is also who
+// has committed too little to be judged.
+export function standing(it, members) {
+  if (it.status === 'ok' && plain(it.lag) > 0 && members === 0) return h('span', { class: 'status', 'data-status': 'stop' }, 'nobody reads');
+  if (it.status === 'ok' && plain(it.lag_seconds) > 60 && plain(it.drain_seconds) === Infinity) {
+    return h('span', { class: 'status', title: 'It has committed less than ten times, or its lag has shrunk meanwhile.' }, 'not judged yet');
+  }
+  return status(it.status);
+}
 const lag_bad = (value) => (plain(value) > 300 ? 'bad' : plain(value) > 60 ? 'warn' : null);
 
 export async function groups_view() {
@@ -146,8 +156,8 @@ export async function groups_view() {
     groups.length ? table({
       key: 'groups', caption: 'Groups', rows: groups, filter: (group) => `${group.id} ${group.state} ${STATUS[group.status] || ''}`,
       columns: [
-        { title: 'Group', head: true, wide: true, of: (group) => group.id, show: (group) => link(to('group', group.id), group.id) },
-        { title: 'Status', of: (group) => group.status, show: (group) => status(group.status) },
+        { title: 'Group', head: true, wide: true, of: (group) => group.id, show: (group) => link(to('group', group.id), named(group.id)) },
+        { title: 'Status', of: (group) => group.status, show: (group) => standing(group, group.members) },
         { title: 'Behind by', number: true, of: (group) => plain(group.lag_seconds), show: (group) => h('span', { 'data-mood': lag_bad(group.lag_seconds) }, seconds(group.lag_seconds)) },
         { title: 'Records', number: true, of: (group) => plain(group.lag), show: (group) => count(group.lag) },
         { title: 'Drained in', number: true, of: (group) => plain(group.drain_seconds), show: (group) => seconds(group.drain_seconds) },
@@ -195,7 +205,7 @@ export async function skew_view() {
         { title: 'Share of topic', number: true, of: (it) => plain(it.share), show: (it) => percent(it.share) },
         { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => rate(bytes, it.bytes_in) },
         { title: 'Too much', number: true, of: (it) => plain(it.too_much), show: (it) => rate(bytes, it.too_much) },
-      ] }) : empty(known ? 'Within the last 5 minutes no partition took more than its part.' : 'No rate of a partition is known: the broker has not looked twice yet, or there is no partition.'),
+      ] }) : empty(known ? 'Within the last 5 minutes no partition took a tenth more than its part.' : 'No rate of a partition is known: the broker has not looked twice yet, or there is no partition.'),
     left_out ? h('p', { class: 'quiet' }, `${left_out} smaller ones are not listed.`) : null,
     h('h2', {}, 'Hot keys'),
     keys.length ? table({
@@ -234,7 +244,7 @@ export async function slow_view() {
         { title: 'In all', number: true, of: (it) => it.total_ms, show: (it) => seconds(it.total_ms / 1000) },
         { title: 'Where it went', of: (it) => it.phases_ms.local, show: phases },
         { title: 'About', wide: true, of: (it) => (it.about ? it.about.topic : ''), show: (it) => (it.about ? [link(to('topic', it.about.topic), it.about.topic), ` / ${it.about.partition}`, it.about.more ? h('span', { class: 'quiet' }, ` and ${it.about.more} more`) : ''] : '–') },
-        { title: 'Client', wide: true, of: (it) => it.client_id, show: (it) => [it.client_id || '–', h('span', { class: 'quiet' }, ` ${it.host}`)] },
+        { title: 'Client', wide: true, of: (it) => it.client_id, show: (it) => [named(it.client_id || '–', 40), h('span', { class: 'quiet' }, ` ${it.host}`)] },
         { title: 'In, out', number: true, of: (it) => it.request_bytes + it.response_bytes, show: (it) => [bytes(it.request_bytes), h('br', {}), bytes(it.response_bytes)] },
         ...(requests.some((it) => it.errors.length) ? [{ title: 'Errors', wide: true, of: (it) => it.errors.length, show: (it) => it.errors.map((error) => h('span', { 'data-mood': 'warn' }, `${error.error} `)) }] : []),
         { title: 'When', number: true, of: (it) => it.time_ms, show: (it) => clock(it.time_ms) },

@@ -1,7 +1,7 @@
 //! Where a group stands in one partition: what a scrape reads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use pharos_base::{Clock, Offset};
@@ -18,6 +18,8 @@ pub(super) struct Position {
     oldest: Mutex<Oldest>,
     /// Up to where deleted records were counted, read or not.
     counted_to: AtomicI64,
+    /// Records that were deleted unread.
+    expired: AtomicU64,
 }
 
 impl Position {
@@ -29,6 +31,7 @@ impl Position {
             committed: AtomicI64::new(committed.0),
             oldest: Mutex::default(),
             counted_to,
+            expired: AtomicU64::new(0),
         }
     }
 
@@ -80,7 +83,14 @@ impl Position {
         let start = self.partition.log().log_start_offset().0;
         let counted_to = self.counted_to.fetch_max(start, Ordering::AcqRel);
         let unread = start.saturating_sub(counted_to.max(self.committed().0));
-        u64::try_from(unread).unwrap_or(0)
+        let unread = u64::try_from(unread).unwrap_or(0);
+        self.expired.fetch_add(unread, Ordering::Relaxed);
+        unread
+    }
+
+    /// How many records were deleted unread so far.
+    pub(super) fn all_expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) struct TopicSeries {
 #[derive(Debug)]
 struct PartitionSeries {
     offset: Registered<Gauge>,
+    committed_ms: i64,
     commits: Commits,
     followed: Option<Followed>,
 }
@@ -54,6 +55,21 @@ struct PartitionSeries {
 struct Followed {
     position: Arc<Position>,
     _series: [Registered<()>; 2],
+}
+
+/// How a group stands in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Name of the topic.
+    pub topic: Arc<str>,
+    /// Index of the partition.
+    pub partition: PartitionId,
+    /// Whether the group keeps up there; none of a partition that is led elsewhere.
+    pub status: Option<&'static str>,
+    /// When it last committed, in ms since 1970.
+    pub committed_ms: i64,
+    /// Records that retention deleted before the group had read them, since this node follows it.
+    pub expired: u64,
 }
 
 impl TopicSeries {
@@ -131,9 +147,15 @@ impl TopicSeries {
         let labels: [&str; 3] = [group, topic, &index];
         let series = self.partitions.entry(committed.partition).or_insert_with(|| {
             let offset = families.current_offset.gauge(&labels);
-            PartitionSeries { offset, commits: Commits::default(), followed: None }
+            PartitionSeries {
+                offset,
+                committed_ms: committed.committed_ms,
+                commits: Commits::default(),
+                followed: None,
+            }
         });
         series.offset.set(committed.offset.0 as f64);
+        series.committed_ms = committed.committed_ms;
         match &series.followed {
             Some(followed) if followed.position.is_led() => {
                 count(&self.expired, followed.position.commit(committed.offset));
@@ -177,6 +199,22 @@ impl TopicSeries {
             ]);
         }
         *self.positions.write() = positions;
+    }
+
+    /// How each partition stands.
+    pub(super) fn standings(&self, now_ms: i64) -> impl Iterator<Item = Standing> {
+        let [_, topic] = &self.labels;
+        self.partitions.iter().map(move |(id, series)| {
+            let position = series.followed.as_ref().map(|followed| &followed.position);
+            let status = position.map(|at| series.commits.status(now_ms, at.lag()).name());
+            Standing {
+                topic: topic.clone(),
+                partition: *id,
+                status,
+                committed_ms: series.committed_ms,
+                expired: position.map_or(0, |at| at.all_expired()),
+            }
+        })
     }
 
     /// The positions that are followed, and where records that were never read are counted.
