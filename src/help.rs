@@ -4,10 +4,11 @@ use crate::roles::{REVISION, USAGE};
 
 /// What there is to run.
 pub fn text() -> String {
+    const LINE: usize = 76;
     let mut tools = String::new();
-    let mut width = usize::MAX;
+    let mut width = LINE;
     for name in pharos_cli::tool_names() {
-        if width + name.len() > 76 {
+        if width + name.len() > LINE {
             tools.push_str("\n     ");
             width = 5;
         }

@@ -227,7 +227,7 @@ async fn groups_are_told_the_furthest_behind_first() {
     assert_eq!((&partition["lag"], &partition["committed"]), (&10.0.into(), &90.0.into()));
     assert_eq!(seen.ask("/api/group?id=none").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(seen.ask("/api/group").await.status(), StatusCode::BAD_REQUEST);
-    let long = format!("/api/group?id={}", "x".repeat(5000));
+    let long = format!("/api/group?id={}", "x".repeat(MAX_NAME + 1));
     assert_eq!(seen.ask(&long).await.status(), StatusCode::BAD_REQUEST);
 }
 

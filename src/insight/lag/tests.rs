@@ -536,7 +536,7 @@ fn each_partition_tells_how_it_stands() {
         committed_ms,
         expired: 0,
     };
-    assert_eq!(rig.lag.standings("g"), Some(vec![told(0, "warn"), told(1, "stall")]));
+    assert_eq!(rig.lag.standings("g"), Some(vec![told(0, "ok"), told(1, "stall")]));
     assert_eq!(rig.lag.standings("none"), None);
 }
 
