@@ -235,6 +235,19 @@ mod tests {
         assert_eq!(dropped(taken, Generation::V1).0, [("family_taken", 1)]);
     }
 
+    /// Each way to divide sixty letters would be tried.
+    #[test]
+    fn a_pattern_that_would_take_for_ever_is_given_up_and_told() {
+        let registry = registry();
+        let row = &broker_topics::BYTES_IN_PER_SEC_BY_TOPIC;
+        let _meter = registry.meter(row, &[("topic", &"a".repeat(60))]);
+        let text = "rules:\n- pattern: 'topic=(a+)+$'\n  name: x\n";
+        let tried = attempt(rules(text, Generation::V1), registry.beans(""), &limits());
+        let all = tried.attributes as u64;
+        assert_eq!(tried.dropped.into_iter().collect::<Vec<_>>(), [("pattern_steps", all)]);
+        assert_eq!((tried.samples, tried.decided[0].attributes as u64), (0, all));
+    }
+
     #[test]
     fn what_the_file_leaves_out_is_not_wanted() {
         let registry = registry();
