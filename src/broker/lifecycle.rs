@@ -1,7 +1,8 @@
 //! The broker's life as the controller sees it: registration, heartbeats, fencing, leaving.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use pharos_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest,
 };
 use pharos_protocol::{ApiKey, ErrorCode};
+use tokio::sync::Notify;
 
 use crate::request_metrics::RequestMetrics;
 
@@ -55,6 +57,13 @@ pub struct Lifecycle {
     interval: Duration,
     register_limit: Duration,
     failed: Mutex<Vec<TopicId>>,
+    /// Ids of directories by their paths, and those that get no new replicas.
+    ids: Vec<(PathBuf, TopicId)>,
+    cordoned: Mutex<Vec<TopicId>>,
+    /// Whether the controller has said that this broker has caught up.
+    caught_up: AtomicBool,
+    /// Told when a heartbeat has news.
+    news: Notify,
     hands_over: bool,
 }
 
@@ -80,6 +89,10 @@ impl Lifecycle {
             interval: ms(config.get(&rows::BROKER_HEARTBEAT_INTERVAL_MS)),
             register_limit: ms(config.get(&rows::INITIAL_BROKER_REGISTRATION_TIMEOUT_MS)),
             failed: Mutex::default(),
+            ids: formatted.directories.clone(),
+            cordoned: Mutex::default(),
+            caught_up: AtomicBool::new(false),
+            news: Notify::new(),
             hands_over: config.get(&rows::CONTROLLED_SHUTDOWN_ENABLE),
         })
     }
@@ -102,6 +115,17 @@ impl Lifecycle {
     /// The log directory of this id failed: heartbeats say so from now on.
     pub fn directory_failed(&self, id: TopicId) {
         self.failed.lock().push(id);
+    }
+
+    /// The log directories that get no new replicas: the next heartbeat says so, and comes at once.
+    pub fn set_cordoned(&self, dirs: &[PathBuf]) {
+        let cordoned = self.ids.iter().filter(|(path, _)| dirs.contains(path));
+        let cordoned: Vec<TopicId> = cordoned.map(|(_, id)| *id).collect();
+        let mut told = self.cordoned.lock();
+        if *told != cordoned {
+            *told = cordoned;
+            self.news.notify_one();
+        }
     }
 
     /// Registers the broker, as soon as there is a controller.
@@ -191,12 +215,15 @@ impl Lifecycle {
     }
 
     async fn heartbeat(&self, leave: bool) -> Result<BrokerHeartbeatResponse, LifecycleError> {
+        // As Kafka, not before it has caught up (`BrokerLifecycleManager.sendBrokerHeartbeat`).
+        let caught_up = self.caught_up.load(Ordering::Acquire);
         let request = BrokerHeartbeatRequest {
             broker_id: self.broker.0,
             broker_epoch: self.epoch.load(Ordering::Acquire),
             current_metadata_offset: self.controller.publisher().load().last_offset().0,
             want_shut_down: leave,
             offline_log_dirs: self.failed.lock().clone(),
+            cordoned_log_dirs: caught_up.then(|| self.cordoned.lock().clone()),
             ..BrokerHeartbeatRequest::default()
         };
         let began = Instant::now();
@@ -208,6 +235,9 @@ impl Lifecycle {
             began,
             &vec![(response.error_code, 1)],
         );
+        if response.is_caught_up {
+            self.caught_up.store(true, Ordering::Release);
+        }
         Ok(response)
     }
 
@@ -216,7 +246,7 @@ impl Lifecycle {
     pub async fn keep_alive(self: Arc<Self>, unfenced: Condition) {
         let mut interval = tokio::time::interval(self.interval);
         loop {
-            interval.tick().await;
+            tokio::select! { _ = interval.tick() => {}, () = self.news.notified() => {} }
             match self.heartbeat(false).await {
                 Ok(response) if response.error_code != 0 => {
                     let code = ErrorCode::from_code(response.error_code);

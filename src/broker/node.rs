@@ -160,7 +160,7 @@ impl Node {
         rooms.insight.started(ground.node_id(), &ground.recovery);
         let lifecycle =
             Lifecycle::new(config, formatted, controller.clone(), rooms.requests.clone());
-        follow::follow(&rooms, &server, controller.publisher());
+        follow::follow(&rooms, &server, &lifecycle, controller.publisher());
         let conditions = Conditions {
             current: readiness.condition("metadata", "the metadata is not applied yet"),
             unfenced: readiness.condition("unfenced", "the broker is not registered yet"),

@@ -86,6 +86,8 @@ pub struct DirStatus {
     pub space: Option<Space>,
     /// Logs in it.
     pub logs: usize,
+    /// Whether it gets no new ones.
+    pub is_cordoned: bool,
 }
 
 /// All logs of a node.
@@ -236,7 +238,8 @@ impl LogManager {
                 true => None,
                 false => self.options.fs.space(home.path()).ok(),
             };
-            DirStatus { home, space, logs: count }
+            let is_cordoned = self.is_cordoned(&home);
+            DirStatus { home, space, logs: count, is_cordoned }
         };
         self.dirs.iter().map(status).collect()
     }

@@ -21,6 +21,7 @@ mod client_quotas;
 #[allow(dead_code, reason = "each suite uses a part")]
 mod collector;
 mod controller_listener;
+mod cordoned;
 mod crash;
 mod crash_aim;
 mod crash_check;

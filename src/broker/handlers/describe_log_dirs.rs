@@ -74,7 +74,7 @@ fn handle(
                 .collect(),
             total_bytes: dir.space.map_or(-1, |space| bytes(space.total)),
             usable_bytes: dir.space.map_or(-1, |space| bytes(space.usable)),
-            is_cordoned: false,
+            is_cordoned: dir.is_cordoned,
         }
     });
     m::DescribeLogDirsResponse { results: results.collect(), ..Default::default() }

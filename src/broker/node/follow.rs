@@ -12,19 +12,26 @@ use pharos_storage::LogManager;
 
 use super::rooms::Rooms;
 use crate::groups::{self, Groups};
+use crate::lifecycle::Lifecycle;
 use crate::live_config::LiveConfig;
 use crate::{client_telemetry, hot_keys, settings};
 
 /// Lets every step of the metadata reach the rooms, in the order in which they depend on it.
-pub fn follow(rooms: &Rooms, server: &SocketServer, publisher: &ImagePublisher) {
+pub fn follow(
+    rooms: &Rooms,
+    server: &SocketServer,
+    lifecycle: &Arc<Lifecycle>,
+    publisher: &ImagePublisher,
+) {
     let settings = Settings {
         live: rooms.live.clone(),
         server: server.clone(),
         logs: rooms.logs.clone(),
+        lifecycle: lifecycle.clone(),
         groups: rooms.groups.clone(),
         hot_keys: rooms.insight.hot_keys().clone(),
     };
-    settings.logs.set_cordoned(settings::cordoned(&settings.live.get()));
+    settings.cordon();
     publisher.subscribe(Box::new(move |_, image, delta| settings.step(image, delta)));
     let rooms = rooms.clone();
     publisher.subscribe(Box::new(move |before, image, delta| step(&rooms, before, image, delta)));
@@ -35,11 +42,19 @@ struct Settings {
     live: Arc<LiveConfig>,
     server: SocketServer,
     logs: Arc<LogManager>,
+    lifecycle: Arc<Lifecycle>,
     groups: Arc<Groups>,
     hot_keys: Arc<HotKeys>,
 }
 
 impl Settings {
+    /// Directories that get no new logs, here and from the controller.
+    fn cordon(&self) {
+        let cordoned = settings::cordoned(&self.live.get());
+        self.lifecycle.set_cordoned(&cordoned);
+        self.logs.set_cordoned(cordoned);
+    }
+
     fn step(&self, image: &MetadataImage, delta: &MetadataDelta) {
         let addresses = delta.quotas_changed.iter().any(|entity| entity.ip.is_some());
         if addresses {
@@ -52,7 +67,7 @@ impl Settings {
             let config = self.live.get();
             self.server.set_quotas(settings::connection_quotas(&config, image));
             self.logs.set_cleaner(settings::cleaner(&config));
-            self.logs.set_cordoned(settings::cordoned(&config));
+            self.cordon();
             let expiration_ms = config.get(&rows::PRODUCER_ID_EXPIRATION_MS);
             self.logs.set_producer_id_expiration_ms(expiration_ms.into());
             self.logs.set_recovery_threads(settings::recovery_threads(&config));

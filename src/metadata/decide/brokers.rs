@@ -18,6 +18,9 @@ use pharos_protocol::messages::{
     UnregisterBrokerResponse,
 };
 
+/// The metadata version that knows cordoned directories (IBP_4_3_IV0).
+const CORDONING: i16 = 30;
+
 /// Refuses a broker that is not registered, or whose registration is another life's.
 pub(crate) fn check_epoch(
     image: &MetadataImage,
@@ -167,7 +170,7 @@ fn registration(request: &BrokerRegistrationRequest) -> BrokerRegistration {
         fenced: true,
         in_controlled_shutdown: false,
         log_dirs: request.log_dirs.clone(),
-        cordoned_log_dirs: Vec::new(),
+        cordoned_log_dirs: None,
     }
 }
 
@@ -212,6 +215,7 @@ pub(crate) fn heartbeat(
         record_transition(facts, broker, next, &mut records);
     }
     offline_directories(facts, broker, request, &mut records);
+    cordoned_directories(facts, broker, request, &mut records);
     let response = BrokerHeartbeatResponse {
         throttle_time_ms: 0,
         error_code: ErrorCode::None.code(),
@@ -334,6 +338,22 @@ fn offline_directories(
         }
     }
     records.push(change(broker, |record| record.log_dirs = working));
+}
+
+/// Which directories get no new replicas, when that is news
+/// (`ReplicationControlManager.handleDirectoriesCordoned`).
+fn cordoned_directories(
+    facts: &Facts<'_>,
+    broker: &BrokerRegistration,
+    request: &BrokerHeartbeatRequest,
+    records: &mut Vec<MetadataRecord>,
+) {
+    let Some(told) = &request.cordoned_log_dirs else { return };
+    let set = |dirs: &[TopicId]| dirs.iter().copied().collect::<BTreeSet<_>>();
+    let known = broker.cordoned_log_dirs.as_deref().map(set);
+    if facts.image.metadata_version() >= CORDONING && known != Some(set(told)) {
+        records.push(change(broker, |record| record.cordoned_log_dirs = Some(told.clone())));
+    }
 }
 
 /// Decides UnregisterBroker: the broker is forgotten.

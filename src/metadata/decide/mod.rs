@@ -239,6 +239,7 @@ impl Facts<'_> {
     pub fn usable_brokers(&self) -> Vec<UsableBroker> {
         let brokers = self.image.brokers();
         brokers
+            .filter(|broker| broker.takes_replicas())
             .map(|broker| UsableBroker {
                 id: broker.id,
                 rack: broker.rack.clone(),

@@ -16,11 +16,11 @@ use pharos_protocol::messages::incremental_alter_configs_request::{
 use pharos_protocol::messages::update_features_request::FeatureUpdateKey;
 use pharos_protocol::messages::{
     AllocateProducerIdsRequest, AlterClientQuotasRequest, AlterConfigsRequest,
-    AlterPartitionRequest, AssignReplicasToDirsRequest, BrokerRegistrationChangeRecord,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
-    IncrementalAlterConfigsRequest, PartitionRecord, RegisterBrokerRecord, TopicRecord,
-    UpdateFeaturesRequest, alter_client_quotas_request, alter_configs_request,
-    alter_partition_request,
+    AlterPartitionRequest, AssignReplicasToDirsRequest, BrokerHeartbeatRequest,
+    BrokerRegistrationChangeRecord, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, PartitionRecord,
+    RegisterBrokerRecord, TopicRecord, UpdateFeaturesRequest, alter_client_quotas_request,
+    alter_configs_request, alter_partition_request,
 };
 
 use super::*;
@@ -753,4 +753,46 @@ fn a_request_for_too_many_quotas_is_refused_whole() {
     assert_eq!(decided.response.entries.len(), MAX_RECORDS_PER_REQUEST + 1);
     let refused = ErrorCode::PolicyViolation.code();
     assert!(decided.response.entries.iter().all(|entry| entry.error_code == refused));
+}
+
+#[test]
+fn a_broker_says_which_directories_take_no_replicas() {
+    let mut cluster = Cluster::new();
+    let dir = cluster.image.broker(BrokerId(2)).unwrap().log_dirs[0];
+    let usable = |cluster: &Cluster| -> Vec<i32> {
+        cluster.facts().usable_brokers().iter().map(|broker| broker.id.0).collect()
+    };
+    let lease = brokers::HeartbeatFacts { lowest_active_offset: 0, controlled_shutdown_offset: -1 };
+    let tell = |cluster: &Cluster, cordoned: Option<Vec<TopicId>>| {
+        let request = BrokerHeartbeatRequest {
+            broker_id: 2,
+            broker_epoch: 20,
+            current_metadata_offset: 30,
+            cordoned_log_dirs: cordoned,
+            ..BrokerHeartbeatRequest::default()
+        };
+        brokers::heartbeat(&cluster.facts(), &request, lease).0.records
+    };
+    let told = |cordoned: Vec<TopicId>| {
+        vec![MetadataRecord::BrokerRegistrationChange(BrokerRegistrationChangeRecord {
+            broker_id: 2,
+            broker_epoch: 20,
+            cordoned_log_dirs: Some(cordoned),
+            ..BrokerRegistrationChangeRecord::default()
+        })]
+    };
+    assert_eq!(tell(&cluster, None), []);
+    // The first word is news even if it is about none, as in Kafka.
+    for cordoned in [vec![], vec![dir], vec![]] {
+        let records = tell(&cluster, Some(cordoned.clone()));
+        assert_eq!(records, told(cordoned.clone()));
+        cluster.apply(&records);
+        assert_eq!(tell(&cluster, Some(cordoned.clone())), []);
+        assert_eq!(tell(&cluster, None), []);
+        let expected: &[i32] = if cordoned.is_empty() { &[1, 2, 3, 4] } else { &[1, 3, 4] };
+        assert_eq!(usable(&cluster), expected);
+    }
+    // Before Kafka 4.3 nothing knew of it.
+    cluster.apply(&[feature_record("metadata.version", 29)]);
+    assert_eq!(tell(&cluster, Some(vec![dir])), []);
 }

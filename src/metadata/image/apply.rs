@@ -164,8 +164,8 @@ impl MetadataImage {
             if !record.log_dirs.is_empty() {
                 broker.log_dirs.clone_from(&record.log_dirs);
             }
-            if let Some(cordoned) = &record.cordoned_log_dirs {
-                broker.cordoned_log_dirs.clone_from(cordoned);
+            if record.cordoned_log_dirs.is_some() {
+                broker.cordoned_log_dirs.clone_from(&record.cordoned_log_dirs);
             }
         })
     }

@@ -68,11 +68,17 @@ pub struct BrokerRegistration {
     pub in_controlled_shutdown: bool,
     /// Ids of its log directories that work.
     pub log_dirs: Vec<TopicId>,
-    /// Ids of its log directories that get no new replicas (KIP-1066).
-    pub cordoned_log_dirs: Vec<TopicId>,
+    /// Ids of its log directories that get no new replicas (KIP-1066); `None` until it has said so.
+    pub cordoned_log_dirs: Option<Vec<TopicId>>,
 }
 
 impl BrokerRegistration {
+    /// Whether a directory takes new replicas, as far as it has said (`hasUncordonedDirs`).
+    pub fn takes_replicas(&self) -> bool {
+        let Some(cordoned) = &self.cordoned_log_dirs else { return true };
+        self.log_dirs.is_empty() || self.log_dirs.iter().any(|dir| !cordoned.contains(dir))
+    }
+
     /// What it may do.
     pub fn state(&self) -> RegistrationState {
         if self.fenced {
@@ -112,8 +118,7 @@ impl BrokerRegistration {
             fenced: self.fenced,
             in_controlled_shutdown: self.in_controlled_shutdown,
             log_dirs: self.log_dirs.clone(),
-            cordoned_log_dirs: (!self.cordoned_log_dirs.is_empty())
-                .then(|| self.cordoned_log_dirs.clone()),
+            cordoned_log_dirs: self.cordoned_log_dirs.clone(),
         }
     }
 }
@@ -147,7 +152,7 @@ impl From<&RegisterBrokerRecord> for BrokerRegistration {
             fenced: record.fenced,
             in_controlled_shutdown: record.in_controlled_shutdown,
             log_dirs: record.log_dirs.clone(),
-            cordoned_log_dirs: record.cordoned_log_dirs.clone().unwrap_or_default(),
+            cordoned_log_dirs: record.cordoned_log_dirs.clone(),
         }
     }
 }
