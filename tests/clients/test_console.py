@@ -428,6 +428,7 @@ def test_what_is_not_known_yet_is_not_called_well(make_node, tab):
     consumer.close()
     page.open("topic/orders")
     assert "no traffic" not in page.text()
+    assert not page.page.query_selector("main .bar")
     page.open("skew")
     assert "No rate of a partition is known" in page.text()
     page.open()

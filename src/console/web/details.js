@@ -117,7 +117,7 @@ export async function topic_view(name) {
         { title: 'Partition', head: true, of: (it) => it.partition, show: (it) => String(it.partition) },
         { title: 'Leader', number: true, of: (it) => it.leader, show: (it) => (plain(it.leader) < 0 ? h('span', { 'data-mood': 'bad' }, 'nobody') : `broker ${it.leader}`) },
         { title: 'In sync', number: true, of: (it) => it.in_sync, show: (it) => h('span', { 'data-mood': it.in_sync < it.replicas ? 'warn' : null }, `${it.in_sync} of ${it.replicas}`) },
-        { title: 'Share of bytes', number: true, of: (it) => plain(it.share), show: (it) => [plain(it.share) >= 0 ? h('span', { class: 'bar', 'aria-hidden': 'true' }, h('i', { 'width%': Math.min(100, plain(it.share) * 100) })) : '', h('span', { class: 'share' }, percent(it.share))] },
+        { title: 'Share of bytes', number: true, of: (it) => plain(it.share), show: (it) => [it.share !== null && plain(it.share) >= 0 ? h('span', { class: 'bar', 'aria-hidden': 'true' }, h('i', { 'width%': Math.min(100, plain(it.share) * 100) })) : '', h('span', { class: 'share' }, percent(it.share))] },
         { title: 'Records in', number: true, of: (it) => plain(it.records_in), show: (it) => rate(count, it.records_in) },
         { title: 'Bytes in', number: true, of: (it) => plain(it.bytes_in), show: (it) => rate(bytes, it.bytes_in) },
         { title: 'Bytes out', number: true, of: (it) => plain(it.bytes_out), show: (it) => rate(bytes, it.bytes_out) },
