@@ -109,3 +109,61 @@ fn parts(frame: &[u8]) -> (i64, i32, i8) {
     let magic = frame.get(MAGIC_AT).map_or(0, |byte| byte.cast_signed());
     (base, length, magic)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::path::Path;
+
+    use super::*;
+    use crate::fs::{Fs, Open, SimFs};
+    use crate::log::tests::batch;
+
+    /// Walks two batches of which the second has `bytes` at `at`: frames found, what ended the walk
+    /// if that is an error, and whether a frame was cut.
+    fn walk(at: usize, bytes: &[u8], left: u64) -> (usize, Option<String>, bool) {
+        let one = batch(1, &["a"]);
+        let mut content = [&one[..], &one[..]].concat();
+        content[one.len() + at..][..bytes.len()].copy_from_slice(bytes);
+        let end = content.len() as u64;
+        let fs = SimFs::new();
+        fs.create_dir_all(Path::new("/d")).unwrap();
+        let file = fs.open(Path::new("/d/f"), Open::Create).unwrap();
+        file.write_at(&mut [IoSlice::new(&content)], 0).unwrap();
+        file.set_len(end - left).unwrap();
+        let mut frames = Frames::new(file.as_ref(), 0, end);
+        let mut found = 0;
+        loop {
+            match frames.next().and_then(|frame| frame.map(|it| frames.header(&it)).transpose()) {
+                Ok(Some(_)) => found += 1,
+                Ok(None) => return (found, None, frames.is_cut()),
+                Err(error) => {
+                    let what = DamagedAt::of(&error).unwrap().what.clone();
+                    return (found, Some(what), frames.is_cut());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_damage_and_its_content_is_not() {
+        let whole = batch(1, &["a"]).len() as u64;
+        let damaged = |what: &str| (1, Some(what.to_owned()), true);
+        assert_eq!(walk(0, &[], 0), (2, None, false));
+        for length in [0, 13, -1, i32::MIN] {
+            let expected = damaged(&format!("a batch of length {length}"));
+            assert_eq!(walk(8, &length.to_be_bytes(), 0), expected);
+        }
+        for magic in [0, 1, -1, i8::MIN] {
+            let expected = damaged(&format!("a batch of magic {magic}"));
+            assert_eq!(walk(16, &magic.to_be_bytes(), 0), expected);
+        }
+        for (at, bytes) in [(16, &[9][..]), (0, &[0xff; 8]), (17, &[0; 40])] {
+            assert_eq!(walk(at, bytes, 0), (2, None, false), "{at}");
+        }
+        assert_eq!(walk(8, &i32::MAX.to_be_bytes(), 0), (1, None, true));
+        assert_eq!(walk(0, &[], whole), damaged("the file ends where a batch should begin"));
+        let expected = (1, Some("the file ends in the header of a batch".to_owned()), false);
+        assert_eq!(walk(0, &[], whole - 30), expected);
+    }
+}
