@@ -2,13 +2,17 @@
 //! nothing of the key.
 //!
 //! Off, it costs a look at a flag for each batch. On, keys are looked at while a batch is checked
-//! anyway, all of them or a random share: [`KEYS_A_SECOND`] on a node, shared out among its busy
+//! anyway, all of them or some at random, a bounded number of a node in a second, shared out among its
 //! partitions. What is shown of a key is the most that it may have had.
 
+mod budget;
 mod counters;
 mod name;
+mod place;
 mod sampler;
 mod shown;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -16,7 +20,7 @@ mod window;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -26,6 +30,7 @@ use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{Family, Gauge, Registered, Registry};
 use pharos_replication::Replicas;
 
+use self::budget::Budget;
 use self::name::{KeyName, Namer};
 pub use self::sampler::KeySampler;
 use self::shown::Shown;
@@ -37,8 +42,6 @@ pub const EVERY_TOPIC: &str = "*";
 pub const TICK: Duration = Duration::from_secs(1);
 /// Topics whose keys are watched on a broker, the first that are written to: 64 KiB each at most.
 pub const MAX_TOPICS: usize = 1000;
-/// Keys that a node looks at in a second, shared out among the partitions that are written to.
-const KEYS_A_SECOND: u32 = 20_000;
 /// Time between two looks at which keys are hot.
 const PUBLISH_EVERY: Duration = Duration::from_secs(5);
 /// What is told together and leaves together.
@@ -52,8 +55,7 @@ pub struct HotKeys {
     ratio: Family,
     error: Family,
     on: AtomicBool,
-    /// Keys that a partition may look at in a second.
-    quota: AtomicU32,
+    budget: Arc<Budget>,
     choice: RwLock<Choice>,
     topics: RwLock<HashMap<Arc<str>, Arc<TopicKeys>>>,
     series: Mutex<Series>,
@@ -95,7 +97,7 @@ impl HotKeys {
             ratio: registry.family(&rows::PHAROS_HOT_KEY_RATIO),
             error: registry.family(&rows::PHAROS_HOT_KEY_ERROR_RATIO),
             on: AtomicBool::new(false),
-            quota: AtomicU32::new(KEYS_A_SECOND),
+            budget: Arc::default(),
             choice: RwLock::default(),
             topics: RwLock::default(),
             series: Mutex::default(),
@@ -132,17 +134,16 @@ impl HotKeys {
         Some(name::shown(namer.name(topic, key)))
     }
 
-    /// Who looks at a batch for a partition; `None` when nobody does.
-    pub fn sampler(&self, topic: &str, partition: i32) -> Option<KeySampler> {
+    /// Who looks at batches of a topic; `None` when nobody does.
+    pub fn topic(&self, topic: &str) -> Option<WatchedTopic> {
         if !self.on.load(Ordering::Acquire) {
             return None;
         }
         let known = self.topics.read().get(topic).cloned();
-        let keys = match known {
+        Some(WatchedTopic(match known {
             Some(keys) => keys,
             None => self.begin(topic)?,
-        };
-        Some(KeySampler::new(keys, partition))
+        }))
     }
 
     fn begin(&self, topic: &str) -> Option<Arc<TopicKeys>> {
@@ -153,8 +154,8 @@ impl HotKeys {
         }
         let mut topics = self.topics.write();
         let name: Arc<str> = topic.into();
-        let quota = self.quota.load(Ordering::Relaxed);
-        let make = || Arc::new(TopicKeys::new(name.clone(), namer, quota));
+        let (budget, seed) = (self.budget.clone(), rand::random());
+        let make = || Arc::new(TopicKeys::new(name.clone(), namer, budget, seed));
         Some(topics.entry(name.clone()).or_insert_with(make).clone())
     }
 
@@ -174,14 +175,15 @@ impl HotKeys {
         }
     }
 
-    /// Shares the work of the next second out, and shows what is hot when it is time. To be called
+    /// Shares the looks of the next second out, and shows what is hot when it is time. To be called
     /// every [`TICK`].
     pub fn tick(&self) {
         let topics: Vec<_> = self.topics.read().values().cloned().collect();
-        let quota = self.quota.load(Ordering::Relaxed);
-        let active: usize = topics.iter().map(|topic| topic.tick(quota)).sum();
-        let active = u32::try_from(active.max(1)).unwrap_or(u32::MAX);
-        self.quota.store((KEYS_A_SECOND / active).max(1), Ordering::Relaxed);
+        let mut expected = Vec::new();
+        self.budget.tick();
+        topics.iter().for_each(|topic| topic.tick(&mut expected));
+        let share = self.budget.share(expected);
+        topics.iter().for_each(|topic| topic.share(share));
         let now = self.clock.monotonic();
         let (minutes, publishes) = self.is_due(now);
         for _ in 0..minutes {
@@ -263,6 +265,17 @@ impl HotKeys {
     fn forget_topic(&self, topic: &Arc<str>) {
         self.topics.write().remove(topic);
         self.series.lock().partitions.retain(|(of, _), _| of != topic);
+    }
+}
+
+/// Looks at batches of one topic.
+#[derive(Clone, Debug)]
+pub struct WatchedTopic(Arc<TopicKeys>);
+
+impl WatchedTopic {
+    /// Looks at one batch for a partition.
+    pub fn sampler(&self, partition: i32) -> KeySampler<'_> {
+        KeySampler::new(&self.0, partition)
     }
 }
 

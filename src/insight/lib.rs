@@ -14,7 +14,9 @@ mod telemetry;
 
 pub use cluster::ClusterFigures;
 pub use events::{Event, EventKind, Events, Happened, MAX_EVENTS, of_metadata};
-pub use hot_keys::{EVERY_TOPIC, HotKeys, KeySampler, MAX_TOPICS, TICK as HOT_KEYS_TICK};
+pub use hot_keys::{
+    EVERY_TOPIC, HotKeys, KeySampler, MAX_TOPICS, TICK as HOT_KEYS_TICK, WatchedTopic,
+};
 pub use lag::{CommittedOffset, GroupSnapshot, Lag, Standing};
 pub use offsets::PartitionOffsets;
 pub use telemetry::{ClientFacts, ClientTelemetry};

@@ -1,7 +1,6 @@
-//! HK: producing with hot keys watched, against producing without. The broker has one core; each
-//! record has a key, and each partition more keys than are counted one by one.
-
-use std::time::{Duration, Instant};
+//! HK: producing with hot keys watched, against producing without, from the first record of the
+//! watched topic on. The broker has one core; each record has a key, and each partition more keys than
+//! are counted one by one.
 
 use pharos_protocol::compression::Codec;
 
@@ -16,14 +15,15 @@ use crate::stats::{abba, ratios};
 
 /// Records of a batch, and bytes of the value of each.
 const SHAPES: [(usize, usize); 3] = [(15, 1024), (150, 80), (1, 80)];
-/// Bytes sent at a time before a measurement, and for how long: it takes some seconds until it is
-/// known how closely keys may be looked at.
-const WARM_UP_BYTES: u64 = 32 << 20;
-const WARM_UP: Duration = Duration::from_secs(4);
+/// Bytes sent before a measurement, to a topic that nobody watches.
+const WARM_UP_BYTES: u64 = 64 << 20;
+/// The topics.
+const WARM_UP: &str = "warm";
+const WATCHED: &str = "bulk";
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     for (records, value) in SHAPES {
-        let frame = frame(records, value)?;
+        let frames = [frame(WARM_UP, records, value)?, frame(WATCHED, records, value)?];
         // Requests of single records are dear: as many as take about as long.
         let plan = &Plan {
             binary: plan.binary.clone(),
@@ -31,8 +31,8 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             bytes: if records == 1 { plan.bytes / 8 } else { plan.bytes },
             ..*plan
         };
-        let on = || run(plan, &frame, &["metrics.hot.keys=*"]);
-        let found = abba(plan.repeats, on, || run(plan, &frame, &[]))?;
+        let on = || run(plan, &frames, &["metrics.hot.keys=bulk"]);
+        let found = abba(plan.repeats, on, || run(plan, &frames, &[]))?;
         let what = format!("{records} records of {value} bytes a batch");
         report.sample(
             &format!("HK {what}: GB/s and CPU s/GB: on, on, off, off"),
@@ -49,7 +49,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// One request: a batch for each partition, each of keys of its own.
-fn frame(records: usize, value: usize) -> anyhow::Result<Vec<u8>> {
+fn frame(topic: &str, records: usize, value: usize) -> anyhow::Result<Vec<u8>> {
     let mut key = 0u64;
     let mut batch = || {
         let keys = (0..records).map(|_| {
@@ -61,11 +61,15 @@ fn frame(records: usize, value: usize) -> anyhow::Result<Vec<u8>> {
     let each: Vec<_> = (0..PARTITIONS)
         .map(|partition| Ok((partition, batch()?)))
         .collect::<anyhow::Result<_>>()?;
-    load::produce_each("bulk", &each, 1)
+    load::produce_each(topic, &each, 1)
 }
 
 /// GB/s and CPU seconds for each GB of one broker.
-fn run(plan: &Plan, frame: &[u8], overrides: &[&str]) -> anyhow::Result<[f64; 2]> {
+fn run(
+    plan: &Plan,
+    [warm_up, frame]: &[Vec<u8>; 2],
+    overrides: &[&str],
+) -> anyhow::Result<[f64; 2]> {
     let directory = plan.directory.join("keys");
     let start = Start {
         binary: &plan.binary,
@@ -74,14 +78,10 @@ fn run(plan: &Plan, frame: &[u8], overrides: &[&str]) -> anyhow::Result<[f64; 2]
         place: Place::Server,
     };
     let broker = Broker::start(&start)?;
-    load::create_topic(
-        broker.address,
-        &Topic { name: "bulk", partitions: PARTITIONS, configs: &[] },
-    )?;
-    let begin = Instant::now();
-    while begin.elapsed() < WARM_UP {
-        produce::send(broker.address, frame, WARM_UP_BYTES)?;
+    for name in [WARM_UP, WATCHED] {
+        load::create_topic(broker.address, &Topic { name, partitions: PARTITIONS, configs: &[] })?;
     }
+    produce::send(broker.address, warm_up, WARM_UP_BYTES)?;
     probes::find_pages(&plan.directory, plan.bytes)?;
     let cpu = machine::process_cpu(broker.pid());
     let (wall, bytes) = produce::send(broker.address, frame, plan.bytes)?;

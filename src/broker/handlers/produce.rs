@@ -7,11 +7,12 @@
 //!
 //! Appends take effect before the next request of the connection begins; only acks=all waits.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_base::{Offset, PartitionId, TopicId};
-use pharos_insight::{HotKeys, KeySampler};
+use pharos_insight::{HotKeys, WatchedTopic};
 use pharos_metadata::ImagePublisher;
 use pharos_metadata::image::MetadataImage;
 use pharos_protocol::ErrorCode;
@@ -144,6 +145,8 @@ impl ProduceService {
             };
             let topic_index = outcome.response.responses.len();
             let mut partitions = Vec::new();
+            // Of a topic only that has a partition here.
+            let watched = LazyCell::new(|| self.hot_keys.topic(&found?.name));
             for data in topic.partition_data.iter() {
                 match (&mut outcome.about, found) {
                     (Some(about), _) => about.more += 1,
@@ -157,7 +160,8 @@ impl ProduceService {
                     None if version >= 13 => Err(Refusal::from(ErrorCode::UnknownTopicId)),
                     None => Err(Refusal::from(ErrorCode::UnknownTopicOrPartition)),
                     Some(topic) => {
-                        self.append_one(&topic.name, version, request, data.index, data.records)
+                        let place = (&*topic.name, data.index);
+                        self.append_one(place, version, request, data.records, &watched)
                     }
                 };
                 outcome.conversion = match &result {
@@ -205,11 +209,11 @@ impl ProduceService {
 
     fn append_one(
         &self,
-        topic: &str,
+        (topic, index): (&str, i32),
         version: i16,
         request: &ProduceRequestRef<'_>,
-        index: i32,
         records: Option<&[u8]>,
+        watched: &LazyCell<Option<WatchedTopic>, impl FnOnce() -> Option<WatchedTopic>>,
     ) -> Result<(Arc<Partition>, Appended), Refusal> {
         if !(-1..=1).contains(&request.acks) {
             return Err(ErrorCode::InvalidRequiredAcks.into());
@@ -225,8 +229,8 @@ impl ProduceService {
         let records = check_form(version, request, records)?;
         let metrics = self.metrics.topic(topic);
         metrics.mark(TopicMeter::TotalProduceRequests, 1);
-        let mut keys = self.hot_keys.sampler(topic, index);
-        let sink = keys.as_mut().map(|keys: &mut KeySampler| keys as &mut dyn KeySink);
+        let mut keys = watched.as_ref().map(|topic| topic.sampler(index));
+        let sink = keys.as_mut().map(|keys| keys as &mut dyn KeySink);
         match partition.append_watched(records, Origin::Client, request.acks == -1, sink) {
             Ok(appended) => {
                 if !appended.info.duplicate {

@@ -2,12 +2,14 @@
 //! topic's number of partitions, and how closely each is looked at.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use parking_lot::Mutex;
 
+use super::budget::Budget;
 use super::name::Namer;
-use super::window::{Sample, Window};
+use super::place::{Place, Taken};
+use super::window::{Seen, Window};
 
 /// Partitions of a topic that are watched on a broker; of more, the busiest. So many windows take
 /// 64 KiB.
@@ -22,41 +24,45 @@ const EMPTY_MINUTES: u32 = 2;
 /// Nobody's place.
 const FREE: i32 = -1;
 
-/// The keys of one topic. Cloning is by `Arc`; the data path takes its lock once a batch.
+/// The keys of one topic. The data path takes its lock once for each batch that a key was looked at
+/// of, or whose partition is not watched.
 #[derive(Debug)]
 pub(super) struct TopicKeys {
     name: Arc<str>,
     namer: Arc<Namer>,
+    budget: Arc<Budget>,
+    /// For dice; each place has its own.
+    seed: u64,
+    /// Whose each place is, for whoever is about to look.
+    holders: [AtomicI32; MAX_PARTITIONS],
     places: [Place; MAX_PARTITIONS],
     inner: Mutex<Inner>,
 }
 
-/// Who is watched in a place, for whoever is about to look.
-#[derive(Debug)]
-struct Place {
-    partition: AtomicI32,
-    stride: AtomicU32,
+/// Where a partition stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Standing<'a> {
+    /// It is watched.
+    Watched(&'a Place),
+    /// There is a place for it.
+    MayBegin,
+    /// There is none.
+    Unwatched,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     watched: [Option<Box<Watched>>; MAX_PARTITIONS],
     rivals: [Rival; RIVALS],
-    /// Keys that a partition may look at in a second.
-    quota: u32,
 }
 
 #[derive(Debug, Default)]
 struct Watched {
     partition: i32,
-    /// Keys looked at in this second, and after how many the next ones are looked at half as closely.
-    looked_at: u32,
-    patience: u32,
-    /// Records of this second, and of this minute.
-    second: u64,
-    minute: u64,
     /// Minutes that its window has been empty.
     empty: u32,
+    /// Records of this minute.
+    minute: u64,
     window: Window,
 }
 
@@ -69,11 +75,10 @@ struct Rival {
 }
 
 impl TopicKeys {
-    pub(super) fn new(name: Arc<str>, namer: Arc<Namer>, quota: u32) -> Self {
-        let place = || Place { partition: AtomicI32::new(FREE), stride: AtomicU32::new(1) };
-        let inner = Inner { quota, ..Inner::default() };
-        let places = std::array::from_fn(|_| place());
-        Self { name, namer, places, inner: Mutex::new(inner) }
+    pub(super) fn new(name: Arc<str>, namer: Arc<Namer>, budget: Arc<Budget>, seed: u64) -> Self {
+        let holders = std::array::from_fn(|_| AtomicI32::new(FREE));
+        let places = std::array::from_fn(|_| Place::new());
+        Self { name, namer, budget, seed, holders, places, inner: Mutex::default() }
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -84,40 +89,59 @@ impl TopicKeys {
         &self.namer
     }
 
-    /// One record in how many is to be looked at; `None` when the partition is not watched and no
-    /// place is free.
-    pub(super) fn stride(&self, partition: i32) -> Option<u32> {
-        let mut free = None;
-        for place in &self.places {
-            let held = place.partition.load(Ordering::Relaxed);
-            if held == partition {
-                return Some(place.stride.load(Ordering::Relaxed));
-            }
-            if held == FREE {
-                free = Some(1);
-            }
-        }
-        free
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
-    /// Counts a batch; without a sample nobody looked at its keys.
-    pub(super) fn add(&self, partition: i32, records: u64, sample: Option<Sample<'_>>) {
+    /// Seed of dice for a partition.
+    pub(super) fn seed(&self, partition: i32) -> u64 {
+        self.seed ^ u64::from(partition.unsigned_abs()).wrapping_mul(super::sampler::GOLDEN)
+    }
+
+    pub(super) fn standing(&self, partition: i32) -> Standing<'_> {
+        let mut standing = Standing::Unwatched;
+        for (holder, place) in self.holders.iter().zip(&self.places) {
+            match holder.load(Ordering::Acquire) {
+                held if held == partition => return Standing::Watched(place),
+                FREE => standing = Standing::MayBegin,
+                _ => {}
+            }
+        }
+        standing
+    }
+
+    /// Gives a place to a partition.
+    fn hold(&self, at: usize, partition: i32) -> Option<&Place> {
+        let (holder, place) = (self.holders.get(at)?, self.places.get(at)?);
+        place.begin(self.seed(partition));
+        holder.store(partition, Ordering::Release);
+        Some(place)
+    }
+
+    fn leave(&self, at: usize) {
+        if let Some(holder) = self.holders.get(at) {
+            holder.store(FREE, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a batch of a partition that was not watched when it came, and what was seen of it.
+    pub(super) fn begin(&self, partition: i32, taken: Taken, seen: &[Seen]) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let quota = inner.quota;
         let Some((place, watched)) = self.place(inner, partition) else {
-            compete(&mut inner.rivals, partition, records);
+            compete(&mut inner.rivals, partition, taken.records);
             return;
         };
-        watched.second += records;
-        watched.minute += records;
-        let Some(sample) = sample else { return };
-        watched.window.add(sample);
-        let looked_at = u32::try_from(sample.names.len()).unwrap_or(u32::MAX);
-        watched.looked_at = watched.looked_at.saturating_add(looked_at);
-        if watched.looked_at > watched.patience {
-            watched.patience = watched.patience.saturating_add(quota);
-            place.stride.store(sample.stride.saturating_mul(2), Ordering::Relaxed);
+        place.note(taken, &self.budget);
+        watched.window.add(seen);
+    }
+
+    /// Counts what was seen of a partition that is watched.
+    pub(super) fn add(&self, partition: i32, seen: &[Seen]) {
+        let mut inner = self.inner.lock();
+        let watched = inner.watched.iter_mut().flatten().find(|it| it.partition == partition);
+        if let Some(watched) = watched {
+            watched.window.add(seen);
         }
     }
 
@@ -127,39 +151,32 @@ impl TopicKeys {
         inner: &'a mut Inner,
         partition: i32,
     ) -> Option<(&'a Place, &'a mut Watched)> {
-        let quota = inner.quota;
-        let has =
-            |held: &Option<Box<Watched>>| held.as_ref().is_some_and(|it| it.partition == partition);
-        let at = inner
-            .watched
-            .iter()
-            .position(has)
-            .or_else(|| inner.watched.iter().position(Option::is_none))?;
-        let (place, held) = (self.places.get(at)?, inner.watched.get_mut(at)?);
-        let watched = held.get_or_insert_with(|| {
-            place.take(partition);
-            Box::new(Watched { partition, patience: quota, ..Watched::default() })
-        });
-        Some((place, watched))
+        let watched = &mut inner.watched;
+        if let Some(at) = watched.iter().position(|held| is_of(held, partition)) {
+            return Some((self.places.get(at)?, watched.get_mut(at)?.as_mut()?));
+        }
+        let at = watched.iter().position(Option::is_none)?;
+        let place = self.hold(at, partition)?;
+        let begun = Box::new(Watched { partition, ..Watched::default() });
+        Some((place, watched.get_mut(at)?.insert(begun)))
     }
 
-    /// Looks at each partition as closely as `quota` keys a second allow, and says how many had
-    /// records since the last time.
-    pub(super) fn tick(&self, quota: u32) -> usize {
+    /// A second is over: adds to `expected` how many records are expected of each partition in the
+    /// next one, but for those that are silent.
+    pub(super) fn tick(&self, expected: &mut Vec<u64>) {
         let mut inner = self.inner.lock();
-        inner.quota = quota;
-        let mut active = 0;
         for (place, held) in self.places.iter().zip(&mut inner.watched) {
             let Some(watched) = held else { continue };
-            active += usize::from(watched.second > 0);
-            let wanted = watched.second.div_ceil(u64::from(quota.max(1)));
-            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-            // More closely only step by step: what pauses for a second goes on as before.
-            let stride = place.stride.load(Ordering::Relaxed);
-            place.stride.store(wanted.max(stride / 2).max(1), Ordering::Relaxed);
-            (watched.second, watched.looked_at, watched.patience) = (0, 0, quota);
+            let taken = place.drain();
+            watched.minute += taken.records;
+            watched.window.note(taken);
+            expected.extend(Some(place.expect(taken.records)).filter(|records| *records > 0));
         }
-        active
+    }
+
+    /// Each partition may be looked at so many times in a second.
+    pub(super) fn share(&self, share: f64) {
+        self.places.iter().for_each(|place| place.share(share));
     }
 
     /// A minute is over. Who had no records for long is no longer watched, and a busier partition
@@ -168,30 +185,29 @@ impl TopicKeys {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let mut left = Vec::new();
-        for (place, held) in self.places.iter().zip(&mut inner.watched) {
+        for (at, held) in inner.watched.iter_mut().enumerate() {
             let Some(watched) = held else { continue };
             watched.window.turn();
             watched.empty = if watched.window.records() == 0 { watched.empty + 1 } else { 0 };
             if watched.empty > EMPTY_MINUTES {
                 left.push(watched.partition);
-                place.leave();
+                self.leave(at);
                 *held = None;
             }
         }
         let rivals = std::mem::take(&mut inner.rivals);
         let busiest = rivals.into_iter().max_by_key(|rival| rival.records);
-        let held = self.places.iter().zip(&mut inner.watched);
+        let held = inner.watched.iter_mut().enumerate();
         let least = held
-            .filter_map(|(place, held)| Some((place, held.as_mut()?)))
+            .filter_map(|(at, held)| Some((at, held.as_mut()?)))
             .min_by_key(|(_, held)| held.minute);
-        if let (Some(rival), Some((place, watched))) = (busiest, least)
+        if let (Some(rival), Some((at, watched))) = (busiest, least)
             && rival.records > watched.minute.saturating_mul(BUSIER)
             && rival.records > 0
         {
             left.push(watched.partition);
-            place.take(rival.partition);
-            let (partition, patience) = (rival.partition, inner.quota);
-            **watched = Watched { partition, patience, ..Watched::default() };
+            self.hold(at, rival.partition);
+            **watched = Watched { partition: rival.partition, ..Watched::default() };
         }
         inner.watched.iter_mut().flatten().for_each(|watched| watched.minute = 0);
         left
@@ -200,11 +216,10 @@ impl TopicKeys {
     /// Forgets a partition.
     pub(super) fn forget(&self, partition: i32) {
         let mut inner = self.inner.lock();
-        for (place, held) in self.places.iter().zip(&mut inner.watched) {
-            if held.as_ref().is_some_and(|it| it.partition == partition) {
-                place.leave();
-                *held = None;
-            }
+        let held = inner.watched.iter_mut().enumerate();
+        for (at, held) in held.filter(|(_, held)| is_of(held, partition)) {
+            self.leave(at);
+            *held = None;
         }
     }
 
@@ -221,15 +236,8 @@ impl TopicKeys {
     }
 }
 
-impl Place {
-    fn take(&self, partition: i32) {
-        self.stride.store(1, Ordering::Relaxed);
-        self.partition.store(partition, Ordering::Relaxed);
-    }
-
-    fn leave(&self) {
-        self.partition.store(FREE, Ordering::Relaxed);
-    }
+fn is_of(held: &Option<Box<Watched>>, partition: i32) -> bool {
+    held.as_ref().is_some_and(|it| it.partition == partition)
 }
 
 /// Misra and Gries with weights: what has more than a ninth of the records of all that are not watched
@@ -255,13 +263,32 @@ mod tests {
     use super::*;
 
     fn topic() -> TopicKeys {
-        TopicKeys::new("t".into(), Arc::new(Namer::new("secret")), 1000)
+        TopicKeys::new("t".into(), Arc::new(Namer::new("secret")), Arc::default(), 7)
     }
 
+    /// Counts a batch of which each record was looked at.
     fn add(topic: &TopicKeys, partition: i32, names: &[u64]) {
-        let stride = topic.stride(partition).unwrap_or(1);
-        let sample = Sample { records: names.len() as u64, stride, names };
-        topic.add(partition, names.len() as u64, Some(sample));
+        let seen: Vec<_> = names.iter().map(|name| Seen { name: *name, weight: 1 }).collect();
+        let taken = Taken { records: names.len() as u64, variance: 0, coarsest: 1 };
+        match topic.standing(partition) {
+            Standing::Watched(place) => {
+                place.note(taken, topic.budget());
+                topic.add(partition, &seen);
+            }
+            _ => topic.begin(partition, taken, &seen),
+        }
+    }
+
+    /// What is expected of each partition in the next second.
+    fn tick(topic: &TopicKeys) -> Vec<u64> {
+        let mut expected = Vec::new();
+        topic.tick(&mut expected);
+        expected
+    }
+
+    fn turn(topic: &TopicKeys) -> Vec<i32> {
+        tick(topic);
+        topic.turn()
     }
 
     #[test]
@@ -281,7 +308,7 @@ mod tests {
                 let busy = partition % 1000 == 500;
                 add(&topic, partition, &vec![7; if busy { 30 } else { 1 }]);
             }
-            topic.turn();
+            turn(&topic);
             let watched = topic.partitions();
             assert_eq!(watched.len(), MAX_PARTITIONS, "{minute}");
         }
@@ -296,10 +323,11 @@ mod tests {
             for partition in 0..10_000 {
                 add(&topic, partition, &vec![7; if partition == 5500 { 5000 } else { 1 }]);
             }
-            topic.turn();
+            turn(&topic);
         }
         assert_eq!(busiest(&topic), 1);
         add(&topic, 5500, &[7]);
+        tick(&topic);
         assert!(topic.look(5500, Window::records).unwrap() > 5000);
     }
 
@@ -307,12 +335,13 @@ mod tests {
     fn who_is_silent_leaves() {
         let topic = topic();
         add(&topic, 3, &[1, 2]);
+        tick(&topic);
         assert_eq!(topic.look(3, Window::records), Some(2));
         for _ in 0..6 {
-            assert_eq!(topic.turn(), Vec::<i32>::new());
+            assert_eq!(turn(&topic), Vec::<i32>::new());
         }
         assert_eq!(topic.look(3, Window::records), Some(0));
-        assert_eq!(topic.turn(), [3]);
+        assert_eq!(turn(&topic), [3]);
         assert_eq!(topic.partitions(), Vec::<i32>::new());
         add(&topic, 4, &[1]);
         topic.forget(4);
@@ -320,22 +349,25 @@ mod tests {
     }
 
     #[test]
-    fn the_busier_the_less_closely_and_back_step_by_step() {
+    fn what_came_is_expected_again_and_fades_step_by_step() {
         let topic = topic();
-        for _ in 0..10 {
-            add(&topic, 0, &[1; 500]);
+        add(&topic, 0, &[1; 500]);
+        add(&topic, 1, &[1; 40]);
+        assert_eq!(tick(&topic), [500, 40]);
+        topic.share(50.0);
+        let stride = |partition, coming| match topic.standing(partition) {
+            Standing::Watched(place) => place.stride(coming, topic.budget()),
+            _ => unreachable!("{partition} is watched"),
+        };
+        assert_eq!((stride(0, 10), stride(1, 10)), (10, 1));
+        // Half more is as expected; what is beyond costs more of what is left, and never less than that.
+        assert_eq!((stride(0, 750), stride(0, 751), stride(0, 1 << 20)), (10, 10, 314));
+        for expected in
+            [vec![250, 20], vec![125, 10], vec![62, 5], vec![31, 2], vec![15, 1], vec![7]]
+        {
+            assert_eq!(tick(&topic), expected);
         }
-        // In the middle of a second already: 1000, then 1000 more, and so on.
-        assert_eq!(topic.stride(0), Some(16));
-        assert_eq!(topic.tick(1000), 1);
-        assert_eq!(topic.stride(0), Some(8));
-        for stride in [4, 2, 1, 1] {
-            assert_eq!(topic.tick(1000), 0);
-            assert_eq!(topic.stride(0), Some(stride));
-        }
-        topic.add(0, 5001, None);
-        assert_eq!(topic.tick(1000), 1);
-        assert_eq!(topic.stride(0), Some(6));
-        assert_eq!(topic.stride(1), Some(1));
+        add(&topic, 0, &[1; 100]);
+        assert_eq!(tick(&topic), [100]);
     }
 }

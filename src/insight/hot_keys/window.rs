@@ -6,6 +6,7 @@
 
 use super::KeyName;
 use super::counters::{Counted, Counters};
+use super::place::Taken;
 
 /// Minutes that are over and still count.
 pub(super) const CLOSED: usize = 4;
@@ -18,15 +19,12 @@ pub(super) const LEAST_RECORDS: u64 = 100;
 /// ln(10^9): the noise of sampling is larger than [`Window::noise`] once in a billion.
 const CONFIDENCE: f64 = 20.723;
 
-/// A part of the records of a partition that was looked at: some of a batch.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sample<'a> {
-    /// Records of the batch.
-    pub(super) records: u64,
-    /// One record in so many was looked at, at random.
-    pub(super) stride: u32,
-    /// Keys of those that have one.
-    pub(super) names: &'a [KeyName],
+/// A key that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) name: KeyName,
+    /// Records that it stands for: one in so many was looked at.
+    pub(super) weight: u32,
 }
 
 /// What is known of a key.
@@ -75,16 +73,21 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Counts what was looked at.
-    pub(super) fn add(&mut self, sample: Sample<'_>) {
-        let Sample { records, stride, names } = sample;
-        self.volume.records = self.volume.records.saturating_add(records);
-        if stride > 1 {
-            self.volume.variance += variance(records, stride);
-            self.volume.stride = self.volume.stride.max(stride);
+    /// Counts keys that were looked at.
+    pub(super) fn add(&mut self, seen: &[Seen]) {
+        for Seen { name, weight } in seen {
+            self.counters.add(*name, *weight);
         }
-        for name in names {
-            self.counters.add(*name, stride);
+    }
+
+    /// Counts what came, whether it was looked at or not.
+    #[expect(clippy::cast_precision_loss, reason = "a bound")]
+    pub(super) fn note(&mut self, taken: Taken) {
+        let volume = &mut self.volume;
+        volume.records = volume.records.saturating_add(taken.records);
+        volume.variance += taken.variance as f64;
+        if taken.coarsest > 1 {
+            volume.stride = volume.stride.max(taken.coarsest);
         }
     }
 
@@ -162,11 +165,13 @@ impl Window {
 /// What one record, at random, of each `stride` of a batch, counted `stride` times, varies by for any
 /// key at most: in a whole stretch by a quarter of its square, in the rest of a batch, of which no
 /// record may be taken, by the stride for each record.
-#[expect(clippy::cast_precision_loss, reason = "a bound")]
-fn variance(records: u64, stride: u32) -> f64 {
-    let (whole, rest) = (records / u64::from(stride), records % u64::from(stride));
-    let stride = f64::from(stride);
-    whole as f64 * stride * stride / 4.0 + rest as f64 * stride
+pub(super) fn variance(records: u64, stride: u32) -> u64 {
+    if stride <= 1 {
+        return 0;
+    }
+    let stride = u64::from(stride);
+    let (whole, rest) = (records / stride, records % stride);
+    whole.saturating_mul(stride * stride).div_ceil(4).saturating_add(rest * stride)
 }
 
 #[cfg(test)]
@@ -177,15 +182,22 @@ mod tests {
 
     use super::*;
 
-    fn whole(names: &[KeyName]) -> Sample<'_> {
-        Sample { records: names.len() as u64, stride: 1, names }
+    fn whole(window: &mut Window, names: &[KeyName]) {
+        add(window, names.len() as u64, 1, names);
+    }
+
+    fn add(window: &mut Window, records: u64, stride: u32, names: &[KeyName]) {
+        let seen = |name: &KeyName| Seen { name: *name, weight: stride };
+        window.add(&names.iter().map(seen).collect::<Vec<_>>());
+        let variance = variance(records, stride);
+        window.note(Taken { records, variance, coarsest: stride });
     }
 
     #[test]
     fn five_minutes_count_and_no_more() {
         let mut window = Window::default();
         for minute in 0..20 {
-            window.add(whole(&[[minute, 1000, 1000, 1000]; 25].concat()));
+            whole(&mut window, &[[minute, 1000, 1000, 1000]; 25].concat());
             let counted = (minute + 1).min(5);
             assert_eq!(window.records(), 100 * counted);
             assert_eq!(window.estimate(1000), Estimate { count: 75 * counted, error: 0 });
@@ -213,7 +225,7 @@ mod tests {
             let mut last: VecDeque<Vec<KeyName>> = VecDeque::new();
             for (mut names, hot, every) in minutes {
                 names.iter_mut().step_by(every).for_each(|name| *name = hot);
-                window.add(whole(&names));
+                whole(&mut window, &names);
                 last.push_front(names);
                 last.truncate(CLOSED + 1);
                 let mut truth: HashMap<KeyName, u64> = HashMap::new();
@@ -256,8 +268,7 @@ mod tests {
                 let taken = (0..100u64.div_ceil(stride)).map(|at| at * stride + below(stride));
                 let names: Vec<_> =
                     taken.filter(|at| *at < 100).map(|at| key(batch * 100 + at)).collect();
-                let stride = stride as u32;
-                window.add(Sample { records: 100, stride, names: &names });
+                add(&mut window, 100, stride as u32, &names);
             }
             let found = window.estimate(1);
             let (most, noise) = (found.count as f64, window.noise());

@@ -98,6 +98,9 @@ pub fn check_watched_batch(
     keys: &mut dyn KeySink,
 ) -> Result<Option<Walk>, BatchError> {
     keys.begin(batch.header().count);
+    if keys.next() < 0 {
+        return check_with(batch, options, &mut Unwatched);
+    }
     check_with(batch, options, &mut Watched::new(keys))
 }
 
