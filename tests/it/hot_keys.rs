@@ -165,7 +165,8 @@ fn names_outlive_a_restart_and_the_secret_is_never_told() {
         produce(&mut wire, ("t", 0), Codec::None, &[Some(&b"k"[..]); 100]);
         shares(&server, "t", 0).contains_key(&before)
     });
-    assert_eq!(shares(&server, "t", 0), BTreeMap::from([(before.clone(), 1.0)]));
+    let told = shares(&server, "t", 0);
+    assert!(told.len() == 1 && (told[&before] - 1.0).abs() < 0.02, "{told:?}");
 
     // DescribeConfigs names the secret and has no value, by each of its doors.
     let node = DescribeConfigsResource {
