@@ -4,10 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pharos_protocol::messages::*;
-
 use crate::start_process::{Launch, until};
-use crate::start_wire::{Wire, batch};
+use crate::start_wire::batch;
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -25,17 +23,6 @@ fn partitions_of(topic: &str, data: &Path) -> Vec<PathBuf> {
     entries.filter(is_of).collect()
 }
 
-fn delete(wire: &mut Wire, name: &str) {
-    let topic = delete_topics_request::DeleteTopicState {
-        name: Some(name.to_owned()),
-        ..Default::default()
-    };
-    let request =
-        DeleteTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
-    let answer: DeleteTopicsResponse = wire.call(&request, 6).unwrap();
-    assert_eq!(answer.responses[0].error_code, 0);
-}
-
 /// Found by a kill in the middle of a deletion of eight partitions.
 #[test]
 fn partitions_of_a_deleted_topic_go_at_the_next_start() {
@@ -50,7 +37,7 @@ fn partitions_of_a_deleted_topic_go_at_the_next_start() {
     wire.produce("gone", 1, &batch(Default::default(), &[("k", "v")])).unwrap();
     let kept = home.path().join("kept");
     copy(&data.join("gone-1"), &kept);
-    delete(&mut wire, "gone");
+    assert_eq!(wire.delete_topic("gone").unwrap(), 0);
     // A snapshot that knows nothing of the topic any more: the log behind it still does.
     let metadata = data.join("__cluster_metadata-0");
     until("a snapshot", || {

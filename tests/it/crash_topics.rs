@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use pharos_protocol::ErrorCode;
 use pharos_protocol::batch::BatchOptions;
-use pharos_protocol::messages::*;
 
 use crate::crash::Progress;
 use crate::crash_writers::{one_batch, records};
@@ -89,14 +88,7 @@ impl Topics {
     }
 
     fn delete(&self, wire: &mut Wire, name: &str) -> io::Result<()> {
-        let topic = delete_topics_request::DeleteTopicState {
-            name: Some(name.to_owned()),
-            ..Default::default()
-        };
-        let request =
-            DeleteTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
-        let answer: DeleteTopicsResponse = wire.call(&request, 6)?;
-        assert_eq!(answer.responses[0].error_code, 0, "{name}");
+        assert_eq!(wire.delete_topic(name)?, 0, "{name}");
         Ok(())
     }
 }

@@ -324,14 +324,7 @@ fn a_failed_fetch_counts_for_its_topic_until_the_topic_goes() {
     let data = &answer.responses[0].partitions[0];
     assert_eq!((data.error_code, data.high_watermark), (2, -1));
     claims.wait();
-    let topic = delete_topics_request::DeleteTopicState {
-        name: Some("t".to_owned()),
-        ..Default::default()
-    };
-    let request =
-        DeleteTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-    let answer: DeleteTopicsResponse = inside.wire.call(&request, 6).unwrap();
-    assert_eq!(answer.responses[0].error_code, 0);
+    assert_eq!(inside.wire.delete_topic("t").unwrap(), 0);
     let bean = "kafka.server:type=BrokerTopicMetrics,name=FailedFetchRequestsPerSec,topic=t";
     until("the bean to go", || inside.registry.read(bean, "Count").is_none());
     assert_eq!(inside.registry.read(all.template, "Count"), Some(Value::Long(1)));

@@ -136,14 +136,7 @@ fn beans_come_with_the_first_event_and_go_with_the_topic() {
     let mut change = with(&[], &[request("DeleteTopics", 6, "NONE")]);
     change[1] = set([PARTITION, WRITTEN, READ, REFUSED, ANEW].concat());
     step(&mut inside, "the topic is deleted", change, |inside| {
-        let topic = delete_topics_request::DeleteTopicState {
-            name: Some("t".to_owned()),
-            ..Default::default()
-        };
-        let request =
-            DeleteTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-        let answer: DeleteTopicsResponse = inside.wire.call(&request, 6).unwrap();
-        assert_eq!(answer.responses[0].error_code, 0);
+        assert_eq!(inside.wire.delete_topic("t").unwrap(), 0);
     });
     assert_eq!(inside.registry.read(all, "Count"), counted, "the sum keeps what the topic gave");
 }

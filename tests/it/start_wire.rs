@@ -94,6 +94,18 @@ impl Wire {
         Ok(answer.topics[0].error_code)
     }
 
+    /// Deletes a topic; the error code of the answer.
+    pub fn delete_topic(&mut self, name: &str) -> io::Result<i16> {
+        let topic = delete_topics_request::DeleteTopicState {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        };
+        let request =
+            DeleteTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
+        let answer: DeleteTopicsResponse = self.call(&request, 6)?;
+        Ok(answer.responses[0].error_code)
+    }
+
     /// Appends to one partition with acks=1: error code, base offset and message.
     pub fn produce(
         &mut self,
