@@ -99,8 +99,8 @@ pub struct Body {
     pub errors: ErrorCounts,
     /// How long the client is muted after it.
     pub throttle: Duration,
-    /// Counts under this name beside the API's own (`FetchConsumer`).
-    pub also_named: Option<&'static str>,
+    /// A fetch of a consumer: it counts under that name beside the API's own.
+    pub by_consumer: bool,
     /// The partition that the request was about, where the handler tells it.
     pub about: Option<About>,
     /// What checking the records took, of a produce request.
@@ -154,7 +154,7 @@ impl Body {
             chunks: chunks.collect(),
             errors: encoded.errors,
             throttle: Duration::ZERO,
-            also_named: None,
+            by_consumer: false,
             about: None,
             conversion: Conversion::default(),
         })

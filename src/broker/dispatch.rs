@@ -19,7 +19,7 @@ use crate::beans::Forwarding;
 use crate::context::{About, Answer, AnswerError, Body, ErrorCounts, RequestContext};
 use crate::handlers as h;
 use crate::quotas::ThreadTime;
-use crate::request_metrics::{Finished, RequestMetrics};
+use crate::request_metrics::{self, Finished, RequestMetrics};
 use crate::request_series::{Measured, phases};
 use crate::services::Services;
 use crate::slow_requests::{SlowRequest, SlowRequests};
@@ -55,7 +55,7 @@ pub struct Tag {
     version: i16,
     body_bytes: usize,
     errors: ErrorCounts,
-    also_named: Option<&'static str>,
+    by_consumer: bool,
     client_id: Arc<str>,
     about: Option<About>,
     trace: Option<Box<TracedRequest>>,
@@ -93,8 +93,8 @@ impl Handler for Dispatch {
         let Observers { requests, forwarding, slow: slowest, .. } = &self.observers;
         let trace = done.tag.trace.take();
         let finished = Finished {
-            name: done.tag.api.name(),
-            also_named: done.tag.also_named,
+            api: done.tag.api,
+            by_consumer: done.tag.by_consumer,
             version: done.tag.version,
             request_bytes: done.tag.body_bytes,
             throttle: done.throttle,
@@ -114,7 +114,7 @@ impl Handler for Dispatch {
         }
         if let Some(trace) = trace {
             trace.answered(&Told {
-                request: done.tag.also_named.unwrap_or(done.tag.api.name()),
+                request: finished.name(),
                 measured: &measured,
                 errors: &done.tag.errors,
                 about: done.tag.about.as_ref(),
@@ -163,7 +163,7 @@ impl Dispatch {
             version,
             body_bytes: frame.body.len(),
             errors: ErrorCounts::new(),
-            also_named: None,
+            by_consumer: false,
             client_id: context.client_id.clone(),
             about: None,
             trace,
@@ -309,7 +309,7 @@ fn cost(done: &Completed<Tag>) -> Duration {
 fn slow(done: &Completed<Tag>, trace_id: Option<TraceId>) -> SlowRequest {
     let (tag, measured) = (&done.tag, measured(done));
     SlowRequest {
-        request: tag.also_named.unwrap_or(tag.api.name()),
+        request: request_metrics::name_of(tag.api, tag.by_consumer),
         version: tag.version,
         client_id: tag.client_id.clone(),
         host: done.connection.peer().ip(),
@@ -338,8 +338,8 @@ fn counted(api: ApiKey, version: i16, errors: &ErrorCounts) -> ErrorCounts {
 
 fn reply(body: Body, tag: Tag) -> Reply<Tag> {
     let errors = counted(tag.api, tag.version, &body.errors);
-    let Body { also_named, about, conversion, .. } = body;
-    let tag = Tag { errors, also_named, about, conversion, ..tag };
+    let Body { by_consumer, about, conversion, .. } = body;
+    let tag = Tag { errors, by_consumer, about, conversion, ..tag };
     let mut reply = Reply::chunks(body.chunks, tag);
     reply.throttle = body.throttle;
     reply

@@ -5,14 +5,12 @@
 //! holds that error. A consumer's fetch counts as `Fetch` and as `FetchConsumer`, its errors as
 //! `Fetch` alone. What a node's broker asks of its own controller counts as the request that it is.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
 use pharos_base::TraceContext;
 use pharos_metrics::catalog::network as rows;
-use pharos_metrics::{BLIND, Histogram, Meter, Registered, Registry};
+use pharos_metrics::{BLIND, Histogram, Meter, OTHER, Registered, Registry};
 use pharos_net::Timestamps;
 use pharos_protocol::{ApiKey, ErrorCode, Message, encode_to_bytes};
 use pharos_storage::Conversion;
@@ -118,15 +116,28 @@ const NAMES: [&str; 93] = [
     "WriteTxnMarkers",
 ];
 
+/// A consumer's fetch.
+const FETCH_CONSUMER: &str = "FetchConsumer";
+/// Versions that are told apart, from 0, beyond those of any API. ApiVersions may be asked in any
+/// version: what lies above counts together.
+const VERSIONS: usize = 32;
+/// Error codes that are told apart, from -1, beyond those of Kafka. Others count as -1.
+const ERRORS: usize = 256;
+
 /// The counts of all requests.
 #[derive(Debug)]
 pub struct RequestMetrics {
     registry: Registry,
-    by_name: HashMap<&'static str, NameMetrics>,
+    /// By key of the API; empty for what Kafka 4 no longer has.
+    by_api: Vec<Option<NameMetrics>>,
+    fetch_consumer: NameMetrics,
+    /// Of names that nothing here counts under.
+    _others: Vec<NameMetrics>,
 }
 
 #[derive(Debug)]
 struct NameMetrics {
+    name: &'static str,
     request_queue: Registered<Histogram>,
     local: Registered<Histogram>,
     remote: Registered<Histogram>,
@@ -135,8 +146,10 @@ struct NameMetrics {
     response_send: Registered<Histogram>,
     total: Registered<Histogram>,
     request_bytes: Registered<Histogram>,
-    requests: RwLock<HashMap<i16, Arc<Registered<Meter>>>>,
-    errors: RwLock<HashMap<i16, Arc<Registered<Meter>>>>,
+    /// By version.
+    requests: Meters,
+    /// By error code.
+    errors: Meters,
     /// Of Produce and Fetch: time and bytes. What is fetched is never converted, so that a fetch adds
     /// a 0 to both.
     conversions: [Option<Registered<Histogram>>; 2],
@@ -147,10 +160,10 @@ struct NameMetrics {
 /// What is known of a request once its answer has left.
 #[derive(Debug)]
 pub struct Finished<'a> {
-    /// Name of the API.
-    pub name: &'static str,
-    /// A second name that it counts under.
-    pub also_named: Option<&'static str>,
+    /// The API.
+    pub api: ApiKey,
+    /// Whether it is a fetch of a consumer.
+    pub by_consumer: bool,
     /// Version of the request.
     pub version: i16,
     /// Size of the request's body in bytes, without its header.
@@ -165,13 +178,35 @@ pub struct Finished<'a> {
     pub conversion: Conversion,
 }
 
+/// The one name that says most of a request.
+pub fn name_of(api: ApiKey, by_consumer: bool) -> &'static str {
+    if by_consumer { FETCH_CONSUMER } else { api.name() }
+}
+
+impl Finished<'_> {
+    /// See [`name_of`].
+    pub fn name(&self) -> &'static str {
+        name_of(self.api, self.by_consumer)
+    }
+}
+
 impl RequestMetrics {
     /// Registers the histograms of all names.
     pub fn new(registry: &Registry) -> Self {
-        let by_name = NAMES.into_iter().map(|name| (name, NameMetrics::new(registry, name)));
-        let metrics = Self { registry: registry.clone(), by_name: by_name.collect() };
-        for name in request_series::FROM_THE_START {
-            metrics.series(name);
+        let metrics = |name| NameMetrics::new(registry, name);
+        let api = |api: ApiKey| NAMES.contains(&api.name()).then(|| metrics(api.name()));
+        let is_other =
+            |name: &&str| *name != FETCH_CONSUMER && ApiKey::all().all(|api| api.name() != *name);
+        let metrics = Self {
+            registry: registry.clone(),
+            by_api: ApiKey::all().map(api).collect(),
+            fetch_consumer: metrics(FETCH_CONSUMER),
+            _others: NAMES.into_iter().filter(is_other).map(metrics).collect(),
+        };
+        for (api, by_consumer) in request_series::FROM_THE_START {
+            if let Some(metrics) = metrics.one(api, by_consumer) {
+                metrics.series(registry);
+            }
         }
         metrics
     }
@@ -186,14 +221,18 @@ impl RequestMetrics {
         if BLIND {
             return;
         }
-        if let Some(series) = self.series(finished.also_named.unwrap_or(finished.name)) {
-            series.record(measured, trace);
+        if let Some(metrics) = self.one(finished.api, finished.by_consumer) {
+            metrics.series(&self.registry).record(measured, trace);
         }
     }
 
-    fn series(&self, name: &'static str) -> Option<&RequestSeries> {
-        let metrics = self.by_name.get(name)?;
-        Some(metrics.series.get_or_init(|| RequestSeries::new(&self.registry, name)))
+    /// What counts under [`name_of`].
+    fn one(&self, api: ApiKey, by_consumer: bool) -> Option<&NameMetrics> {
+        if by_consumer { Some(&self.fetch_consumer) } else { self.of_api(api) }
+    }
+
+    fn of_api(&self, api: ApiKey) -> Option<&NameMetrics> {
+        self.by_api.get(usize::try_from(api.as_i16()).ok()?)?.as_ref()
     }
 
     /// Counts a request under its name or names.
@@ -201,10 +240,12 @@ impl RequestMetrics {
         if BLIND {
             return;
         }
-        self.record_as(finished.name, finished);
-        self.record_errors(finished.name, finished.errors);
-        if let Some(name) = finished.also_named {
-            self.record_as(name, finished);
+        let Some(metrics) = self.of_api(finished.api) else { return };
+        let now = self.registry.clock().coarse();
+        metrics.record(finished, now, &self.registry);
+        metrics.record_errors(finished.errors, &self.registry);
+        if finished.by_consumer {
+            self.fetch_consumer.record(finished, now, &self.registry);
         }
     }
 
@@ -217,67 +258,69 @@ impl RequestMetrics {
         began: Instant,
         errors: &ErrorCounts,
     ) {
-        let name = api.name();
-        let Some(metrics) = self.by_name.get(name) else { return };
+        let Some(metrics) = self.of_api(api) else { return };
         let took = millis(began.elapsed());
         let size = encode_to_bytes(request, version).map_or(0, |body| body.len());
         metrics.no_waits();
         metrics.local.update(took);
         metrics.total.update(took);
         metrics.request_bytes.update(i64::try_from(size).unwrap_or(i64::MAX));
-        self.record_version(metrics, name, version);
-        self.record_errors(name, errors);
+        metrics.record_version(version, &self.registry);
+        metrics.record_errors(errors, &self.registry);
     }
+}
 
-    fn record_as(&self, name: &'static str, finished: &Finished<'_>) {
-        let Some(metrics) = self.by_name.get(name) else { return };
+impl NameMetrics {
+    fn record(&self, finished: &Finished<'_>, now: Duration, registry: &Registry) {
         let times = finished.timestamps;
         let request_bytes = i64::try_from(finished.request_bytes).unwrap_or(i64::MAX);
-        let now = self.registry.clock().monotonic();
         for (histogram, value) in [
-            (&metrics.request_queue, millis(times.handle_begin - times.received)),
-            (&metrics.local, millis(times.handle_end - times.handle_begin)),
-            (&metrics.remote, millis(times.reply_ready - times.handle_end)),
-            (&metrics.throttle, millis(finished.throttle)),
-            (&metrics.response_queue, millis(times.write_begin - times.reply_ready)),
-            (&metrics.response_send, millis(times.write_end - times.write_begin)),
-            (&metrics.total, millis(times.write_end - times.received)),
-            (&metrics.request_bytes, request_bytes),
+            (&self.request_queue, millis(times.handle_begin - times.received)),
+            (&self.local, millis(times.handle_end - times.handle_begin)),
+            (&self.remote, millis(times.reply_ready - times.handle_end)),
+            (&self.throttle, millis(finished.throttle)),
+            (&self.response_queue, millis(times.write_begin - times.reply_ready)),
+            (&self.response_send, millis(times.write_end - times.write_begin)),
+            (&self.total, millis(times.write_end - times.received)),
+            (&self.request_bytes, request_bytes),
         ] {
             histogram.update_at(value, now);
         }
         let Conversion { took, temporary_bytes, .. } = finished.conversion;
         let bytes = i64::try_from(temporary_bytes).unwrap_or(i64::MAX);
-        for (histogram, value) in metrics.conversions.iter().zip([millis(took), bytes]) {
+        for (histogram, value) in self.conversions.iter().zip([millis(took), bytes]) {
             if let Some(histogram) = histogram {
                 histogram.update_at(value, now);
             }
         }
-        self.record_version(metrics, name, finished.version);
+        self.record_version(finished.version, registry);
     }
 
-    fn record_version(&self, metrics: &NameMetrics, name: &'static str, version: i16) {
-        lazily(&metrics.requests, version, || {
-            let tags = [("request", name), ("version", &version.to_string())];
-            self.registry.meter(&rows::REQUEST_METRICS_REQUESTS_PER_SEC, &tags)
-        })
-        .mark(1);
+    fn record_version(&self, version: i16, registry: &Registry) {
+        let version = usize::try_from(version).ok().filter(|version| *version < VERSIONS);
+        self.requests.mark(version.unwrap_or(VERSIONS), 1, || {
+            let version = version.map_or(OTHER.to_owned(), |version| version.to_string());
+            let tags = [("request", self.name), ("version", &version)];
+            registry.meter(&rows::REQUEST_METRICS_REQUESTS_PER_SEC, &tags)
+        });
     }
 
-    fn record_errors(&self, name: &'static str, errors: &ErrorCounts) {
-        let Some(metrics) = self.by_name.get(name) else { return };
+    fn record_errors(&self, errors: &ErrorCounts, registry: &Registry) {
         for (error, count) in errors {
-            lazily(&metrics.errors, *error, || {
+            let index = usize::try_from(i32::from(*error) + 1).ok();
+            let index = index.filter(|index| *index < ERRORS).unwrap_or(0);
+            self.errors.mark(index, u64::from(*count), || {
                 let error = ErrorCode::from_code(*error).unwrap_or(ErrorCode::UnknownServerError);
-                let tags = [("request", name), ("error", error.name())];
-                self.registry.meter(&rows::REQUEST_METRICS_ERRORS_PER_SEC, &tags)
-            })
-            .mark(u64::from(*count));
+                let tags = [("request", self.name), ("error", error.name())];
+                registry.meter(&rows::REQUEST_METRICS_ERRORS_PER_SEC, &tags)
+            });
         }
     }
-}
 
-impl NameMetrics {
+    fn series(&self, registry: &Registry) -> &RequestSeries {
+        self.series.get_or_init(|| RequestSeries::new(registry, self.name))
+    }
+
     fn new(registry: &Registry, name: &'static str) -> Self {
         let histogram = |row| registry.histogram(row, &[("request", name)]);
         let conversions = match name {
@@ -292,6 +335,7 @@ impl NameMetrics {
             _ => [None, None],
         };
         Self {
+            name,
             request_queue: histogram(&rows::REQUEST_METRICS_REQUEST_QUEUE_TIME_MS),
             local: histogram(&rows::REQUEST_METRICS_LOCAL_TIME_MS),
             remote: histogram(&rows::REQUEST_METRICS_REMOTE_TIME_MS),
@@ -300,8 +344,8 @@ impl NameMetrics {
             response_send: histogram(&rows::REQUEST_METRICS_RESPONSE_SEND_TIME_MS),
             total: histogram(&rows::REQUEST_METRICS_TOTAL_TIME_MS),
             request_bytes: histogram(&rows::REQUEST_METRICS_REQUEST_BYTES),
-            requests: RwLock::default(),
-            errors: RwLock::default(),
+            requests: Meters::new(VERSIONS + 1),
+            errors: Meters::new(ERRORS),
             conversions: conversions.map(|row| row.map(|row| registry.histogram(row, &[]))),
             series: OnceLock::new(),
         }
@@ -316,19 +360,62 @@ impl NameMetrics {
     }
 }
 
-/// The meter of `key`, made with its first event. Keys are versions and error codes: bounded.
-fn lazily<K: std::hash::Hash + Eq + Copy>(
-    meters: &RwLock<HashMap<K, Arc<Registered<Meter>>>>,
-    key: K,
-    make: impl FnOnce() -> Registered<Meter>,
-) -> Arc<Registered<Meter>> {
-    if let Some(meter) = meters.read().get(&key) {
-        return meter.clone();
+/// So many meters, each made with its first event.
+#[derive(Debug)]
+struct Meters {
+    count: usize,
+    all: OnceLock<Box<[OnceLock<Registered<Meter>>]>>,
+}
+
+impl Meters {
+    fn new(count: usize) -> Self {
+        Self { count, all: OnceLock::new() }
     }
-    meters.write().entry(key).or_insert_with(|| Arc::new(make())).clone()
+
+    /// Counts so many events of the one at `index`.
+    fn mark(&self, index: usize, events: u64, make: impl FnOnce() -> Registered<Meter>) {
+        let all = self.all.get_or_init(|| (0..self.count).map(|_| OnceLock::new()).collect());
+        if let Some(meter) = all.get(index) {
+            meter.get_or_init(make).mark(events);
+        }
+    }
 }
 
 /// The nearest whole number, as Kafka rounds (`RequestChannel.updateRequestMetrics`).
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros().saturating_add(500) / 1000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use pharos_base::Clock;
+    use pharos_metrics::Value;
+
+    use super::*;
+
+    #[test]
+    fn versions_and_errors_that_no_kafka_has_count_together() {
+        let registry = Registry::new(Clock::simulated(0).0);
+        let metrics = RequestMetrics::new(&registry);
+        let now = Instant::now();
+        let request = pharos_protocol::messages::ApiVersionsRequest::default();
+        for version in [0, 4, 4, 31, 32, i16::MAX, i16::MIN, -1] {
+            let errors = vec![(35, 1), (-1, 1), (i16::MAX, 1), (i16::MIN, 2), (-2, 3)];
+            let metrics = metrics.of_api(ApiKey::ApiVersions).unwrap();
+            metrics.record_version(version, &registry);
+            metrics.record_errors(&errors, &registry);
+        }
+        metrics.record_in_process(ApiKey::ApiVersions, 0, &request, now, &ErrorCounts::new());
+        let count = |name: &str, tag: &str| {
+            let name = format!("type=RequestMetrics,name={name},request=ApiVersions,{tag}");
+            let name = format!("kafka.network:{name}");
+            registry.read(&name, "Count")
+        };
+        let versions = ["version=0", "version=4", "version=31", "version=\"(other)\""];
+        let expected = [2, 2, 1, 4].map(|count| Some(Value::Long(count)));
+        assert_eq!(versions.map(|tag| count("RequestsPerSec", tag)), expected);
+        let errors = ["error=UNSUPPORTED_VERSION", "error=UNKNOWN_SERVER_ERROR"];
+        let expected = [8, 8 * 7].map(|count| Some(Value::Long(count)));
+        assert_eq!(errors.map(|tag| count("ErrorsPerSec", tag)), expected);
+    }
 }

@@ -9,9 +9,11 @@ use pharos_base::TraceContext;
 use pharos_metrics::catalog::native as rows;
 use pharos_metrics::{NativeHistogram, Registered, Registry};
 use pharos_net::Timestamps;
+use pharos_protocol::ApiKey;
 
-/// The requests whose series exist before anyone sends one: objectives are set on them.
-pub const FROM_THE_START: [&str; 2] = ["Produce", "FetchConsumer"];
+/// The requests whose series exist before anyone sends one, objectives are set on them: the API, and
+/// whether a consumer sends it.
+pub const FROM_THE_START: [(ApiKey, bool); 2] = [(ApiKey::Produce, false), (ApiKey::Fetch, true)];
 
 /// The series of one request name.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -24,9 +24,9 @@ use crate::context::{About, ErrorCounts};
 /// Requests that are told.
 const MAX_TOLD: usize = 200;
 /// How long a request is remembered.
-const HOUR_MS: i64 = 60 * 60 * 1000;
+const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The slowest are kept for each of these spans, so that old ones can leave.
-const SPAN_MS: i64 = 5 * 60 * 1000;
+const SPAN: Duration = Duration::from_secs(5 * 60);
 /// Longest client id that is kept, in characters.
 const MAX_CLIENT: usize = 200;
 
@@ -63,14 +63,14 @@ pub struct SlowRequests {
     clock: Clock,
     /// What a request must cost to be among the slowest of this span, in ns.
     bar: AtomicU64,
-    /// When this span ends, in ms since 1970.
-    until_ms: AtomicI64,
+    /// When this span ends by the coarse clock, in ms.
+    until: AtomicU64,
     spans: Mutex<VecDeque<Span>>,
 }
 
 #[derive(Debug)]
 struct Span {
-    until_ms: i64,
+    until: Duration,
     slowest: BinaryHeap<Reverse<Ranked>>,
 }
 
@@ -104,24 +104,25 @@ impl Eq for Ranked {}
 impl SlowRequests {
     /// None yet.
     pub fn new(clock: Clock) -> Self {
-        let (bar, until_ms) = (AtomicU64::new(0), AtomicI64::new(i64::MIN));
-        Self { clock, bar, until_ms, spans: Mutex::default() }
+        let (bar, until) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { clock, bar, until, spans: Mutex::default() }
     }
 
     /// Takes a request in that cost so much, if it is among the slowest.
     pub fn record(&self, cost: Duration, make: impl FnOnce() -> SlowRequest) {
         let cost_ns = u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX);
-        let time_ms = self.clock.now_ms();
-        if cost_ns <= self.bar.load(Relaxed) && time_ms < self.until_ms.load(Relaxed) {
+        let now = self.clock.coarse();
+        if cost_ns <= self.bar.load(Relaxed) && millis(now) < self.until.load(Relaxed) {
             return;
         }
+        let time_ms = self.clock.now_ms();
         let ranked = Reverse(Ranked { cost_ns, time_ms, request: make().shortened() });
         let mut spans = self.spans.lock();
-        if spans.back().is_none_or(|span| time_ms >= span.until_ms) {
-            let until_ms = time_ms + SPAN_MS;
-            spans.push_back(Span { until_ms, slowest: BinaryHeap::new() });
-            spans.retain(|span| span.until_ms > time_ms - HOUR_MS);
-            self.until_ms.store(until_ms, Relaxed);
+        if spans.back().is_none_or(|span| now >= span.until) {
+            let until = now + SPAN;
+            spans.push_back(Span { until, slowest: BinaryHeap::new() });
+            spans.retain(|span| span.until + HOUR > now);
+            self.until.store(millis(until), Relaxed);
         }
         let Some(span) = spans.back_mut() else { return };
         span.slowest.push(ranked);
@@ -135,7 +136,7 @@ impl SlowRequests {
 
     /// The slowest of the last hour, the slowest first.
     fn told(&self) -> Vec<Value> {
-        let since_ms = self.clock.now_ms() - HOUR_MS;
+        let since_ms = self.clock.now_ms().saturating_sub(HOUR.as_millis() as i64);
         let spans = self.spans.lock();
         let all = spans.iter().flat_map(|span| &span.slowest);
         let mut found: Vec<&Ranked> =
@@ -150,6 +151,10 @@ impl SlowRequest {
         self.client_id = shortened(&self.client_id);
         self
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a client calls itself, as far as it is kept.

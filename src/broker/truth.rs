@@ -12,11 +12,11 @@ use pharos_metrics::catalog::{
 use pharos_metrics::truth::{Claim, by, says, to};
 use pharos_metrics::{BeanRow, Registry, Value, truth};
 use pharos_net::Timestamps;
-use pharos_protocol::ErrorCode;
 use pharos_protocol::messages::AssignReplicasToDirsRequest;
 use pharos_protocol::messages::assign_replicas_to_dirs_request::{
     DirectoryData, PartitionData, TopicData,
 };
+use pharos_protocol::{ApiKey, ErrorCode};
 use pharos_replication::WatchList;
 use pharos_storage::Conversion;
 use tokio::runtime::Handle;
@@ -92,8 +92,8 @@ fn a_request_is_counted_by_phase_size_and_error() {
     ]);
     let claims = truth.claims(claims);
     let mut finished = Finished {
-        name: "Produce",
-        also_named: None,
+        api: ApiKey::Produce,
+        by_consumer: false,
         version: 9,
         request_bytes: 1234,
         throttle: ms(77),
@@ -116,9 +116,9 @@ fn a_request_is_counted_by_phase_size_and_error() {
         by(total, &[("request", "Fetch")], "Count", 1.0),
         by(total, &[("request", "FetchConsumer")], "Count", 1.0),
     ]);
-    finished.name = "Fetch";
+    finished.api = ApiKey::Fetch;
     finished.conversion = Conversion::default();
-    finished.also_named = Some("FetchConsumer");
+    finished.by_consumer = true;
     metrics.record(&finished);
     fetched.hold();
 }

@@ -125,7 +125,7 @@ fn encode(
 }
 
 fn named(body: Result<Body, AnswerError>) -> Result<Body, AnswerError> {
-    body.map(|body| Body { also_named: Some("FetchConsumer"), ..body })
+    body.map(|body| Body { by_consumer: true, ..body })
 }
 
 /// A fetch on its way.

@@ -67,25 +67,34 @@ impl Histogram {
         if BLIND {
             return;
         }
-        self.update_at(value, self.0.clock.monotonic());
+        self.update_at(value, self.0.clock.coarse());
     }
 
-    /// Adds a value at `now` of the registry's clock: for those who update many at once.
+    /// Adds a value at `now` of the registry's clock ([`Clock::coarse`] will do): for those who
+    /// update many at once.
     pub fn update_at(&self, value: i64, now: Duration) {
         if BLIND {
             return;
         }
         let inner = &*self.0;
-        let origin = inner
-            .origin
-            .compare_exchange(NO_ORIGIN, value, Ordering::Relaxed, Ordering::Relaxed)
-            .map_or_else(|seen| seen, |_| value);
+        let origin = match inner.origin.load(Ordering::Relaxed) {
+            NO_ORIGIN => inner
+                .origin
+                .compare_exchange(NO_ORIGIN, value, Ordering::Relaxed, Ordering::Relaxed)
+                .map_or_else(|seen| seen, |_| value),
+            seen => seen,
+        };
         #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]
         let distance = value.saturating_sub(origin) as f64;
         inner.sum.add(distance);
         inner.squares.add(distance * distance);
-        inner.min.fetch_min(value, Ordering::Relaxed);
-        inner.max.fetch_max(value, Ordering::Relaxed);
+        // Hardly any value is a new extreme, and to look costs less than to change.
+        if value < inner.min.load(Ordering::Relaxed) {
+            inner.min.fetch_min(value, Ordering::Relaxed);
+        }
+        if value > inner.max.load(Ordering::Relaxed) {
+            inner.max.fetch_max(value, Ordering::Relaxed);
+        }
         inner.reservoir.update(value, now);
         inner.count.fetch_add(1, Ordering::Release);
     }

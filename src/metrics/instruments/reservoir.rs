@@ -1,8 +1,8 @@
 //! The exponentially decaying sample of Yammer's biased histograms: 1028 values, alpha 0.015.
 //!
-//! Writers first compare the priority of their value with the smallest one kept, an atomic; only
-//! the few that enter a full sample (about 15 a second, whatever the traffic) take the writers'
-//! lock. Readers take no lock at all.
+//! Only the few values that enter a full sample (about 15 a second, whatever the traffic) take the
+//! writers' lock. The others are sent away by a [`Gate`], without working out their priority, and
+//! change nothing that threads share but one number. Readers take no lock at all.
 
 use std::cmp::Ordering as Order;
 use std::collections::BinaryHeap;
@@ -27,6 +27,7 @@ struct Sample {
     started: Duration,
     /// Smallest priority of a full sample, in logarithms; below it a value is not taken.
     threshold: AtomicF64,
+    gate: AtomicU64,
     draws: AtomicU64,
     filled: AtomicUsize,
     values: Box<[AtomicI64]>,
@@ -60,6 +61,7 @@ impl Sample {
         Self {
             started: now,
             threshold: AtomicF64::new(f64::NEG_INFINITY),
+            gate: AtomicU64::new(Gate::OPEN.pack()),
             draws: AtomicU64::new(0),
             filled: AtomicUsize::new(0),
             values: (0..SIZE).map(|_| AtomicI64::new(0)).collect(),
@@ -70,10 +72,21 @@ impl Sample {
     /// A value's priority is its weight e^(alpha * age of the sample) over a random number
     /// between 0 and 1; in logarithms nothing overflows and nothing needs rescaling.
     fn update(&self, value: i64, now: Duration) {
-        let age = now.saturating_sub(self.started).as_secs_f64();
-        let draw = self.draws.fetch_add(1, Ordering::Relaxed);
-        let priority = ALPHA_PER_SECOND * age - uniform(draw).ln();
-        if priority <= self.threshold.get() {
+        let age = now.saturating_sub(self.started);
+        // Two threads may draw the same number: each value has the same chance all the same.
+        let draw = self.draws.load(Ordering::Relaxed);
+        self.draws.store(draw.wrapping_add(1), Ordering::Relaxed);
+        let draw = uniform(draw);
+        let gate = Gate::unpack(self.gate.load(Ordering::Relaxed));
+        if gate.refuses(draw, age) {
+            return;
+        }
+        let threshold = self.threshold.get();
+        if !gate.knows(age) && threshold > f64::NEG_INFINITY {
+            self.gate.store(Gate::new(age, threshold).pack(), Ordering::Relaxed);
+        }
+        let priority = ALPHA_PER_SECOND * age.as_secs_f64() - draw.ln();
+        if priority <= threshold {
             return;
         }
         let mut ranks = self.ranks.lock();
@@ -99,6 +112,48 @@ impl Sample {
         if let Some(cell) = self.values.get(slot) {
             cell.store(value, Ordering::Relaxed);
         }
+    }
+}
+
+/// Which draws of one second cannot enter the sample. Its threshold may only have risen since, so
+/// that some who pass are refused behind it, and nobody is refused who would be taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Gate {
+    /// The second of the sample's age.
+    second: u32,
+    /// Draws from here on are too large.
+    from: f32,
+}
+
+impl Gate {
+    /// Refuses nobody.
+    const OPEN: Self = Self { second: u32::MAX, from: f32::INFINITY };
+
+    /// The gate of the second that runs, for the smallest priority of a full sample.
+    #[expect(clippy::cast_possible_truncation, reason = "rounded up")]
+    fn new(age: Duration, threshold: f64) -> Self {
+        let second = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
+        let ends = f64::from(second) + 1.0;
+        let from = (ALPHA_PER_SECOND * ends - threshold).exp() as f32;
+        Self { second, from: from.next_up() }
+    }
+
+    fn knows(self, age: Duration) -> bool {
+        u64::from(self.second) == age.as_secs()
+    }
+
+    fn refuses(self, draw: f64, age: Duration) -> bool {
+        draw >= f64::from(self.from) && self.knows(age)
+    }
+
+    /// Both in one number, so that no thread reads one of an old pair and one of a new one.
+    fn pack(self) -> u64 {
+        u64::from(self.second) << 32 | u64::from(self.from.to_bits())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    fn unpack(packed: u64) -> Self {
+        Self { second: (packed >> 32) as u32, from: f32::from_bits(packed as u32) }
     }
 }
 
@@ -135,6 +190,8 @@ impl Eq for Rank {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -162,6 +219,30 @@ mod tests {
         assert_eq!(out.len(), SIZE);
         // e^9 times the weight: nearly all are new.
         assert!(out.iter().filter(|value| **value == 2).count() > 1000);
+    }
+
+    proptest! {
+        /// Whoever is refused at the gate would be refused behind it.
+        #[test]
+        fn the_gate_refuses_nobody_who_would_be_taken(
+            second in 0..10_000_000_u32,
+            part in 0.0..1.0_f64,
+            above in -9.0..9.0_f64,
+            near in 0.999_999..1.000_001_f64,
+        ) {
+            let begins = Duration::from_secs(second.into());
+            let threshold = ALPHA_PER_SECOND * f64::from(second) + above;
+            let gate = Gate::new(begins, threshold);
+            prop_assert_eq!(Gate::unpack(gate.pack()), gate);
+            let age = begins + Duration::from_secs_f64(part * 0.999);
+            prop_assert!(gate.knows(age) && !gate.knows(begins + Duration::from_secs(1)));
+            let taken = (ALPHA_PER_SECOND * age.as_secs_f64() - threshold).exp();
+            for draw in [taken * near, taken * 0.999, f64::from(gate.from) * near] {
+                let priority = ALPHA_PER_SECOND * age.as_secs_f64() - draw.ln();
+                prop_assert!(!gate.refuses(draw, age) || priority <= threshold, "{draw}");
+            }
+            prop_assert!(gate.refuses(taken * 1.1, age), "it is of use");
+        }
     }
 
     #[test]

@@ -34,11 +34,13 @@ struct Inner {
     quantiles: bool,
 }
 
+/// What came since a window opened is told by what the sensor had counted by then: so a value that
+/// lies between the extremes moves nothing of its window.
 #[derive(Debug)]
 struct Window {
     number: AtomicU64,
-    sum: AtomicF64,
-    count: AtomicU64,
+    total_before: AtomicF64,
+    count_before: AtomicU64,
     max: AtomicF64,
     min: AtomicF64,
     buckets: OnceLock<Box<[AtomicU32]>>,
@@ -47,11 +49,11 @@ struct Window {
 impl Sensor {
     /// A sensor that keeps what quantiles need only when asked to.
     pub fn new(clock: Clock, quantiles: bool) -> Self {
-        let born = clock.monotonic();
+        let born = clock.coarse();
         let windows = std::array::from_fn(|_| Window {
             number: AtomicU64::new(EMPTY),
-            sum: AtomicF64::new(0.0),
-            count: AtomicU64::new(0),
+            total_before: AtomicF64::new(0.0),
+            count_before: AtomicU64::new(0),
             max: AtomicF64::new(f64::NEG_INFINITY),
             min: AtomicF64::new(f64::INFINITY),
             buckets: OnceLock::new(),
@@ -72,21 +74,23 @@ impl Sensor {
             return;
         }
         let inner = &*self.0;
-        inner.total.add(value);
-        inner.count.fetch_add(1, Ordering::Relaxed);
         let number = inner.age_ms() / WINDOW_MS;
         let Some(window) = inner.slot(number) else { return };
-        window.open(number);
-        window.sum.add(value);
-        window.max.change(|old| old.max(value));
-        window.min.change(|old| old.min(value));
+        inner.open(window, number);
+        inner.total.add(value);
+        if value > window.max.get() {
+            window.max.change(|old| old.max(value));
+        }
+        if value < window.min.get() {
+            window.min.change(|old| old.min(value));
+        }
         if inner.quantiles {
             let buckets = window.buckets.get_or_init(buckets::new);
             if let Some(bucket) = buckets.get(buckets::index(value)) {
                 bucket.fetch_add(1, Ordering::Relaxed);
             }
         }
-        window.count.fetch_add(1, Ordering::Release);
+        inner.count.fetch_add(1, Ordering::Release);
     }
 
     /// A figure as of now.
@@ -105,11 +109,14 @@ impl Sensor {
                 inner.slot(n).filter(|w| w.number.load(Ordering::Acquire) == n).map(|w| (n, w))
             })
         };
-        let count: u64 = live().map(|(_, w)| w.count.load(Ordering::Acquire)).sum();
-        // A sum of nothing is -0.0.
-        let sum = live().map(|(_, w)| w.sum.get()).sum::<f64>() + 0.0;
+        let oldest = live().next();
+        let count = oldest.map_or(0, |(_, window)| {
+            let count = inner.count.load(Ordering::Acquire);
+            count.saturating_sub(window.count_before.load(Ordering::Relaxed))
+        });
+        let sum = oldest.map_or(0.0, |(_, window)| inner.total.get() - window.total_before.get());
         let seconds = || {
-            let oldest = live().map(|(n, _)| n * WINDOW_MS).min().unwrap_or(now_ms);
+            let oldest = oldest.map_or(now_ms, |(n, _)| n * WINDOW_MS);
             let elapsed = now_ms.saturating_sub(oldest);
             // `Rate.windowSize`: at least one full window besides the running one.
             let missing = (COVERED - 1).saturating_sub(elapsed / WINDOW_MS) * WINDOW_MS;
@@ -136,20 +143,18 @@ impl Sensor {
 
 impl Inner {
     fn age_ms(&self) -> u64 {
-        let age = self.clock.monotonic().saturating_sub(self.born);
+        let age = self.clock.coarse().saturating_sub(self.born);
         u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn slot(&self, number: u64) -> Option<&Window> {
         self.windows.get(usize::try_from(number % SLOTS as u64).unwrap_or(0))
     }
-}
 
-impl Window {
     /// Makes this slot the window of that number; the first writer of a new window clears it.
-    fn open(&self, number: u64) {
+    fn open(&self, window: &Window, number: u64) {
         for _ in 0..MAX_SPINS {
-            let seen = self.number.load(Ordering::Acquire);
+            let seen = window.number.load(Ordering::Acquire);
             if seen == number {
                 return;
             }
@@ -158,16 +163,16 @@ impl Window {
                 continue;
             }
             let claim =
-                self.number.compare_exchange(seen, CLEARING, Ordering::AcqRel, Ordering::Relaxed);
+                window.number.compare_exchange(seen, CLEARING, Ordering::AcqRel, Ordering::Relaxed);
             if claim.is_ok() {
-                self.sum.set(0.0);
-                self.count.store(0, Ordering::Relaxed);
-                self.max.set(f64::NEG_INFINITY);
-                self.min.set(f64::INFINITY);
-                for bucket in self.buckets.get().into_iter().flatten() {
+                window.count_before.store(self.count.load(Ordering::Acquire), Ordering::Relaxed);
+                window.total_before.set(self.total.get());
+                window.max.set(f64::NEG_INFINITY);
+                window.min.set(f64::INFINITY);
+                for bucket in window.buckets.get().into_iter().flatten() {
                     bucket.store(0, Ordering::Relaxed);
                 }
-                self.number.store(number, Ordering::Release);
+                window.number.store(number, Ordering::Release);
                 return;
             }
         }

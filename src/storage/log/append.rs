@@ -149,7 +149,7 @@ impl Log {
         self.check_usable()?;
         let _span = tracing::debug_span!("log.append", log = %self.partition).entered();
         let began = self.clock.monotonic();
-        let done = self.append_with(records, options, &self.config(), keys);
+        let done = self.append_with(records, options, &self.config(), began, keys);
         if let Some(metrics) = &self.metrics {
             metrics.appended(self.clock.monotonic().saturating_sub(began));
         }
@@ -161,11 +161,11 @@ impl Log {
         records: &[u8],
         options: &AppendOptions,
         config: &LogConfig,
+        began: Duration,
         keys: Option<&mut dyn KeySink>,
     ) -> Result<AppendInfo, AppendError> {
         let now_ms = self.clock.now_ms();
         if options.origin == Origin::Client {
-            let began = self.clock.monotonic();
             let before = Cell::new(0);
             let stored = recompress::recompress(records, config, |batch| {
                 let walk = check_batch(batch, &check_options(config, options.origin, now_ms))?;
@@ -181,14 +181,14 @@ impl Log {
                     records: count_records(&ready),
                     took: self.clock.monotonic().saturating_sub(began),
                 };
-                return self.append_checked(ready, options, config, conversion);
+                return self.append_checked(ready, options, config, now_ms, conversion);
             }
         }
         let ready = check(records, config, options, now_ms, keys)?;
         let compressed = ready.iter().filter(|batch| batch.header.codec() != Some(Codec::None));
         let temporary_bytes = compressed.map(|batch| batch.uncompressed_bytes).sum();
         let conversion = Conversion { temporary_bytes, ..Conversion::default() };
-        self.append_checked(ready, options, config, conversion)
+        self.append_checked(ready, options, config, now_ms, conversion)
     }
 
     fn append_checked(
@@ -196,6 +196,7 @@ impl Log {
         mut ready: ReadySet<'_>,
         options: &AppendOptions,
         config: &LogConfig,
+        now_ms: i64,
         conversion: Conversion,
     ) -> Result<AppendInfo, AppendError> {
         let size: usize = ready.iter().map(|batch| batch.header.total_len()).sum();
@@ -208,7 +209,9 @@ impl Log {
         if let Some(duplicate) = self.check_state(&writer, &ready, options)? {
             return Ok(AppendInfo { conversion, ..duplicate });
         }
-        let now_ms = self.clock.now_ms();
+        // Times that stand in the log are taken in its order.
+        let stamped = config.message_timestamp_type == TimestampType::LogAppendTime;
+        let now_ms = if stamped { self.clock.now_ms() } else { now_ms };
         let log_append_time = self.assign(&writer, &mut ready, options, config, now_ms)?;
         let first_offset = ready.first().map_or(0, |batch| batch.header.base_offset);
         self.note_epochs(&mut writer, &ready)?;
