@@ -56,22 +56,20 @@ impl Budget {
         stride.map_or(MAX_STRIDE, |stride| stride.clamp(1, MAX_STRIDE))
     }
 
-    /// Takes so many looks, each of which stands for `stride` records, if there are as many.
-    pub(super) fn take(&self, looks: u32, stride: u32) -> bool {
-        let more = |spent: u32| spent.checked_add(looks).filter(|spent| *spent <= LOOKS_A_SECOND);
+    /// Takes a look that stands for `stride` records, if there is one left.
+    pub(super) fn take(&self, stride: u32) -> bool {
+        let more = |spent: u32| spent.checked_add(1).filter(|spent| *spent <= LOOKS_A_SECOND);
         let taken = self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
         if taken {
-            let records = u64::from(looks) * u64::from(stride);
-            self.stood_for.fetch_add(records, Ordering::Relaxed);
+            self.stood_for.fetch_add(stride.into(), Ordering::Relaxed);
         }
         taken
     }
 
-    /// Gives back what was not needed of [`Self::take`].
-    pub(super) fn give_back(&self, looks: u32, stride: u32) {
-        let records = u64::from(looks) * u64::from(stride);
-        let less = |spent: u32| Some(spent.saturating_sub(looks));
-        let fewer = |all: u64| Some(all.saturating_sub(records));
+    /// Gives back what was taken by [`Self::take`] and not needed.
+    pub(super) fn give_back(&self, stride: u32) {
+        let less = |spent: u32| Some(spent.saturating_sub(1));
+        let fewer = |all: u64| Some(all.saturating_sub(stride.into()));
         let order = Ordering::Relaxed;
         // Both always succeed. What a tick took meanwhile cannot be given back.
         let _ = self.spent.fetch_update(order, order, less);
@@ -148,18 +146,22 @@ mod tests {
         assert_eq!(expected_stride(u64::MAX, 0.25), MAX_STRIDE);
     }
 
+    fn take(budget: &Budget, looks: u32) {
+        (0..looks).for_each(|_| assert!(budget.take(1)));
+    }
+
     #[test]
     fn no_look_is_taken_twice_and_none_that_is_not_there() {
         let budget = Budget::default();
-        assert!(budget.take(LOOKS_A_SECOND - 5, 1));
-        assert!(!budget.take(6, 1) && !budget.take(u32::MAX, 1));
-        assert!(budget.take(5, 10));
+        take(&budget, LOOKS_A_SECOND);
+        assert!(!budget.take(1));
         assert_eq!(budget.stride(Stream { coming: 1, before: 0 }), MAX_STRIDE);
-        budget.give_back(5, 10);
-        assert_eq!(budget.spent(), LOOKS_A_SECOND - 5);
+        budget.give_back(1);
+        assert_eq!(budget.spent(), LOOKS_A_SECOND - 1);
+        assert!(budget.take(10) && !budget.take(10));
         budget.tick();
-        // Of looks of the second before.
-        budget.give_back(5, 10);
+        // Of a look of the second before.
+        budget.give_back(10);
         assert_eq!(budget.spent(), 0);
         assert_eq!(budget.stride(Stream { coming: 1, before: 0 }), 1);
     }
@@ -168,17 +170,17 @@ mod tests {
     fn threads_together_take_no_more_than_there_is() {
         let budget = Budget::default();
         let taken: u32 = std::thread::scope(|scope| {
-            let takes = || (0..5000).filter(|_| budget.take(3, 1)).count() as u32 * 3;
+            let takes = || (0..15_000).filter(|_| budget.take(1)).count() as u32;
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(takes)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        assert_eq!((taken, budget.spent()), (19_998, 19_998));
+        assert_eq!((taken, budget.spent()), (LOOKS_A_SECOND, LOOKS_A_SECOND));
     }
 
     #[test]
     fn claims_of_any_size_are_answered() {
         let budget = Budget::default();
-        budget.take(1, MAX_STRIDE);
+        assert!(budget.take(MAX_STRIDE));
         for coming in [0, 1, u64::MAX] {
             for before in [0, 1, u64::MAX] {
                 let stride = budget.stride(Stream { coming, before });

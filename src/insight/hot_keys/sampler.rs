@@ -3,31 +3,23 @@
 use pharos_protocol::batch::KeySink;
 use smallvec::SmallVec;
 
-use super::budget::Stream;
-use super::place::Taken;
-use super::topic::{Standing, TopicKeys};
-use super::window::{self, Seen};
+use super::place::{Looks, Place};
+use super::topic::TopicKeys;
+use super::window::Seen;
 
-/// Keys of one batch that are looked at, at most.
-const MAX_KEYS_OF_BATCH: u64 = 4096;
-/// Steps of SplitMix64.
-pub(super) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// Looks at the keys of one batch: of each stretch of records that is a stride long at one, at random.
+/// Looks at keys of one batch: those that the place of its partition in the topic asks for.
 #[derive(Debug)]
 pub struct KeySampler<'a> {
     topic: &'a TopicKeys,
     partition: i32,
-    standing: Standing<'a>,
-    stride: u32,
-    /// Looks that were taken from the budget for this batch and not made.
-    looks: u32,
-    /// Where the stretch begins, and the record of it that is looked at; negative for none.
-    stretch: i32,
-    next: i32,
-    dice: u64,
+    /// None when the partition is not watched.
+    place: Option<&'a Place>,
+    /// Records that the place takes to have come.
+    claimed: u64,
+    looks: Looks,
+    /// Looks that were made.
+    made: usize,
     seen: SmallVec<[Seen; 8]>,
-    taken: Taken,
 }
 
 impl<'a> KeySampler<'a> {
@@ -35,110 +27,51 @@ impl<'a> KeySampler<'a> {
         Self {
             topic,
             partition,
-            standing: topic.standing(partition),
-            stride: 1,
-            looks: 0,
-            stretch: 0,
-            next: -1,
-            dice: 0,
+            place: topic.place(partition),
+            claimed: 0,
+            looks: Looks::new(),
+            made: 0,
             seen: SmallVec::new(),
-            taken: Taken::default(),
         }
     }
 
     /// The batch is in the log, with so many records.
     pub fn count(mut self, records: u64) {
-        let taken = Taken { records, ..self.taken };
-        match self.standing {
-            Standing::Watched(place) => {
-                place.note(taken, self.topic.budget());
-                if !self.seen.is_empty() {
-                    self.topic.add(self.partition, &self.seen);
-                }
-            }
-            Standing::MayBegin | Standing::Unwatched => {
-                self.topic.begin(self.partition, taken, &self.seen);
-            }
+        match self.place {
+            Some(_) => self.claimed = self.claimed.saturating_sub(records),
+            None => self.topic.compete(self.partition, records),
         }
-        self.give_back();
+        if !self.seen.is_empty() {
+            self.topic.add(self.partition, &self.seen);
+        }
     }
 
+    /// Gives looks back that were not made.
     fn give_back(&mut self) {
-        if self.looks > 0 {
-            self.topic.budget().give_back(std::mem::take(&mut self.looks), self.stride);
+        for look in self.looks.drain(..).skip(std::mem::take(&mut self.made)) {
+            self.topic.budget().give_back(look.weight);
         }
-    }
-
-    fn choose(&mut self, stride: u32) {
-        let chosen = self.stretch.checked_add_unsigned(self.below(stride));
-        self.next = chosen.unwrap_or(-1);
-    }
-
-    /// A number below `limit`, at random (SplitMix64).
-    fn below(&mut self, limit: u32) -> u32 {
-        if limit <= 1 {
-            return 0;
-        }
-        self.dice = self.dice.wrapping_add(GOLDEN);
-        let mixed = (self.dice ^ (self.dice >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let product = u128::from(mixed ^ (mixed >> 31)) * u128::from(limit);
-        u32::try_from(product >> 64).unwrap_or(0)
-    }
-
-    /// One record in how many is looked at of a batch of so many, and a seed for its dice.
-    fn closeness(&self, coming: u64) -> Option<(u32, u64)> {
-        let budget = self.topic.budget();
-        let (stride, seed) = match self.standing {
-            Standing::Watched(place) => (place.stride(coming, budget), place.seed()),
-            Standing::MayBegin => {
-                let stride = budget.stride(Stream { coming, before: 0 });
-                (stride, self.topic.seed(self.partition))
-            }
-            Standing::Unwatched => return None,
-        };
-        let least = u32::try_from(coming / MAX_KEYS_OF_BATCH + 1).unwrap_or(u32::MAX);
-        Some((stride.max(least), seed))
     }
 }
 
 impl KeySink for KeySampler<'_> {
     fn begin(&mut self, records: i32) {
         self.give_back();
-        (self.stretch, self.next) = (0, -1);
-        let Ok(coming @ 1..) = u32::try_from(records) else { return };
-        let Some((stride, seed)) = self.closeness(coming.into()) else { return };
-        (self.stride, self.dice) = (stride, seed);
-        self.taken.coarsest = self.taken.coarsest.max(stride);
-        let variance = window::variance(coming.into(), stride);
-        self.taken.variance = self.taken.variance.saturating_add(variance);
-        self.choose(stride);
-        // A look beyond the last record is none.
-        let looks = coming.div_ceil(stride);
-        if self.next >= records || !self.topic.budget().take(looks, stride) {
-            self.next = -1;
-            return;
-        }
-        self.looks = looks;
+        let (Some(place), Ok(coming)) = (self.place, u32::try_from(records)) else { return };
+        self.claimed = self.claimed.saturating_add(coming.into());
+        place.claim(coming, self.topic.budget(), &mut self.looks);
     }
 
     fn next(&self) -> i32 {
-        self.next
+        self.looks.get(self.made).map_or(-1, |look| look.index)
     }
 
     fn key(&mut self, key: Option<&[u8]>) {
-        let stride = self.stride;
-        self.looks = self.looks.saturating_sub(1);
+        let Some(look) = self.looks.get(self.made) else { return };
+        self.made += 1;
         if let Some(key) = key {
             let name = self.topic.namer().name(self.topic.name(), key);
-            self.seen.push(Seen { name, weight: stride });
-        }
-        match self.stretch.checked_add_unsigned(stride) {
-            Some(stretch) => {
-                self.stretch = stretch;
-                self.choose(stride);
-            }
-            None => self.next = -1,
+            self.seen.push(Seen { name, weight: look.weight });
         }
     }
 }
@@ -146,6 +79,10 @@ impl KeySink for KeySampler<'_> {
 impl Drop for KeySampler<'_> {
     fn drop(&mut self) {
         self.give_back();
+        let Some(place) = self.place else { return };
+        if self.claimed > 0 {
+            place.take_back(self.claimed, self.topic.budget());
+        }
     }
 }
 
@@ -164,6 +101,10 @@ mod tests {
 
     fn with_seed(seed: u64) -> TopicKeys {
         TopicKeys::new("t".into(), Arc::new(Namer::new("s")), Arc::default(), seed)
+    }
+
+    fn spend(budget: &Budget, looks: u32) {
+        (0..looks).for_each(|_| assert!(budget.take(1)));
     }
 
     /// Shows a batch of `records` that claims `claimed`, as the walk does.
@@ -200,7 +141,7 @@ mod tests {
         for seed in 0..20_000 {
             let topic = with_seed(seed);
             // With thirty looks left five of ten records are looked at.
-            assert!(topic.budget().take(LOOKS_A_SECOND - 30, 1));
+            spend(topic.budget(), LOOKS_A_SECOND - 30);
             let mut sampler = KeySampler::new(&topic, 0);
             let looked_at = walk(&mut sampler, 10, 10);
             assert!(looked_at.iter().enumerate().all(|(n, at)| *at / 2 == n as i32));
@@ -223,7 +164,7 @@ mod tests {
         sampler.begin(100);
         drop(sampler);
         assert_eq!(topic.budget().spent(), 3);
-        assert!(topic.partitions().is_empty());
+        assert_eq!(look(&topic, |it| (it.records(), it.hot())), (0, Vec::new()));
     }
 
     #[test]
@@ -243,7 +184,7 @@ mod tests {
     fn without_a_look_left_nobody_looks_and_records_count() {
         let topic = topic();
         let budget: &Budget = topic.budget();
-        assert!(budget.take(LOOKS_A_SECOND, 1));
+        spend(budget, LOOKS_A_SECOND);
         let mut sampler = KeySampler::new(&topic, 0);
         assert!(walk(&mut sampler, 10_000, 10_000).is_empty());
         sampler.count(10_000);

@@ -52,7 +52,7 @@ struct Truth {
 const ONCE: u64 = 1 << 20;
 
 /// Partitions of a topic, all of which find a place.
-const EACH: i32 = 25;
+const EACH: i32 = 24;
 
 impl Node {
     fn new(seed: u64, partitions: i32) -> Self {

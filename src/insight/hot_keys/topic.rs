@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 
 use super::budget::Budget;
 use super::name::Namer;
-use super::place::{Place, Taken};
+use super::place::{GOLDEN, Place};
 use super::window::{Seen, Window};
 
 /// Partitions of a topic that are watched on a broker; of more, the busiest. So many windows take
 /// 64 KiB.
-pub(super) const MAX_PARTITIONS: usize = 25;
+pub(super) const MAX_PARTITIONS: usize = 24;
 /// Busy partitions that are not watched and may take the place of one that is.
 const RIVALS: usize = 8;
 /// How many times busier than the least busy one that is watched a partition must be to take its
@@ -37,17 +37,6 @@ pub(super) struct TopicKeys {
     holders: [AtomicI32; MAX_PARTITIONS],
     places: [Place; MAX_PARTITIONS],
     inner: Mutex<Inner>,
-}
-
-/// Where a partition stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Standing<'a> {
-    /// It is watched.
-    Watched(&'a Place),
-    /// There is a place for it.
-    MayBegin,
-    /// There is none.
-    Unwatched,
 }
 
 #[derive(Debug, Default)]
@@ -95,19 +84,23 @@ impl TopicKeys {
 
     /// Seed of dice for a partition.
     pub(super) fn seed(&self, partition: i32) -> u64 {
-        self.seed ^ u64::from(partition.unsigned_abs()).wrapping_mul(super::sampler::GOLDEN)
+        self.seed ^ u64::from(partition.unsigned_abs()).wrapping_mul(GOLDEN)
     }
 
-    pub(super) fn standing(&self, partition: i32) -> Standing<'_> {
-        let mut standing = Standing::Unwatched;
-        for (holder, place) in self.holders.iter().zip(&self.places) {
+    /// The place of a partition, a free one if it has none.
+    pub(super) fn place(&self, partition: i32) -> Option<&Place> {
+        let (mut is_full, first) = (true, first_place(partition));
+        let order = (first..MAX_PARTITIONS).chain(0..first);
+        for (holder, place) in
+            order.filter_map(|at| Some((self.holders.get(at)?, self.places.get(at)?)))
+        {
             match holder.load(Ordering::Acquire) {
-                held if held == partition => return Standing::Watched(place),
-                FREE => standing = Standing::MayBegin,
+                held if held == partition => return Some(place),
+                FREE => is_full = false,
                 _ => {}
             }
         }
-        standing
+        if is_full { None } else { self.begin(partition) }
     }
 
     /// Gives a place to a partition.
@@ -124,16 +117,23 @@ impl TopicKeys {
         }
     }
 
-    /// Counts a batch of a partition that was not watched when it came, and what was seen of it.
-    pub(super) fn begin(&self, partition: i32, taken: Taken, seen: &[Seen]) {
+    /// Gives a free place to a partition.
+    fn begin(&self, partition: i32) -> Option<&Place> {
         let mut inner = self.inner.lock();
-        let inner = &mut *inner;
-        let Some((place, watched)) = self.place(inner, partition) else {
-            compete(&mut inner.rivals, partition, taken.records);
-            return;
-        };
-        place.note(taken, &self.budget);
-        watched.window.add(seen);
+        let watched = &mut inner.watched;
+        if let Some(at) = watched.iter().position(|held| is_of(held, partition)) {
+            return self.places.get(at);
+        }
+        let first = first_place(partition);
+        let is_free = |at: &usize| watched.get(*at).is_some_and(Option::is_none);
+        let at = (first..MAX_PARTITIONS).chain(0..first).find(is_free)?;
+        *watched.get_mut(at)? = Some(Box::new(Watched { partition, ..Watched::default() }));
+        self.hold(at, partition)
+    }
+
+    /// Counts a batch of a partition that is not watched.
+    pub(super) fn compete(&self, partition: i32, records: u64) {
+        compete(&mut self.inner.lock().rivals, partition, records);
     }
 
     /// Counts what was seen of a partition that is watched.
@@ -143,22 +143,6 @@ impl TopicKeys {
         if let Some(watched) = watched {
             watched.window.add(seen);
         }
-    }
-
-    /// The place of a partition, a free one if it has none.
-    fn place<'a>(
-        &'a self,
-        inner: &'a mut Inner,
-        partition: i32,
-    ) -> Option<(&'a Place, &'a mut Watched)> {
-        let watched = &mut inner.watched;
-        if let Some(at) = watched.iter().position(|held| is_of(held, partition)) {
-            return Some((self.places.get(at)?, watched.get_mut(at)?.as_mut()?));
-        }
-        let at = watched.iter().position(Option::is_none)?;
-        let place = self.hold(at, partition)?;
-        let begun = Box::new(Watched { partition, ..Watched::default() });
-        Some((place, watched.get_mut(at)?.insert(begun)))
     }
 
     /// A second is over: adds to `expected` how many records are expected of each partition in the
@@ -236,6 +220,11 @@ impl TopicKeys {
     }
 }
 
+/// Where a partition is looked for first.
+fn first_place(partition: i32) -> usize {
+    usize::try_from(partition).unwrap_or(0) % MAX_PARTITIONS
+}
+
 fn is_of(held: &Option<Box<Watched>>, partition: i32) -> bool {
     held.as_ref().is_some_and(|it| it.partition == partition)
 }
@@ -260,6 +249,7 @@ fn compete(rivals: &mut [Rival; RIVALS], partition: i32, records: u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::place::Looks;
     use super::*;
 
     fn topic() -> TopicKeys {
@@ -269,14 +259,20 @@ mod tests {
     /// Counts a batch of which each record was looked at.
     fn add(topic: &TopicKeys, partition: i32, names: &[u64]) {
         let seen: Vec<_> = names.iter().map(|name| Seen { name: *name, weight: 1 }).collect();
-        let taken = Taken { records: names.len() as u64, variance: 0, coarsest: 1 };
-        match topic.standing(partition) {
-            Standing::Watched(place) => {
-                place.note(taken, topic.budget());
+        match topic.place(partition) {
+            Some(_) => {
+                claim(topic, partition, names.len() as u32);
                 topic.add(partition, &seen);
             }
-            _ => topic.begin(partition, taken, &seen),
+            None => topic.compete(partition, names.len() as u64),
         }
+    }
+
+    /// So many records come; how many each look at them stands for.
+    fn claim(topic: &TopicKeys, partition: i32, records: u32) -> Vec<u32> {
+        let mut looks = Looks::new();
+        topic.place(partition).unwrap().claim(records, topic.budget(), &mut looks);
+        looks.into_iter().map(|look| look.weight).collect()
     }
 
     /// What is expected of each partition in the next second.
@@ -349,19 +345,24 @@ mod tests {
     }
 
     #[test]
-    fn what_came_is_expected_again_and_fades_step_by_step() {
+    fn what_came_is_looked_at_as_closely_as_was_agreed() {
         let topic = topic();
         add(&topic, 0, &[1; 500]);
         add(&topic, 1, &[1; 40]);
         assert_eq!(tick(&topic), [500, 40]);
         topic.share(50.0);
-        let stride = |partition, coming| match topic.standing(partition) {
-            Standing::Watched(place) => place.stride(coming, topic.budget()),
-            _ => unreachable!("{partition} is watched"),
-        };
-        assert_eq!((stride(0, 10), stride(1, 10)), (10, 1));
         // Half more is as expected; what is beyond costs more of what is left, and never less than that.
-        assert_eq!((stride(0, 750), stride(0, 751), stride(0, 1 << 20)), (10, 10, 314));
+        assert_eq!(claim(&topic, 1, 60), [1; 60]);
+        assert_eq!(claim(&topic, 0, 750).iter().max(), Some(&10));
+        assert!(claim(&topic, 0, 1 << 20).into_iter().skip(1).all(|weight| weight > 300));
+    }
+
+    #[test]
+    fn who_pauses_is_expected_again_and_fades_step_by_step() {
+        let topic = topic();
+        add(&topic, 0, &[1; 500]);
+        add(&topic, 1, &[1; 40]);
+        assert_eq!(tick(&topic), [500, 40]);
         for expected in
             [vec![250, 20], vec![125, 10], vec![62, 5], vec![31, 2], vec![15, 1], vec![7]]
         {

@@ -162,18 +162,6 @@ impl Window {
     }
 }
 
-/// What one record, at random, of each `stride` of a batch, counted `stride` times, varies by for any
-/// key at most: in a whole stretch by a quarter of its square, in the rest of a batch, of which no
-/// record may be taken, by the stride for each record.
-pub(super) fn variance(records: u64, stride: u32) -> u64 {
-    if stride <= 1 {
-        return 0;
-    }
-    let stride = u64::from(stride);
-    let (whole, rest) = (records / stride, records % stride);
-    whole.saturating_mul(stride * stride).div_ceil(4).saturating_add(rest * stride)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{HashMap, VecDeque};
@@ -181,6 +169,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// What one record, at random, of each `stride` of a batch, counted `stride` times, varies by for any
+    /// key at most: in a whole stretch by a quarter of its square, in the rest of a batch, of which no
+    /// record may be taken, by the stride for each record.
+    fn variance(records: u64, stride: u32) -> u64 {
+        if stride <= 1 {
+            return 0;
+        }
+        let stride = u64::from(stride);
+        let (whole, rest) = (records / stride, records % stride);
+        whole.saturating_mul(stride * stride).div_ceil(4).saturating_add(rest * stride)
+    }
 
     fn whole(window: &mut Window, names: &[KeyName]) {
         add(window, names.len() as u64, 1, names);
