@@ -234,7 +234,7 @@ impl ProduceService {
         match partition.append_watched(records, Origin::Client, request.acks == -1, sink) {
             Ok(appended) => {
                 if !appended.info.duplicate {
-                    keys.into_iter().for_each(|keys| keys.count(appended.info.record_count));
+                    keys.iter_mut().for_each(|keys| keys.count(appended.info.record_count));
                 }
                 // As they were sent, also when they are stored otherwise; and what was in the log already
                 // counts again, as in Kafka.

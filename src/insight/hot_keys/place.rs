@@ -56,7 +56,7 @@ pub(super) struct Look {
     pub(super) weight: u32,
 }
 
-pub(super) type Looks = SmallVec<[Look; 8]>;
+pub(super) type Looks = SmallVec<[Look; 4]>;
 
 /// What came, and how closely it was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,13 +93,19 @@ impl Place {
 
     /// A batch of so many records comes. Which of them are to be looked at is added to `looks`, in
     /// order.
+    #[inline]
     pub(super) fn claim(&self, coming: u32, budget: &Budget, looks: &mut Looks) {
         let from = self.position.fetch_add(coming.into(), Ordering::Relaxed);
         let to = from.saturating_add(coming.into());
-        if to <= self.next.load(Ordering::Relaxed) {
-            return;
+        if to > self.next.load(Ordering::Relaxed) {
+            self.stop(from, to, budget, looks);
         }
-        let least = u32::try_from(u64::from(coming) / MAX_LOOKS_OF_BATCH + 1).unwrap_or(MAX_STRIDE);
+    }
+
+    /// A stretch ends in what comes from `from` to `to`, or a look is due.
+    fn stop(&self, from: u64, to: u64, budget: &Budget, looks: &mut Looks) {
+        let coming = to.saturating_sub(from);
+        let least = u32::try_from(coming / MAX_LOOKS_OF_BATCH + 1).unwrap_or(MAX_STRIDE);
         let mut course = self.course.lock();
         if course.stride == 0 {
             course.open(from, to, least, budget);

@@ -19,7 +19,7 @@ pub struct KeySampler<'a> {
     looks: Looks,
     /// Looks that were made.
     made: usize,
-    seen: SmallVec<[Seen; 8]>,
+    seen: SmallVec<[Seen; 4]>,
 }
 
 impl<'a> KeySampler<'a> {
@@ -36,7 +36,7 @@ impl<'a> KeySampler<'a> {
     }
 
     /// The batch is in the log, with so many records.
-    pub fn count(mut self, records: u64) {
+    pub fn count(&mut self, records: u64) {
         match self.place {
             Some(_) => self.claimed = self.claimed.saturating_sub(records),
             None => self.topic.compete(self.partition, records),

@@ -102,7 +102,7 @@ impl Rig {
         let mut sampler = watched.as_ref().map(|topic| topic.sampler(partition));
         let sink = sampler.as_mut().map(|it| it as &mut dyn KeySink);
         let appended = led.append_watched(&batch, Origin::Client, false, sink).unwrap();
-        if let Some(sampler) = sampler {
+        if let Some(mut sampler) = sampler {
             sampler.count(appended.info.record_count);
         }
     }
