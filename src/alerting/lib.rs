@@ -5,6 +5,7 @@
 //! them run here, too. It is pure: whoever has pages and a clock shows them to a [`Watch`]. It refuses to
 //! notify anyone, and what it cannot know it names ([`Blind`]) instead of calling it well.
 
+mod alert;
 mod eval;
 mod history;
 mod labels;
@@ -15,8 +16,9 @@ mod template;
 mod tests;
 mod watch;
 
+pub use alert::{Alert, State};
 pub use history::{MAX_KEEP_MS, Use};
 pub use labels::Labels;
 pub use page::end_of_value;
 pub use rules::{RuleError, Rules};
-pub use watch::{Alert, Blind, Kept, Line, Memory, State, Taking, Target, Watch, WatchOptions};
+pub use watch::{Blind, Kept, Line, Memory, Taking, Target, Watch, WatchOptions};

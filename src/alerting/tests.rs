@@ -10,12 +10,13 @@ use promql_parser::parser::{Expr, parse};
 use promql_parser::util::parse_duration;
 use serde::Deserialize;
 
+use crate::alert::State;
 use crate::eval::millis;
 use crate::history::Use;
 use crate::labels::Labels;
 use crate::page;
 use crate::rules::Rules;
-use crate::watch::{Kept, State, Target, Watch, WatchOptions};
+use crate::watch::{Kept, Target, Watch, WatchOptions};
 
 const BUDGET: usize = 64 << 20;
 

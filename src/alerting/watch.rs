@@ -1,17 +1,14 @@
-//! Asks the rules again and again, and remembers since when each alert is there.
-//!
-//! An alert is *pending* from the first time that its expression has an answer, and *firing* once it
-//! had one for as long as the rule says; then it stays a while longer where the rule says so.
+//! Asks the rules again and again, and answers what is wrong now and what was seen.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::alert::{Active, Alert};
 use crate::eval::{Moment, Sample, Worth, slope};
 use crate::history::{History, LOOKBACK_MS, MAX_KEEP_MS, Use};
 use crate::labels::{self, Labels};
 use crate::page;
-use crate::rules::{AlertRule, Kind, Rule, Rules};
-use crate::template::render;
+use crate::rules::{Kind, Rule, Rules};
 
 /// The labels that Prometheus gives to what it scrapes.
 #[derive(Debug, Clone)]
@@ -20,36 +17,6 @@ pub struct Target {
     pub cluster: String,
     /// `instance`.
     pub instance: String,
-}
-
-/// Where an alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// It holds for long enough.
-    Firing,
-    /// It holds, not long enough yet.
-    Pending,
-}
-
-/// An alert that is there now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Alert {
-    /// Its name.
-    pub name: String,
-    /// Where it stands.
-    pub state: State,
-    /// Since when, in ms since 1970.
-    pub since_ms: i64,
-    /// How long it must hold before it fires, in ms.
-    pub for_ms: i64,
-    /// The labels that name the thing, with those that the rule adds.
-    pub labels: Labels,
-    /// What the expression is worth.
-    pub value: f64,
-    /// What the rule says of it: `summary`, `description`, `runbook_url`.
-    pub annotations: BTreeMap<String, String>,
-    /// The expression.
-    pub expr: String,
 }
 
 /// An alert that cannot be seen from here.
@@ -114,7 +81,7 @@ pub struct Watch {
     target: Target,
     history: History,
     /// What is there by the number of its rule.
-    active: Vec<BTreeMap<Labels, Active>>,
+    active: Vec<Active>,
     /// Alerts that are never asked here.
     outside: Vec<Blind>,
     /// Rules that could not be asked the last time, by number.
@@ -123,15 +90,6 @@ pub struct Watch {
     last_ms: i64,
     /// The longest pause between two looks.
     pause_ms: i64,
-}
-
-#[derive(Debug, Clone)]
-struct Active {
-    state: State,
-    since_ms: i64,
-    gone_ms: Option<i64>,
-    value: f64,
-    named: Labels,
 }
 
 impl Watch {
@@ -157,7 +115,7 @@ impl Watch {
         for Kept { name, keep_ms, of } in kept {
             history.want(name, &[], *keep_ms, *of);
         }
-        let active = rules.all.iter().map(|_| BTreeMap::new()).collect();
+        let active = rules.all.iter().map(|_| Active::default()).collect();
         Self {
             rules: rules.all,
             target,
@@ -205,10 +163,7 @@ impl Watch {
     /// time to come.
     fn start_anew(&mut self, now_ms: i64) {
         self.history.forget();
-        for active in self.active.iter_mut().flat_map(BTreeMap::values_mut) {
-            active.since_ms = active.since_ms.min(now_ms);
-            active.gone_ms = active.gone_ms.map(|gone_ms| gone_ms.min(now_ms));
-        }
+        self.active.iter_mut().for_each(|active| active.start_anew(now_ms));
     }
 
     /// Asks the rules of what is remembered.
@@ -237,26 +192,22 @@ impl Watch {
                 }
                 Kind::Alert(alert) => {
                     if let Some(active) = self.active.get_mut(at) {
-                        follow(active, alert, rule, found, now_ms);
+                        active.follow(alert, rule, found, now_ms);
                     }
                 }
             }
         }
     }
 
-    /// What is wrong now: what fires before what may, what is critical before what warns, what is
-    /// old before what is new.
+    /// What is wrong now, the worst first.
     pub fn alerts(&self) -> Vec<Alert> {
         let mut found: Vec<Alert> = Vec::new();
         for (rule, active) in self.rules.iter().zip(&self.active) {
-            let Kind::Alert(alert) = &rule.kind else { continue };
-            found.extend(active.iter().map(|(labels, active)| told(alert, rule, labels, active)));
+            if let Kind::Alert(alert) = &rule.kind {
+                found.extend(active.told(alert, rule));
+            }
         }
-        found.sort_by(|a, b| {
-            let rank =
-                |it: &Alert| (it.state, severity_rank(it.labels.get("severity")), it.since_ms);
-            rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)).then(a.labels.cmp(&b.labels))
-        });
+        found.sort_by(Alert::order);
         found
     }
 
@@ -404,57 +355,4 @@ fn too_rare(rule: &Rule, pause_ms: i64) -> Option<String> {
             pause_ms / 1000
         ),
     })
-}
-
-/// Takes over what an alert's expression is worth now.
-fn follow(
-    active: &mut BTreeMap<Labels, Active>,
-    alert: &AlertRule,
-    rule: &Rule,
-    found: Vec<Sample>,
-    now_ms: i64,
-) {
-    let mut there = BTreeSet::new();
-    for Sample { labels: named, value } in found {
-        let own = rule.labels.iter().map(|(name, text)| (&**name, render(text, &named, value)));
-        let labels = named.with(own.chain([("alertname", alert.name.clone())]));
-        let fresh = Active { state: State::Pending, since_ms: now_ms, gone_ms: None, value, named };
-        let have = active.entry(labels.clone()).or_insert(fresh.clone());
-        (have.value, have.gone_ms, have.named) = (value, None, fresh.named);
-        if now_ms - have.since_ms >= alert.for_ms {
-            have.state = State::Firing;
-        }
-        there.insert(labels);
-    }
-    active.retain(|labels, have| {
-        if there.contains(labels) {
-            return true;
-        }
-        let gone_ms = *have.gone_ms.get_or_insert(now_ms);
-        have.state == State::Firing && now_ms - gone_ms < alert.keep_firing_ms
-    });
-}
-
-fn told(alert: &AlertRule, rule: &Rule, labels: &Labels, active: &Active) -> Alert {
-    let say = |(name, text): (&String, &String)| {
-        (name.clone(), render(text, &active.named, active.value))
-    };
-    Alert {
-        name: alert.name.clone(),
-        state: active.state,
-        since_ms: active.since_ms,
-        for_ms: alert.for_ms,
-        labels: labels.clone(),
-        value: active.value,
-        annotations: alert.annotations.iter().map(say).collect(),
-        expr: rule.text.clone(),
-    }
-}
-
-fn severity_rank(severity: &str) -> u8 {
-    match severity {
-        "critical" => 0,
-        "warning" => 1,
-        _ => 2,
-    }
 }

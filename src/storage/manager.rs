@@ -100,7 +100,7 @@ pub struct LogManager {
     changing: Mutex<()>,
     doomed: Mutex<Vec<Doomed>>,
     /// When the cleaner, which is one of the node as in Kafka, looks again.
-    cleaning: Mutex<tasks::Schedule>,
+    cleaning: Mutex<tasks::Interval>,
     /// Its thread: no disk that stands still keeps it from the others before it has come there.
     cleaning_thread: DiskPool,
     cleaner: crate::clean::Cleaner,
@@ -298,7 +298,7 @@ impl LogManager {
     }
 
     /// How long to wait for what is scheduled next.
-    fn pause(&self, schedule: &Mutex<tasks::Schedule>) -> Duration {
+    fn pause(&self, schedule: &Mutex<impl tasks::Due>) -> Duration {
         let wait = schedule.lock().next_in(self.options.clock.now_ms());
         Duration::from_millis(wait.clamp(10, 60_000).unsigned_abs())
     }

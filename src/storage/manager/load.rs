@@ -9,6 +9,7 @@ use std::thread;
 use parking_lot::{Mutex, RwLock};
 use pharos_base::{DiskPool, Offset, TopicPartition};
 
+use super::tasks::{Interval, Schedule};
 use super::{Dir, Doomed, LogManager, ManagerOptions};
 use crate::checkpoint::{OffsetMap, read_offsets};
 use crate::disk::LogDir;
@@ -71,7 +72,8 @@ impl LogManager {
     ) -> Result<(Arc<Self>, OpenReport), StorageError> {
         let began = options.clock.monotonic();
         let cache = FileCache::new(options.fs.clone(), options.max_open_files);
-        let cleaning = super::tasks::Schedule::of_cleaning(&options);
+        // As Kafka's, cleaning does not wait for `log.initial.task.delay.ms`.
+        let cleaning = Interval::new(options.cleaner.backoff_ms, options.clock.now_ms());
         let mut manager = Self {
             cleaner: crate::clean::Cleaner::new(options.cleaner.clone(), options.clock.clone()),
             cache,
@@ -111,7 +113,7 @@ impl LogManager {
             manager.dirs.push(Dir {
                 home,
                 _lock: Mutex::new(lock),
-                schedule: Mutex::new(super::tasks::Schedule::of_directory(&manager.options)),
+                schedule: Mutex::new(Schedule::new(&manager.options)),
                 checkpoints: Mutex::default(),
                 logs: AtomicIsize::new(0),
             });

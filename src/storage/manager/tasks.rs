@@ -25,24 +25,65 @@ pub(super) enum Task {
     LogStarts,
     HighWatermarks,
     Producers,
-    Clean,
     Remove,
 }
 
-/// When each task is due next.
+/// When each task of a directory is due next.
 #[derive(Debug)]
-pub(super) struct Schedule(Vec<Slot>);
+pub(super) struct Schedule(Vec<(Task, Interval)>);
 
+/// What is done every so often.
 #[derive(Debug)]
-struct Slot {
-    task: Task,
+pub(super) struct Interval {
     every_ms: i64,
     due_ms: i64,
 }
 
+impl Interval {
+    /// Due for the first time at `due_ms`.
+    pub(super) fn new(every_ms: i64, due_ms: i64) -> Self {
+        Self { every_ms: every_ms.max(1), due_ms }
+    }
+
+    /// Another pause; one that is shorter counts from now.
+    pub(super) fn set_pause(&mut self, every_ms: i64, now_ms: i64) {
+        if self.every_ms != every_ms.max(1) {
+            self.every_ms = every_ms.max(1);
+            self.due_ms = self.due_ms.min(now_ms.saturating_add(self.every_ms));
+        }
+    }
+
+    /// Whether it is due; the next time is set then.
+    fn take_due(&mut self, now_ms: i64) -> bool {
+        let is_due = self.due_ms <= now_ms;
+        if is_due {
+            self.due_ms = now_ms.saturating_add(self.every_ms);
+        }
+        is_due
+    }
+}
+
+/// What becomes due.
+pub(super) trait Due {
+    /// Time until it is, in ms; negative when it is overdue.
+    fn next_in(&self, now_ms: i64) -> i64;
+}
+
+impl Due for Interval {
+    fn next_in(&self, now_ms: i64) -> i64 {
+        self.due_ms.saturating_sub(now_ms)
+    }
+}
+
+impl Due for Schedule {
+    fn next_in(&self, now_ms: i64) -> i64 {
+        self.0.iter().map(|(_, interval)| interval.next_in(now_ms)).min().unwrap_or(i64::MAX)
+    }
+}
+
 impl Schedule {
     /// The work of one directory.
-    pub(super) fn of_directory(options: &ManagerOptions) -> Self {
+    pub(super) fn new(options: &ManagerOptions) -> Self {
         let now_ms = options.clock.now_ms();
         let first = now_ms.saturating_add(options.initial_task_delay_ms);
         let tasks = [
@@ -54,44 +95,17 @@ impl Schedule {
             (Task::Producers, options.producer_id_expiration_check_interval_ms),
             (Task::Remove, 1000),
         ];
-        let slots = tasks.map(|(task, every_ms)| {
+        let interval = |(task, every_ms)| {
             let early = matches!(task, Task::HighWatermarks | Task::Remove | Task::Flush);
-            let due_ms = if early { now_ms } else { first };
-            Slot { task, every_ms: every_ms.max(1), due_ms }
-        });
-        Self(slots.into())
-    }
-
-    /// The cleaner's. As Kafka's, it does not wait for `log.initial.task.delay.ms`.
-    pub(super) fn of_cleaning(options: &ManagerOptions) -> Self {
-        let every_ms = options.cleaner.backoff_ms.max(1);
-        Self(vec![Slot { task: Task::Clean, every_ms, due_ms: options.clock.now_ms() }])
-    }
-
-    /// Another pause; one that is shorter counts from now.
-    pub(super) fn set_pause(&mut self, every_ms: i64, now_ms: i64) {
-        for slot in &mut self.0 {
-            if slot.every_ms != every_ms.max(1) {
-                slot.every_ms = every_ms.max(1);
-                slot.due_ms = slot.due_ms.min(now_ms.saturating_add(slot.every_ms));
-            }
-        }
-    }
-
-    /// Time until the next task, in ms; negative when one is overdue.
-    pub(super) fn next_in(&self, now_ms: i64) -> i64 {
-        let waits = self.0.iter().map(|slot| slot.due_ms.saturating_sub(now_ms));
-        waits.min().unwrap_or(i64::MAX)
+            (task, Interval::new(every_ms, if early { now_ms } else { first }))
+        };
+        Self(tasks.map(interval).into())
     }
 
     /// The tasks that are due, with their next time set.
     fn take_due(&mut self, now_ms: i64) -> Vec<Task> {
-        let mut due = Vec::new();
-        for slot in self.0.iter_mut().filter(|slot| slot.due_ms <= now_ms) {
-            slot.due_ms = now_ms.saturating_add(slot.every_ms);
-            due.push(slot.task);
-        }
-        due
+        let due = self.0.iter_mut().filter_map(|(task, it)| it.take_due(now_ms).then_some(*task));
+        due.collect()
     }
 }
 
@@ -118,14 +132,13 @@ impl LogManager {
                 Task::LogStarts => self.checkpoint_log_start_offsets(dir),
                 Task::HighWatermarks => self.checkpoint_high_watermarks(dir),
                 Task::Producers => self.expire_producers(&dir.home),
-                Task::Clean => {}
                 Task::Remove => self.remove_doomed(&dir.home),
             }
         }
     }
 
     pub(super) fn clean_if_due(&self) {
-        if !self.cleaning.lock().take_due(self.options.clock.now_ms()).is_empty() {
+        if self.cleaning.lock().take_due(self.options.clock.now_ms()) {
             self.clean_due();
         }
     }
