@@ -81,7 +81,11 @@ impl HistogramCell {
     }
 
     fn record(&self, value: f64, trace: Option<&TraceContext>) {
-        let at = self.bounds.partition_point(|bound| *bound < value);
+        // Most phases of most requests are shorter than any bound.
+        let at = match self.bounds.first() {
+            Some(first) if value <= *first => 0,
+            _ => self.bounds.partition_point(|bound| *bound < value),
+        };
         if let Some(exponential) = &self.exponential {
             exponential.record(value);
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use pharos_base::{DiskPool, Offset, TopicPartition};
@@ -19,6 +20,8 @@ use crate::log::{LoadReport, Log, LogOptions};
 use crate::metrics::{ManagerBeans, RecoveryBeans, StorageMetrics};
 use crate::names;
 
+/// How often a start that takes long says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Most threads that open or close the logs of one directory, whatever is asked for.
 pub(super) const MAX_RECOVERY_THREADS: usize = 64;
 
@@ -195,13 +198,18 @@ impl LogManager {
         let queue = Mutex::new(found);
         let opened = Mutex::new(Ok(Vec::new()));
         let beans = RecoveryBeans::new(&self.options.registry, home, count, threads);
+        if !checkpoints.clean && count > 0 {
+            tracing::info!(dir = %home.path().display(), logs = count, "checking logs after an unclean stop");
+        }
+        let tell_next = Mutex::new(self.options.clock.coarse() + TELL_EVERY);
         let work = |thread: usize| {
             let progress = beans.segments.get(thread);
             loop {
                 let Some(partition) = queue.lock().pop() else { break };
                 let options = self.found_options(home, checkpoints, &partition);
                 let result = Log::open(LogOptions { progress: progress.cloned(), ..options });
-                beans.logs.fetch_sub(1, Ordering::Relaxed);
+                let left = beans.logs.fetch_sub(1, Ordering::Relaxed) - 1;
+                self.tell(&tell_next, home, left);
                 let mut all = opened.lock();
                 match (all.as_mut(), result) {
                     (Ok(logs), Ok(log)) => logs.push(log),
@@ -218,6 +226,16 @@ impl LogManager {
             work(0);
         });
         opened.into_inner()
+    }
+
+    /// Says now and then how far it is, so that who waits for a long start knows.
+    fn tell(&self, next: &Mutex<Duration>, home: &LogDir, left: i64) {
+        let now = self.options.clock.coarse();
+        let mut next = next.lock();
+        if now >= *next && left > 0 {
+            *next = now + TELL_EVERY;
+            tracing::info!(dir = %home.path().display(), left, "logs are still to be opened");
+        }
     }
 
     fn found_options(
