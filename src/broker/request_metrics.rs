@@ -121,7 +121,7 @@ const FETCH_CONSUMER: &str = "FetchConsumer";
 /// Versions that are told apart, from 0, beyond those of any API. ApiVersions may be asked in any
 /// version: what lies above counts together.
 const VERSIONS: usize = 32;
-/// Error codes that are told apart, from -1, beyond those of Kafka. Others count as -1.
+/// More than there are error codes, from -1. What is none counts as -1.
 const ERRORS: usize = 256;
 
 /// The counts of all requests.
@@ -307,10 +307,9 @@ impl NameMetrics {
 
     fn record_errors(&self, errors: &ErrorCounts, registry: &Registry) {
         for (error, count) in errors {
-            let index = usize::try_from(i32::from(*error) + 1).ok();
-            let index = index.filter(|index| *index < ERRORS).unwrap_or(0);
+            let error = ErrorCode::from_code(*error).unwrap_or(ErrorCode::UnknownServerError);
+            let index = usize::try_from(i32::from(error.code()) + 1).unwrap_or(0);
             self.errors.mark(index, u64::from(*count), || {
-                let error = ErrorCode::from_code(*error).unwrap_or(ErrorCode::UnknownServerError);
                 let tags = [("request", self.name), ("error", error.name())];
                 registry.meter(&rows::REQUEST_METRICS_ERRORS_PER_SEC, &tags)
             });
@@ -400,7 +399,7 @@ mod tests {
         let now = Instant::now();
         let request = pharos_protocol::messages::ApiVersionsRequest::default();
         for version in [0, 4, 4, 31, 32, i16::MAX, i16::MIN, -1] {
-            let errors = vec![(35, 1), (-1, 1), (i16::MAX, 1), (i16::MIN, 2), (-2, 3)];
+            let errors = vec![(35, 1), (-1, 1), (200, 1), (i16::MIN, 2), (-2, 3)];
             let metrics = metrics.of_api(ApiKey::ApiVersions).unwrap();
             metrics.record_version(version, &registry);
             metrics.record_errors(&errors, &registry);

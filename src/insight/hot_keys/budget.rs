@@ -4,7 +4,8 @@
 //! What a partition brings is expected to be what it brought in the second before. Half of the looks
 //! are for that, and what they allow to all alike is the [`Budget::share`]. Whoever brings more, or
 //! comes anew, is looked at by what is left: the longer a stream goes on in a second, and the less is
-//! left, the less closely, so that the last look is never spent and no record is without its chance.
+//! left, the less closely, so that looks last as long as they can. What comes when none is left is told
+//! to be unseen.
 //! How closely is decided before a key is seen, so that each key is counted as often as it came, in
 //! the mean.
 
@@ -64,6 +65,11 @@ impl Budget {
             self.stood_for.fetch_add(stride.into(), Ordering::Relaxed);
         }
         taken
+    }
+
+    /// Whether no look is left.
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed) >= LOOKS_A_SECOND
     }
 
     /// Gives back what was taken by [`Self::take`] and not needed.

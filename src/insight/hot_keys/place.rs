@@ -17,6 +17,8 @@ use super::budget::{self, Budget, MAX_STRIDE, Stream};
 const TOLERANCE: u64 = 2;
 /// Steps of SplitMix64.
 pub(super) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Fewer records than one in so many of a stretch are few.
+const FEW: u32 = 16;
 /// Looks at one batch, at most.
 const MAX_LOOKS_OF_BATCH: u64 = 4096;
 
@@ -24,29 +26,30 @@ const MAX_LOOKS_OF_BATCH: u64 = 4096;
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Place {
-    /// Records that came, or are on their way. Those of a refused batch are taken back; else it only
-    /// grows.
+    /// How far the stream has come, with what is on its way. What is refused is taken back.
     position: AtomicU64,
     /// What ends before it is not looked at.
     next: AtomicU64,
+    /// Records that are in the log, since the last tick.
+    came: AtomicU64,
     course: Mutex<Course>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Course {
-    /// Where the second began.
-    second: u64,
-    /// The stretch that goes on: where it began, how long it is (0 when there is none), and which of
-    /// its records is still to be looked at.
+    /// The stretch that goes on: where it began, how long it is (0 when there is none), what a look at
+    /// it counts for (0 when there was none left), and which of its records is still to be looked at.
     from: u64,
-    stride: u32,
+    length: u32,
+    weight: u32,
     look: Option<u32>,
+    /// Whether a stretch began in this second.
+    begun: bool,
     /// Records that are expected in this second, and one in how many of those is looked at.
     expected: u64,
     usual: u32,
     seed: u64,
-    variance: u64,
-    coarsest: u32,
+    passed: Passed,
 }
 
 /// A record of a batch that is to be looked at, and how many it stands for.
@@ -58,30 +61,33 @@ pub(super) struct Look {
 
 pub(super) type Looks = SmallVec<[Look; 4]>;
 
-/// What came, and how closely it was looked at.
+/// How closely was looked at what came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Taken {
-    pub(super) records: u64,
+pub(super) struct Passed {
     /// Variance of what sampling makes of a key's count, at most.
     pub(super) variance: u64,
     /// Largest stride.
     pub(super) coarsest: u32,
+    /// Records that had no chance, since no look was left.
+    pub(super) unseen: u32,
+}
+
+/// What came, and how closely it was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) records: u64,
+    pub(super) passed: Passed,
 }
 
 impl Place {
     pub(super) fn new() -> Self {
-        let course = Course {
-            second: 0,
-            from: 0,
-            stride: 0,
-            look: None,
-            expected: 0,
-            usual: 1,
-            seed: 0,
-            variance: 0,
-            coarsest: 0,
-        };
-        Self { position: AtomicU64::new(0), next: AtomicU64::new(0), course: Mutex::new(course) }
+        let course = Course { usual: 1, ..Course::default() };
+        Self {
+            position: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            came: AtomicU64::new(0),
+            course: Mutex::new(course),
+        }
     }
 
     /// A partition begins, with dice of this seed.
@@ -92,67 +98,65 @@ impl Place {
     }
 
     /// A batch of so many records comes. Which of them are to be looked at is added to `looks`, in
-    /// order.
+    /// order; what that passes is to be told to [`Self::count`].
     #[inline]
-    pub(super) fn claim(&self, coming: u32, budget: &Budget, looks: &mut Looks) {
-        let from = self.position.fetch_add(coming.into(), Ordering::Relaxed);
+    pub(super) fn claim(&self, coming: u32, budget: &Budget, looks: &mut Looks) -> Passed {
+        let next = self.next.load(Ordering::Acquire);
+        let from = self.position.load(Ordering::Relaxed);
         let to = from.saturating_add(coming.into());
-        if to > self.next.load(Ordering::Relaxed) {
-            self.stop(from, to, budget, looks);
-        }
+        // Nobody came between, so that it lies where there is nothing to do.
+        let moved = to <= next
+            && self
+                .position
+                .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if moved { Passed::default() } else { self.stop(coming, budget, looks) }
     }
 
-    /// A stretch ends in what comes from `from` to `to`, or a look is due.
-    fn stop(&self, from: u64, to: u64, budget: &Budget, looks: &mut Looks) {
-        let coming = to.saturating_sub(from);
-        let least = u32::try_from(coming / MAX_LOOKS_OF_BATCH + 1).unwrap_or(MAX_STRIDE);
+    /// A stretch ends in a batch, or a look is due, or others are at the place, too.
+    fn stop(&self, coming: u32, budget: &Budget, looks: &mut Looks) -> Passed {
+        let least = u32::try_from(u64::from(coming).div_ceil(MAX_LOOKS_OF_BATCH - 1));
         let mut course = self.course.lock();
-        if course.stride == 0 {
-            course.open(from, to, least, budget);
+        let from = self.position.fetch_add(coming.into(), Ordering::Relaxed);
+        let mut batch = Batch {
+            from,
+            to: from.saturating_add(coming.into()),
+            least: least.unwrap_or(MAX_STRIDE).clamp(1, MAX_STRIDE),
+            before: self.came.load(Ordering::Relaxed),
+            budget,
+            passed: Passed::default(),
+        };
+        course.pass(&mut batch, looks);
+        self.next.store(course.next(), Ordering::Release);
+        batch.passed
+    }
+
+    /// So many records are in the log, and what they passed.
+    #[inline]
+    pub(super) fn count(&self, records: u64, passed: Passed) {
+        self.came.fetch_add(records, Ordering::Relaxed);
+        if passed != Passed::default() {
+            self.course.lock().passed.add(passed);
         }
-        loop {
-            if let Some(at) = course.look_before(to) {
-                // One that a batch beside this one has passed over is made up for.
-                let least = looks.last().map_or(0, |last| last.index.saturating_add(1));
-                let index = i32::try_from(at.saturating_sub(from)).unwrap_or(i32::MAX).max(least);
-                looks.push(Look { index, weight: course.stride });
-                course.look = None;
-            }
-            let ends = course.ends();
-            if ends >= to {
-                break;
-            }
-            course.close(ends);
-            course.open(ends, to, least, budget);
-        }
-        self.next.store(course.next(), Ordering::Relaxed);
     }
 
     /// Takes back what was claimed and did not come. What was to be looked at next may have been
     /// decided by it, so that is decided anew.
-    pub(super) fn take_back(&self, records: u64, budget: &Budget) {
+    pub(super) fn take_back(&self, records: u64) {
         let mut course = self.course.lock();
-        self.position.fetch_sub(records, Ordering::Relaxed);
-        course.cut(self.position.load(Ordering::Relaxed));
-        if course.look.take().is_some() {
-            budget.give_back(course.stride);
-        }
-        course.stride = 0;
         self.next.store(0, Ordering::Relaxed);
+        let position = self.position.fetch_sub(records, Ordering::Relaxed).wrapping_sub(records);
+        course.cut(position);
     }
 
     /// What came since the last time.
     pub(super) fn drain(&self) -> Taken {
         let mut course = self.course.lock();
-        let position = self.position.load(Ordering::Relaxed);
-        course.cut(position);
-        (course.stride, course.look) = (0, None);
         self.next.store(0, Ordering::Relaxed);
-        // What was taken back after it was counted is made up for.
-        let records = position.saturating_sub(course.second);
-        course.second = course.second.max(position);
-        let variance = std::mem::take(&mut course.variance);
-        Taken { records, variance, coarsest: std::mem::take(&mut course.coarsest) }
+        course.cut(self.position.load(Ordering::Relaxed));
+        course.begun = false;
+        let records = self.came.swap(0, Ordering::Relaxed);
+        Taken { records, passed: std::mem::take(&mut course.passed) }
     }
 
     /// Expects as many records as came in the second that is over, or half of what was expected: what
@@ -170,32 +174,94 @@ impl Place {
     }
 }
 
+impl Passed {
+    pub(super) fn add(&mut self, other: Self) {
+        self.variance = self.variance.saturating_add(other.variance);
+        self.coarsest = self.coarsest.max(other.coarsest);
+        self.unseen = self.unseen.saturating_add(other.unseen);
+    }
+
+    /// A stretch is over of which so many records came, of which one counted for `weight` if it was
+    /// among them: that varies for any key by a quarter of the square of the weight at most, and by no
+    /// more than the weight for each record. Of few records that nobody looked at it is less to say that
+    /// they were not seen.
+    fn stretch(&mut self, weight: u32, records: u64, looked_at: bool) {
+        let few = !looked_at && records < u64::from(weight / FEW);
+        if weight == 0 || few {
+            let records = u32::try_from(records).unwrap_or(u32::MAX);
+            self.unseen = self.unseen.saturating_add(records);
+        } else if weight > 1 && records > 0 {
+            let square = u64::from(weight) * u64::from(weight);
+            let most = records.saturating_mul(weight.into()).min(square.div_ceil(4));
+            self.variance = self.variance.saturating_add(most);
+            self.coarsest = self.coarsest.max(weight);
+        }
+    }
+}
+
+/// A batch that passes.
+struct Batch<'a> {
+    from: u64,
+    to: u64,
+    /// How long a stretch must be, at least.
+    least: u32,
+    /// Records of this second before it.
+    before: u64,
+    budget: &'a Budget,
+    passed: Passed,
+}
+
 impl Course {
-    /// A stretch of `least` records or more begins at `from`, where a batch that ends at `to` has come.
-    fn open(&mut self, from: u64, to: u64, least: u32, budget: &Budget) {
-        let before = from.saturating_sub(self.second);
-        let coming = to.saturating_sub(from);
-        if self.coarsest == 0 {
-            budget.begins();
+    fn pass(&mut self, batch: &mut Batch<'_>, looks: &mut Looks) {
+        if self.length == 0 {
+            // Where the last one was cut.
+            self.open(self.from, batch);
         }
+        loop {
+            if let Some(at) = self.look_before(batch.to) {
+                self.look = None;
+                // One that is gone when the stretch begins anew beside it was not looked at.
+                let index = at.checked_sub(batch.from).and_then(|index| i32::try_from(index).ok());
+                match index.filter(|_| batch.budget.take(self.weight)) {
+                    Some(index) => looks.push(Look { index, weight: self.weight }),
+                    None => self.weight = 0,
+                }
+            }
+            let ends = self.ends();
+            if ends >= batch.to {
+                return;
+            }
+            // One that others began is theirs, also if this batch is refused.
+            let passed = if self.from < batch.from { &mut self.passed } else { &mut batch.passed };
+            passed.stretch(self.weight, self.length.into(), true);
+            self.open(ends, batch);
+        }
+    }
+
+    /// A stretch begins at `from`.
+    fn open(&mut self, from: u64, batch: &mut Batch<'_>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            batch.budget.begins();
+        }
+        let (before, coming) = (batch.before, batch.to.saturating_sub(batch.from));
         let expected = self.expected.saturating_add(self.expected / TOLERANCE);
-        let mut stride = self.usual;
+        let mut stride = self.usual.max(batch.least);
         if before.saturating_add(coming) > expected {
-            stride = stride.max(budget.stride(Stream { coming, before }));
+            stride = stride.max(batch.budget.stride(Stream { coming, before }));
         }
-        stride = stride.max(least).min(MAX_STRIDE);
-        let has_look = budget.take(stride);
-        if !has_look {
-            stride = MAX_STRIDE;
-        }
+        let stride = stride.min(MAX_STRIDE);
         self.from = from;
-        self.stride = stride;
-        self.look = has_look.then(|| below(self.seed, from, stride));
-        self.coarsest = self.coarsest.max(stride);
+        if batch.budget.is_spent() {
+            let rest = u32::try_from(batch.to.saturating_sub(from)).unwrap_or(MAX_STRIDE);
+            (self.length, self.weight, self.look) = (rest.max(1), 0, None);
+        } else {
+            let look = below(self.seed, from, stride);
+            (self.length, self.weight, self.look) = (stride, stride, Some(look));
+        }
     }
 
     fn ends(&self) -> u64 {
-        self.from.saturating_add(self.stride.into())
+        self.from.saturating_add(self.length.into())
     }
 
     fn look_before(&self, to: u64) -> Option<u64> {
@@ -208,21 +274,11 @@ impl Course {
         self.look.map_or(self.ends(), |look| self.from.saturating_add(look.into()))
     }
 
-    /// The stretch is over, at `end` at the latest: what one record that counts for `stride` ones
-    /// varies by for any key at most, a quarter of its square, and no more than the stride for each
-    /// record of a stretch that was cut.
-    fn close(&mut self, end: u64) {
-        if self.stride > 1 {
-            let stride = u64::from(self.stride);
-            let records = end.saturating_sub(self.from);
-            let most = records.saturating_mul(stride).min((stride * stride).div_ceil(4));
-            self.variance = self.variance.saturating_add(most);
-        }
-    }
-
-    /// Closes the stretch where the stream is now.
+    /// Ends the stretch where the stream is now.
     fn cut(&mut self, position: u64) {
-        self.close(position.min(self.ends()));
+        let records = position.min(self.ends()).saturating_sub(self.from);
+        self.passed.stretch(self.weight, records, self.look.is_none());
+        (self.from, self.length, self.weight, self.look) = (position, 0, 0, None);
     }
 }
 
@@ -254,10 +310,21 @@ mod tests {
         place
     }
 
-    fn claim(place: &Place, records: u32, budget: &Budget) -> Vec<(i32, u32)> {
+    fn claim(place: &Place, records: u32, budget: &Budget) -> (Vec<(i32, u32)>, Passed) {
         let mut looks = Looks::new();
-        place.claim(records, budget, &mut looks);
-        looks.into_iter().map(|look| (look.index, look.weight)).collect()
+        let passed = place.claim(records, budget, &mut looks);
+        (looks.into_iter().map(|look| (look.index, look.weight)).collect(), passed)
+    }
+
+    /// A batch that comes into the log: the indices that are looked at.
+    fn produce(place: &Place, records: u32, budget: &Budget) -> Vec<(i32, u32)> {
+        let (looks, passed) = claim(place, records, budget);
+        place.count(records.into(), passed);
+        looks
+    }
+
+    fn taken(records: u64, variance: u64, coarsest: u32) -> Taken {
+        Taken { records, passed: Passed { variance, coarsest, unseen: 0 } }
     }
 
     #[test]
@@ -266,7 +333,7 @@ mod tests {
             let (place, budget, mut before) = (place(3, 20), Budget::default(), 0);
             let mut found = Vec::new();
             for records in batches {
-                let looks = claim(&place, records, &budget);
+                let looks = produce(&place, records, &budget);
                 assert!(looks.iter().all(|(index, weight)| {
                     *weight == 20 && (0..records as i32).contains(index)
                 }));
@@ -275,7 +342,7 @@ mod tests {
             }
             let stretches: Vec<_> = found.iter().map(|at| at / 20).collect();
             assert_eq!(stretches, (0..30).collect::<Vec<_>>());
-            assert_eq!(place.drain(), Taken { records: 600, variance: 3000, coarsest: 20 });
+            assert_eq!((place.drain(), budget.spent()), (taken(600, 3000, 20), 30));
         }
     }
 
@@ -284,76 +351,126 @@ mod tests {
         let mut hits = [0u32; 10];
         for seed in 0..10_000u64 {
             let (place, budget) = (place(seed.wrapping_mul(GOLDEN), 10), Budget::default());
-            claim(&place, 1, &budget);
+            produce(&place, 1, &budget);
             place.drain();
             // A stretch begins with the second; of its last three records none comes.
             for hits in hits.iter_mut().take(7) {
-                *hits += claim(&place, 1, &budget).len() as u32;
+                *hits += produce(&place, 1, &budget).len() as u32;
             }
-            assert_eq!(place.drain(), Taken { records: 7, variance: 25, coarsest: 10 });
+            assert_eq!(place.drain(), taken(7, 25, 10));
         }
         // 1,000 each, with a deviation of 30.
         assert!(hits[..7].iter().all(|hits| hits.abs_diff(1000) < 150), "{hits:?}");
     }
 
     #[test]
-    fn what_is_taken_back_never_came() {
+    fn what_is_refused_leaves_nothing() {
         let (place, budget) = (place(5, 1000), Budget::default());
-        claim(&place, 100, &budget);
-        assert_eq!(budget.spent(), 1);
-        claim(&place, 50, &budget);
-        place.take_back(50, &budget);
-        let spent = budget.spent();
-        // The next batch begins a stretch of its own.
-        claim(&place, 1, &budget);
-        assert_eq!(budget.spent(), spent + 1);
-        assert_eq!(place.drain().records, 101);
-        // Also when the second was over before it was taken back.
-        claim(&place, 70, &budget);
-        assert_eq!(place.drain().records, 70);
-        place.take_back(70, &budget);
-        claim(&place, 100, &budget);
-        assert_eq!(place.drain().records, 30);
+        produce(&place, 100, &budget);
+        // Liars, whose claims end thousands of stretches, some of them with a tick in between.
+        for (claimed, came) in
+            [(50, None), (i32::MAX, None), (70, Some(300)), (i32::MAX, Some(100))]
+        {
+            let (looks, _) = claim(&place, claimed as u32, &budget);
+            looks.iter().for_each(|(_, weight)| budget.give_back(*weight));
+            if let Some(came) = came {
+                assert_eq!(place.drain().records, came);
+            }
+            place.take_back(claimed as u64);
+            assert!(
+                produce(&place, 100, &budget).len() <= 1,
+                "the stretches are as long as before"
+            );
+        }
+        let Taken { records, passed } = place.drain();
+        assert_eq!(records, 100);
+        assert!(passed.coarsest <= 1000 && passed.variance <= 1_000_000 && passed.unseen <= 200);
+        assert!(budget.spent() <= 5);
+        produce(&place, 1000, &budget);
+        assert_eq!(place.drain(), taken(1000, 250_000, 1000));
     }
 
     #[test]
-    fn threads_share_a_place_and_no_record_is_lost() {
-        let (place, budget) = (place(9, 500), Budget::default());
-        let looks: usize = std::thread::scope(|scope| {
-            let claims = || {
-                let each = (0..20_000).map(|at| (at % 7 + 1, claim(&place, at % 7 + 1, &budget)));
-                each.map(|(records, looks)| {
-                    assert!(looks.is_sorted_by(|a, b| a.0 < b.0));
-                    assert!(looks.iter().all(|(index, _)| *index < records as i32));
-                    looks.len()
-                })
-                .sum::<usize>()
-            };
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(claims)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        let records = place.drain().records;
-        assert_eq!(records, 4 * (0..20_000).map(|at| at % 7 + 1).sum::<u64>());
-        assert!(looks as u64 * 500 <= records + 500 && looks as u64 * 500 > records * 9 / 10);
+    fn looks_are_paid_when_they_are_made() {
+        // Each brings five records, one in twelve of which is looked at.
+        let budget = Budget::default();
+        let mut looks = 0;
+        for seed in 0..24_000u64 {
+            let place = place(seed.wrapping_mul(GOLDEN), 12);
+            looks += (0..5).map(|_| produce(&place, 1, &budget).len() as u32).sum::<u32>();
+            assert_eq!(place.drain().passed.unseen, 0);
+        }
+        assert_eq!(budget.spent(), looks);
+        // 10,000 with a deviation of 76.
+        assert!(looks.abs_diff(10_000) < 400, "{looks}");
+    }
+
+    #[test]
+    fn what_comes_when_no_look_is_left_is_told_to_be_unseen_and_no_more() {
+        let (place, budget) = (place(5, 10), Budget::default());
+        produce(&place, 1000, &budget);
+        (0..LOOKS_A_SECOND - budget.spent()).for_each(|_| assert!(budget.take(1)));
+        for _ in 0..300 {
+            assert_eq!(produce(&place, 1, &budget), []);
+        }
+        let Taken { records, passed } = place.drain();
+        assert_eq!((records, passed.coarsest), (1300, 10));
+        assert!((290..=300).contains(&passed.unseen), "{passed:?}");
+        // With looks again it goes on as before.
+        budget.tick();
+        assert_eq!(produce(&place, 1000, &budget).len(), 100);
+        assert_eq!(place.drain(), taken(1000, 2500, 10));
+    }
+
+    #[test]
+    fn threads_share_a_place_and_every_record_has_its_look() {
+        for (stride, rounds) in [(1, 1000), (3, 3000), (500, 20_000)] {
+            let (place, budget) = (place(9, stride), Budget::default());
+            let looks: u64 = std::thread::scope(|scope| {
+                let claims = || {
+                    let each =
+                        (0..rounds).map(|at| (at % 7 + 1, produce(&place, at % 7 + 1, &budget)));
+                    each.map(|(records, looks)| {
+                        assert!(looks.is_sorted_by(|a, b| a.0 < b.0));
+                        assert!(looks.iter().all(|(index, _)| *index < records as i32));
+                        looks.len() as u64
+                    })
+                    .sum::<u64>()
+                };
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(claims)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            let Taken { records, passed } = place.drain();
+            assert_eq!(records, 4 * (0..rounds).map(|at| u64::from(at % 7 + 1)).sum::<u64>());
+            assert_eq!(passed.unseen, 0);
+            let stride = u64::from(stride);
+            assert!((records / stride..=records.div_ceil(stride)).contains(&looks), "{looks}");
+        }
     }
 
     proptest! {
-        /// Whatever is claimed and taken back: no panic, few looks, each once and in its batch.
+        /// Whatever is claimed, taken back and expected: no panic, few looks, each once and in its batch.
         #[test]
         fn any_claims_are_answered(
-            claims in prop::collection::vec((0..i32::MAX as u32, any::<bool>(), any::<bool>()), 0..40),
+            claims in prop::collection::vec(
+                (0..i32::MAX as u32, any::<bool>(), any::<bool>(), 0.01..1e6f64),
+                0..40,
+            ),
         ) {
             let (place, budget) = (Place::new(), Budget::default());
-            for (records, back, tick) in claims {
+            for (records, back, tick, share) in claims {
                 let records = records >> (records % 32);
-                let looks = claim(&place, records, &budget);
+                let (looks, passed) = claim(&place, records, &budget);
                 prop_assert!(looks.len() <= 4096 && looks.is_sorted_by(|a, b| a.0 < b.0));
                 prop_assert!(looks.iter().all(|(index, _)| i64::from(*index) < i64::from(records)));
                 if back {
-                    place.take_back(records.into(), &budget);
+                    place.take_back(records.into());
+                } else {
+                    place.count(records.into(), passed);
                 }
                 if tick {
-                    place.drain();
+                    place.expect(place.drain().records);
+                    place.share(share);
                     budget.tick();
                 }
                 prop_assert!(budget.spent() <= LOOKS_A_SECOND);

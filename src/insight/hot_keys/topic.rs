@@ -88,7 +88,7 @@ impl TopicKeys {
     }
 
     /// The place of a partition, a free one if it has none.
-    pub(super) fn place(&self, partition: i32) -> Option<&Place> {
+    pub(super) fn take_place(&self, partition: i32) -> Option<&Place> {
         let (mut is_full, first) = (true, first_place(partition));
         let order = (first..MAX_PARTITIONS).chain(0..first);
         for (holder, place) in
@@ -259,9 +259,10 @@ mod tests {
     /// Counts a batch of which each record was looked at.
     fn add(topic: &TopicKeys, partition: i32, names: &[u64]) {
         let seen: Vec<_> = names.iter().map(|name| Seen { name: *name, weight: 1 }).collect();
-        match topic.place(partition) {
-            Some(_) => {
-                claim(topic, partition, names.len() as u32);
+        match topic.take_place(partition) {
+            Some(place) => {
+                let passed = place.claim(names.len() as u32, topic.budget(), &mut Looks::new());
+                place.count(names.len() as u64, passed);
                 topic.add(partition, &seen);
             }
             None => topic.compete(partition, names.len() as u64),
@@ -271,7 +272,7 @@ mod tests {
     /// So many records come; how many each look at them stands for.
     fn claim(topic: &TopicKeys, partition: i32, records: u32) -> Vec<u32> {
         let mut looks = Looks::new();
-        topic.place(partition).unwrap().claim(records, topic.budget(), &mut looks);
+        topic.take_place(partition).unwrap().claim(records, topic.budget(), &mut looks);
         looks.into_iter().map(|look| look.weight).collect()
     }
 

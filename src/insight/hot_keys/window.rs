@@ -44,6 +44,8 @@ struct Volume {
     variance: f64,
     /// Largest stride.
     stride: u32,
+    /// Records of which none had a chance.
+    unseen: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -85,10 +87,9 @@ impl Window {
     pub(super) fn note(&mut self, taken: Taken) {
         let volume = &mut self.volume;
         volume.records = volume.records.saturating_add(taken.records);
-        volume.variance += taken.variance as f64;
-        if taken.coarsest > 1 {
-            volume.stride = volume.stride.max(taken.coarsest);
-        }
+        volume.variance += taken.passed.variance as f64;
+        volume.stride = volume.stride.max(taken.passed.coarsest);
+        volume.unseen = volume.unseen.saturating_add(taken.passed.unseen);
     }
 
     /// A minute is over.
@@ -154,7 +155,8 @@ impl Window {
         let variance: f64 = self.volumes().map(|volume| volume.variance).sum();
         let stride = self.volumes().map(|volume| volume.stride).max().unwrap_or(0);
         let linear = f64::from(stride) * CONFIDENCE / 3.0;
-        linear + (linear * linear + 2.0 * variance * CONFIDENCE).sqrt()
+        let unseen: f64 = self.volumes().map(|volume| f64::from(volume.unseen)).sum();
+        unseen + linear + (linear * linear + 2.0 * variance * CONFIDENCE).sqrt()
     }
 
     fn volumes(&self) -> impl Iterator<Item = Volume> {
@@ -164,6 +166,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use super::super::place::Passed;
     use std::collections::{HashMap, VecDeque};
 
     use proptest::prelude::*;
@@ -190,7 +193,8 @@ mod tests {
         let seen = |name: &KeyName| Seen { name: *name, weight: stride };
         window.add(&names.iter().map(seen).collect::<Vec<_>>());
         let variance = variance(records, stride);
-        window.note(Taken { records, variance, coarsest: stride });
+        let coarsest = if stride > 1 { stride } else { 0 };
+        window.note(Taken { records, passed: Passed { variance, coarsest, unseen: 0 } });
     }
 
     #[test]

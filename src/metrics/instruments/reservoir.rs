@@ -246,6 +246,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_gate_sends_away_would_not_have_been_kept() {
+        let reservoir = Reservoir::default();
+        let mut all = Vec::new();
+        for value in 0..1_000_000_i64 {
+            // 20,000 in a tenth of a second, for five seconds.
+            let now = Duration::from_millis(value as u64 / 20_000 * 100);
+            reservoir.update(value, now);
+            let draw = uniform(value as u64);
+            all.push((ALPHA_PER_SECOND * now.as_secs_f64() - draw.ln(), value));
+        }
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut kept: Vec<_> = all.iter().take(SIZE).map(|(_, value)| *value).collect();
+        kept.sort_unstable();
+        let mut out = Vec::new();
+        reservoir.values(&mut out);
+        assert_eq!(out, kept);
+        let sample = reservoir.0.get().unwrap();
+        let gate = Gate::unpack(sample.gate.load(Ordering::Relaxed));
+        assert!(gate.second == 4 && gate.from < 0.01, "{gate:?}");
+    }
+
+    #[test]
     fn equal_weights_are_sampled_evenly() {
         let reservoir = Reservoir::default();
         for value in 0..100_000 {

@@ -35,7 +35,9 @@ struct Inner {
 }
 
 /// What came since a window opened is told by what the sensor had counted by then: so a value that
-/// lies between the extremes moves nothing of its window.
+/// lies between the extremes moves nothing of its window but the bucket of its size, where one is
+/// kept. A value that comes while another thread opens the window may be in its count and not in its
+/// sum.
 #[derive(Debug)]
 struct Window {
     number: AtomicU64,

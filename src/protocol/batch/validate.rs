@@ -84,7 +84,10 @@ pub fn check_batch(
     batch: &RecordBatch<'_>,
     options: &CheckOptions,
 ) -> Result<Option<Walk>, BatchError> {
-    check_with(batch, options, &mut Unwatched)
+    if !check_head(batch, options)? {
+        return Ok(None);
+    }
+    walk_checked(batch, options, &mut Unwatched).map(Some)
 }
 
 /// As [`check_batch`], and shows `keys` the keys that it wants; of a batch that is refused in the
@@ -97,18 +100,18 @@ pub fn check_watched_batch(
     options: &CheckOptions,
     keys: &mut dyn KeySink,
 ) -> Result<Option<Walk>, BatchError> {
+    if !check_head(batch, options)? {
+        return Ok(None);
+    }
     keys.begin(batch.header().count);
     if keys.next() < 0 {
-        return check_with(batch, options, &mut Unwatched);
+        return walk_checked(batch, options, &mut Unwatched).map(Some);
     }
-    check_with(batch, options, &mut Watched::new(keys))
+    walk_checked(batch, options, &mut Watched::new(keys)).map(Some)
 }
 
-fn check_with(
-    batch: &RecordBatch<'_>,
-    options: &CheckOptions,
-    watch: &mut impl Watch,
-) -> Result<Option<Walk>, BatchError> {
+/// Checks what can be checked without the records; false when these are not to be checked.
+fn check_head(batch: &RecordBatch<'_>, options: &CheckOptions) -> Result<bool, BatchError> {
     let size = batch.total_len();
     if size > options.max_batch_bytes {
         return Err(BatchError::TooLarge { size, max: options.max_batch_bytes });
@@ -119,11 +122,11 @@ fn check_with(
         return Err(BatchError::InvalidCount(batch.header().count));
     }
     match options.origin {
-        Origin::Replication => return Ok(None),
+        Origin::Replication => return Ok(false),
         Origin::Client => check_client_header(batch)?,
         Origin::Coordinator | Origin::RaftLeader => check_dense_header(batch)?,
     }
-    walk_checked(batch, options, watch).map(Some)
+    Ok(true)
 }
 
 impl RecordBatch<'_> {

@@ -181,14 +181,14 @@ impl Log {
                     records: count_records(&ready),
                     took: self.clock.monotonic().saturating_sub(began),
                 };
-                return self.append_checked(ready, options, config, now_ms, conversion);
+                return self.append_checked(ready, options, config, conversion);
             }
         }
         let ready = check(records, config, options, now_ms, keys)?;
         let compressed = ready.iter().filter(|batch| batch.header.codec() != Some(Codec::None));
         let temporary_bytes = compressed.map(|batch| batch.uncompressed_bytes).sum();
         let conversion = Conversion { temporary_bytes, ..Conversion::default() };
-        self.append_checked(ready, options, config, now_ms, conversion)
+        self.append_checked(ready, options, config, conversion)
     }
 
     fn append_checked(
@@ -196,7 +196,6 @@ impl Log {
         mut ready: ReadySet<'_>,
         options: &AppendOptions,
         config: &LogConfig,
-        now_ms: i64,
         conversion: Conversion,
     ) -> Result<AppendInfo, AppendError> {
         let size: usize = ready.iter().map(|batch| batch.header.total_len()).sum();
@@ -209,9 +208,8 @@ impl Log {
         if let Some(duplicate) = self.check_state(&writer, &ready, options)? {
             return Ok(AppendInfo { conversion, ..duplicate });
         }
-        // Times that stand in the log are taken in its order.
         let stamped = config.message_timestamp_type == TimestampType::LogAppendTime;
-        let now_ms = if stamped { self.clock.now_ms() } else { now_ms };
+        let now_ms = if stamped { self.clock.now_ms() } else { self.clock.coarse_ms() };
         let log_append_time = self.assign(&writer, &mut ready, options, config, now_ms)?;
         let first_offset = ready.first().map_or(0, |batch| batch.header.base_offset);
         self.note_epochs(&mut writer, &ready)?;
