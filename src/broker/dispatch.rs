@@ -20,7 +20,7 @@ use crate::context::{About, Answer, AnswerError, Body, ErrorCounts, RequestConte
 use crate::handlers as h;
 use crate::quotas::ThreadTime;
 use crate::request_metrics::{self, Finished, RequestMetrics};
-use crate::request_series::{Measured, phases};
+use crate::request_series::Measured;
 use crate::services::Services;
 use crate::slow_requests::{SlowRequest, SlowRequests};
 use crate::traces::{Told, TracedRequest};
@@ -92,19 +92,19 @@ impl Handler for Dispatch {
     fn sent(&self, mut done: Completed<Tag>) {
         let Observers { requests, forwarding, slow: slowest, .. } = &self.observers;
         let trace = done.tag.trace.take();
+        let measured = measured(&done);
         let finished = Finished {
             api: done.tag.api,
             by_consumer: done.tag.by_consumer,
             version: done.tag.version,
             request_bytes: done.tag.body_bytes,
-            throttle: done.throttle,
-            timestamps: &done.timestamps,
+            measured: &measured,
             errors: &done.tag.errors,
             conversion: done.tag.conversion,
         };
         requests.record(&finished);
-        let (measured, context) = (measured(&done), trace.as_ref().map(|trace| trace.context()));
-        requests.measure(&finished, &measured, context.as_ref());
+        let context = trace.as_ref().map(|trace| trace.context());
+        requests.measure(&finished, context.as_ref());
         slowest.record(cost(&done), || slow(&done, context.map(|trace| trace.trace_id)));
         if done.tag.endpoint == Endpoint::Broker && done.tag.api.spec().forwardable {
             // The broker's part and the controller's: Kafka counts both, also in one process.
@@ -286,12 +286,8 @@ impl Dispatch {
 /// What a request cost on the wire; each message begins with four bytes of its size.
 fn measured(done: &Completed<Tag>) -> Measured<'_> {
     let sized = |bytes: u64| if bytes > 0 { bytes + 4 } else { 0 };
-    Measured {
-        timestamps: &done.timestamps,
-        throttle: done.throttle,
-        request_bytes: sized(done.request_bytes as u64),
-        response_bytes: sized(done.reply_bytes),
-    }
+    let (request, response) = (sized(done.request_bytes as u64), sized(done.reply_bytes));
+    Measured::new(&done.timestamps, done.throttle, request, response)
 }
 
 /// What a request cost, without what its client asked to wait for: records, or other members.
@@ -313,8 +309,8 @@ fn slow(done: &Completed<Tag>, trace_id: Option<TraceId>) -> SlowRequest {
         version: tag.version,
         client_id: tag.client_id.clone(),
         host: done.connection.peer().ip(),
-        total: measured.total(),
-        phases: phases(&measured),
+        total: measured.total,
+        phases: measured.phases(),
         request_bytes: measured.request_bytes,
         response_bytes: measured.response_bytes,
         errors: tag.errors.clone(),

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use pharos_base::TraceContext;
 use pharos_metrics::catalog::network as rows;
-use pharos_metrics::{BLIND, Histogram, Meter, OTHER, Registered, Registry};
-use pharos_net::Timestamps;
+use pharos_metrics::{BLIND, Draws, Histogram, Meter, OTHER, Registered, Registry};
 use pharos_protocol::{ApiKey, ErrorCode, Message, encode_to_bytes};
 use pharos_storage::Conversion;
 
@@ -138,6 +137,8 @@ pub struct RequestMetrics {
 #[derive(Debug)]
 struct NameMetrics {
     name: &'static str,
+    /// One for all histograms, which are updated together.
+    draws: Draws,
     request_queue: Registered<Histogram>,
     local: Registered<Histogram>,
     remote: Registered<Histogram>,
@@ -168,10 +169,8 @@ pub struct Finished<'a> {
     pub version: i16,
     /// Size of the request's body in bytes, without its header.
     pub request_bytes: usize,
-    /// How long the client was muted.
-    pub throttle: Duration,
-    /// When what happened.
-    pub timestamps: &'a Timestamps,
+    /// How long what took.
+    pub measured: &'a Measured<'a>,
     /// Errors in the answer; empty when there was none (acks=0).
     pub errors: &'a ErrorCounts,
     /// What checking the records took.
@@ -212,17 +211,12 @@ impl RequestMetrics {
     }
 
     /// Counts a request as it was on the wire, once and under one name.
-    pub fn measure(
-        &self,
-        finished: &Finished<'_>,
-        measured: &Measured<'_>,
-        trace: Option<&TraceContext>,
-    ) {
+    pub fn measure(&self, finished: &Finished<'_>, trace: Option<&TraceContext>) {
         if BLIND {
             return;
         }
         if let Some(metrics) = self.one(finished.api, finished.by_consumer) {
-            metrics.series(&self.registry).record(measured, trace);
+            metrics.series(&self.registry).record(finished.measured, trace);
         }
     }
 
@@ -272,25 +266,28 @@ impl RequestMetrics {
 
 impl NameMetrics {
     fn record(&self, finished: &Finished<'_>, now: Duration, registry: &Registry) {
-        let times = finished.timestamps;
         let request_bytes = i64::try_from(finished.request_bytes).unwrap_or(i64::MAX);
+        let draw = self.draws.next();
+        let measured = finished.measured;
+        let [request_queue, local, remote, throttle, response_queue, response_send] =
+            measured.took.map(millis);
         for (histogram, value) in [
-            (&self.request_queue, millis(times.handle_begin - times.received)),
-            (&self.local, millis(times.handle_end - times.handle_begin)),
-            (&self.remote, millis(times.reply_ready - times.handle_end)),
-            (&self.throttle, millis(finished.throttle)),
-            (&self.response_queue, millis(times.write_begin - times.reply_ready)),
-            (&self.response_send, millis(times.write_end - times.write_begin)),
-            (&self.total, millis(times.write_end - times.received)),
+            (&self.request_queue, request_queue),
+            (&self.local, local),
+            (&self.remote, remote),
+            (&self.throttle, throttle),
+            (&self.response_queue, response_queue),
+            (&self.response_send, response_send),
+            (&self.total, millis(measured.total)),
             (&self.request_bytes, request_bytes),
         ] {
-            histogram.update_at(value, now);
+            histogram.update_at(value, now, draw);
         }
         let Conversion { took, temporary_bytes, .. } = finished.conversion;
         let bytes = i64::try_from(temporary_bytes).unwrap_or(i64::MAX);
         for (histogram, value) in self.conversions.iter().zip([millis(took), bytes]) {
             if let Some(histogram) = histogram {
-                histogram.update_at(value, now);
+                histogram.update_at(value, now, draw);
             }
         }
         self.record_version(finished.version, registry);
@@ -335,6 +332,7 @@ impl NameMetrics {
         };
         Self {
             name,
+            draws: Draws::default(),
             request_queue: histogram(&rows::REQUEST_METRICS_REQUEST_QUEUE_TIME_MS),
             local: histogram(&rows::REQUEST_METRICS_LOCAL_TIME_MS),
             remote: histogram(&rows::REQUEST_METRICS_REMOTE_TIME_MS),
@@ -382,7 +380,8 @@ impl Meters {
 
 /// The nearest whole number, as Kafka rounds (`RequestChannel.updateRequestMetrics`).
 fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros().saturating_add(500) / 1000).unwrap_or(i64::MAX)
+    let rest = i64::from((duration.subsec_micros() + 500) / 1000);
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000).saturating_add(rest)
 }
 
 #[cfg(test)]

@@ -30,51 +30,56 @@ pub struct RequestSeries {
 pub struct Measured<'a> {
     /// When what happened.
     pub timestamps: &'a Timestamps,
-    /// How long the client was muted.
-    pub throttle: Duration,
+    /// How long each phase took, in the order of [`PHASES`].
+    pub took: [Duration; 6],
+    /// Last byte read until last byte written.
+    pub total: Duration,
     /// Bytes of the request on the wire, with its size.
     pub request_bytes: u64,
     /// Bytes of the answer on the wire, with its size; 0 when there was none.
     pub response_bytes: u64,
 }
 
-/// The label `phase`, when the phase began and how long it took. A client is muted beside the
-/// phases that follow.
-type Phase = (&'static str, fn(&Timestamps) -> tokio::time::Instant, fn(&Measured<'_>) -> Duration);
+/// The label `phase`. A client is muted beside the phases that follow.
+const PHASES: [&str; 6] =
+    ["request_queue", "local", "remote", "throttle", "response_queue", "response_send"];
 
-const PHASES: [Phase; 6] = [
-    ("request_queue", |at| at.received, |of| of.timestamps.handle_begin - of.timestamps.received),
-    ("local", |at| at.handle_begin, |of| of.timestamps.handle_end - of.timestamps.handle_begin),
-    ("remote", |at| at.handle_end, |of| of.timestamps.reply_ready - of.timestamps.handle_end),
-    ("throttle", |at| at.reply_ready, |of| of.throttle),
-    (
-        "response_queue",
-        |at| at.reply_ready,
-        |of| of.timestamps.write_begin - of.timestamps.reply_ready,
-    ),
-    (
-        "response_send",
-        |at| at.write_begin,
-        |of| of.timestamps.write_end - of.timestamps.write_begin,
-    ),
-];
-
-impl Measured<'_> {
-    /// Last byte read until last byte written.
-    pub fn total(&self) -> Duration {
-        self.timestamps.write_end - self.timestamps.received
+impl<'a> Measured<'a> {
+    /// A request with those times, whose client was muted for `throttle`, of so many bytes that was
+    /// answered by so many.
+    pub fn new(at: &'a Timestamps, throttle: Duration, request: u64, response: u64) -> Self {
+        let took = [
+            at.handle_begin - at.received,
+            at.handle_end - at.handle_begin,
+            at.reply_ready - at.handle_end,
+            throttle,
+            at.write_begin - at.reply_ready,
+            at.write_end - at.write_begin,
+        ];
+        let total = at.write_end - at.received;
+        Self { timestamps: at, took, total, request_bytes: request, response_bytes: response }
     }
-}
 
-/// The phases of a request and how long each took.
-pub fn phases(measured: &Measured<'_>) -> [(&'static str, Duration); 6] {
-    PHASES.map(|(phase, _, took)| (phase, took(measured)))
-}
+    /// The phases and how long each took.
+    pub fn phases(&self) -> [(&'static str, Duration); 6] {
+        let mut took = self.took.into_iter();
+        PHASES.map(|phase| (phase, took.next().unwrap_or_default()))
+    }
 
-/// The phases of a request, when each began and how long it took.
-pub fn timed_phases(measured: &Measured<'_>) -> [(&'static str, Instant, Duration); 6] {
-    PHASES
-        .map(|(phase, began, took)| (phase, began(measured.timestamps).into_std(), took(measured)))
+    /// The phases, when each began and how long it took.
+    pub fn timed_phases(&self) -> [(&'static str, Instant, Duration); 6] {
+        let at = self.timestamps;
+        let began = [
+            at.received,
+            at.handle_begin,
+            at.handle_end,
+            at.reply_ready,
+            at.reply_ready,
+            at.write_begin,
+        ];
+        let mut began = began.into_iter().map(tokio::time::Instant::into_std);
+        self.phases().map(|(phase, took)| (phase, began.next().unwrap_or_else(Instant::now), took))
+    }
 }
 
 impl RequestSeries {
@@ -84,7 +89,7 @@ impl RequestSeries {
         let by_phase = registry.family(&rows::PHAROS_REQUEST_PHASE_DURATION_SECONDS);
         Self {
             total: histogram(&rows::PHAROS_REQUEST_DURATION_SECONDS),
-            phases: PHASES.map(|(phase, ..)| by_phase.histogram(&[request, phase])),
+            phases: PHASES.map(|phase| by_phase.histogram(&[request, phase])),
             request_bytes: histogram(&rows::PHAROS_REQUEST_SIZE_BYTES),
             response_bytes: histogram(&rows::PHAROS_RESPONSE_SIZE_BYTES),
         }
@@ -93,8 +98,8 @@ impl RequestSeries {
     /// Counts one request; a traced one becomes an exemplar of its buckets.
     #[expect(clippy::cast_precision_loss, reason = "sizes of frames are far below 2^53")]
     pub fn record(&self, measured: &Measured<'_>, trace: Option<&TraceContext>) {
-        self.total.record_traced(measured.total().as_secs_f64(), trace);
-        for (series, (_, took)) in self.phases.iter().zip(phases(measured)) {
+        self.total.record_traced(measured.total.as_secs_f64(), trace);
+        for (series, took) in self.phases.iter().zip(measured.took) {
             series.record_traced(took.as_secs_f64(), trace);
         }
         self.request_bytes.record(measured.request_bytes as f64);
@@ -127,20 +132,14 @@ mod tests {
             write_end: at(31),
         };
         let throttle = Duration::from_millis(64);
-        series.record(
-            &Measured { timestamps: &timestamps, throttle, request_bytes: 100, response_bytes: 0 },
-            None,
-        );
-        series.record(
-            &Measured { timestamps: &timestamps, throttle, request_bytes: 200, response_bytes: 50 },
-            None,
-        );
+        series.record(&Measured::new(&timestamps, throttle, 100, 0), None);
+        series.record(&Measured::new(&timestamps, throttle, 200, 50), None);
         let sum = |row, labels: &[&str]| registry.family(row).read(labels);
         assert_eq!(sum(&rows::PHAROS_REQUEST_DURATION_SECONDS, &["Produce"]), Some(0.062));
         assert_eq!(sum(&rows::PHAROS_REQUEST_SIZE_BYTES, &["Produce"]), Some(300.0));
         assert_eq!(sum(&rows::PHAROS_RESPONSE_SIZE_BYTES, &["Produce"]), Some(50.0));
         let expected = [0.001, 0.002, 0.004, 0.064, 0.008, 0.016];
-        for ((phase, ..), seconds) in PHASES.into_iter().zip(expected) {
+        for (phase, seconds) in PHASES.into_iter().zip(expected) {
             let found = sum(&rows::PHAROS_REQUEST_PHASE_DURATION_SECONDS, &["Produce", phase]);
             assert_eq!(found, Some(2.0 * seconds), "{phase}");
         }

@@ -15,7 +15,7 @@ use pharos_telemetry::{Ended, KeyValue, Trace, Tracer, Within};
 
 use crate::context::{About, ErrorCounts, RequestContext};
 use crate::partition_results::is_fault_of_server;
-use crate::request_series::{Measured, timed_phases};
+use crate::request_series::Measured;
 use crate::slow_requests::shortened;
 
 /// The phases within which rooms work.
@@ -87,7 +87,7 @@ impl TracedRequest {
     pub fn answered(mut self, told: &Told<'_>) {
         self.is_told = true;
         let root = self.context().span_id;
-        for (phase, began, took) in timed_phases(told.measured) {
+        for (phase, began, took) in told.measured.timed_phases() {
             if took.is_zero() {
                 continue;
             }
@@ -109,7 +109,7 @@ impl TracedRequest {
         }
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.extend(answered(told));
-        let took = told.measured.total();
+        let took = told.measured.total;
         let error = fault(told.errors).map(|code| code.message().into());
         self.end(attributes, took, error);
     }
@@ -262,12 +262,7 @@ mod tests {
             write_begin: now,
             write_end: now,
         };
-        let measured = Measured {
-            timestamps: &timestamps,
-            throttle: Duration::ZERO,
-            request_bytes: 5,
-            response_bytes: 7,
-        };
+        let measured = Measured::new(&timestamps, Duration::ZERO, 5, 7);
         let about = About { topic: "t".repeat(400).into(), partition: 4, more: 2 };
         let told = Told {
             request: "Produce",

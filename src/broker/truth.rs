@@ -31,6 +31,7 @@ use crate::fetch_session::{
     Claim as SessionClaim, FetchSessions, Limits, PartitionKey, Told, Wanted,
 };
 use crate::request_metrics::{Finished, RequestMetrics};
+use crate::request_series::Measured;
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -96,8 +97,7 @@ fn a_request_is_counted_by_phase_size_and_error() {
         by_consumer: false,
         version: 9,
         request_bytes: 1234,
-        throttle: ms(77),
-        timestamps: &timestamps,
+        measured: &Measured::new(&timestamps, ms(77), 0, 0),
         errors: &vec![(ErrorCode::NotLeaderOrFollower.code(), 3)],
         conversion: Conversion {
             temporary_bytes: 4321,

@@ -29,8 +29,8 @@ pub use exposition::{
     attempt, bound_text, gzip, label_text, negotiate, only_families,
 };
 pub use instruments::{
-    BLIND, GaugeCell, Histogram, Meter, NativeHistogram, Rates, SampleWindows, SampledRate, Sensor,
-    Snapshot, Text, Timer, TokenBucket,
+    BLIND, Draw, Draws, GaugeCell, Histogram, Meter, NativeHistogram, Rates, SampleWindows,
+    SampledRate, Sensor, Snapshot, Text, Timer, TokenBucket,
 };
 pub use metrics::{Counter, Gauge};
 pub use native::{Family, FamilyKind, FamilyRow, OTHER, Owner};

@@ -42,16 +42,17 @@ impl NativeHistogram {
     }
 }
 
-/// Counts by bucket and their sum.
+/// Counts by bucket and their sum. What each value asks stands first.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct HistogramCell {
     bounds: &'static [f64],
     /// One more than bounds: the last holds what lies beyond.
     counts: Box<[AtomicU64]>,
     sum: AtomicF64,
-    started: Option<StartTime>,
-    exemplars: Exemplars,
     exponential: Option<Exponential>,
+    exemplars: Exemplars,
+    started: Option<StartTime>,
     clock: Clock,
 }
 

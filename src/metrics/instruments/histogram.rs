@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pharos_base::Clock;
 
-use super::reservoir::Reservoir;
+use super::reservoir::{Draw, Draws, Reservoir};
 use super::{AtomicF64, BLIND, Meter};
 
 /// Spread of whole numbers: extremes, mean and deviation since start, percentiles of a sample
@@ -14,9 +14,10 @@ use super::{AtomicF64, BLIND, Meter};
 #[derive(Debug, Clone)]
 pub struct Histogram(Arc<Inner>);
 
+/// In one cache line but for what only some ask.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Inner {
-    clock: Clock,
     count: AtomicU64,
     min: AtomicI64,
     max: AtomicI64,
@@ -25,6 +26,8 @@ struct Inner {
     sum: AtomicF64,
     squares: AtomicF64,
     reservoir: Reservoir,
+    draws: Draws,
+    clock: Clock,
 }
 
 /// A histogram at one moment; all 0 before the first value.
@@ -59,6 +62,7 @@ impl Histogram {
             sum: AtomicF64::new(0.0),
             squares: AtomicF64::new(0.0),
             reservoir: Reservoir::default(),
+            draws: Draws::default(),
         }))
     }
 
@@ -67,12 +71,12 @@ impl Histogram {
         if BLIND {
             return;
         }
-        self.update_at(value, self.0.clock.coarse());
+        self.update_at(value, self.0.clock.coarse(), self.0.draws.next());
     }
 
-    /// Adds a value at `now` of the registry's clock ([`Clock::coarse`] will do): for those who
-    /// update many at once.
-    pub fn update_at(&self, value: i64, now: Duration) {
+    /// Adds a value at `now` of the registry's clock ([`Clock::coarse`] will do), of which the draw
+    /// decides whether it is kept: for those who update many at once.
+    pub fn update_at(&self, value: i64, now: Duration, draw: Draw) {
         if BLIND {
             return;
         }
@@ -95,7 +99,7 @@ impl Histogram {
         if value > inner.max.load(Ordering::Relaxed) {
             inner.max.fetch_max(value, Ordering::Relaxed);
         }
-        inner.reservoir.update(value, now);
+        inner.reservoir.update(value, now, draw);
         inner.count.fetch_add(1, Ordering::Release);
     }
 

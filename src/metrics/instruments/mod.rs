@@ -21,6 +21,7 @@ pub(crate) use exponential::{ExponentialCounts, SCHEMA, ZERO_THRESHOLD};
 pub use histogram::{Histogram, Snapshot, Timer};
 pub(crate) use meter::WeakMeter;
 pub use meter::{Meter, Rates};
+pub use reservoir::{Draw, Draws};
 pub use sampled_rate::{SampleWindows, SampledRate, TokenBucket};
 pub use sensor::Sensor;
 pub(crate) use start_time::StartTime;

@@ -22,13 +22,14 @@ const ALPHA_PER_SECOND: f64 = 0.015;
 #[derive(Debug, Default)]
 pub(crate) struct Reservoir(OnceLock<Box<Sample>>);
 
+/// What each value asks stands first.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Sample {
     started: Duration,
+    gate: AtomicU64,
     /// Smallest priority of a full sample, in logarithms; below it a value is not taken.
     threshold: AtomicF64,
-    gate: AtomicU64,
-    draws: AtomicU64,
     filled: AtomicUsize,
     values: Box<[AtomicI64]>,
     ranks: Mutex<BinaryHeap<Rank>>,
@@ -42,8 +43,8 @@ struct Rank {
 
 impl Reservoir {
     /// Offers a value that was measured at `now`.
-    pub(crate) fn update(&self, value: i64, now: Duration) {
-        self.0.get_or_init(|| Box::new(Sample::new(now))).update(value, now);
+    pub(crate) fn update(&self, value: i64, now: Duration, draw: Draw) {
+        self.0.get_or_init(|| Box::new(Sample::new(now))).update(value, now, draw);
     }
 
     /// The kept values, ascending, into `out`.
@@ -62,7 +63,6 @@ impl Sample {
             started: now,
             threshold: AtomicF64::new(f64::NEG_INFINITY),
             gate: AtomicU64::new(Gate::OPEN.pack()),
-            draws: AtomicU64::new(0),
             filled: AtomicUsize::new(0),
             values: (0..SIZE).map(|_| AtomicI64::new(0)).collect(),
             ranks: Mutex::new(BinaryHeap::new()),
@@ -71,12 +71,8 @@ impl Sample {
 
     /// A value's priority is its weight e^(alpha * age of the sample) over a random number
     /// between 0 and 1; in logarithms nothing overflows and nothing needs rescaling.
-    fn update(&self, value: i64, now: Duration) {
+    fn update(&self, value: i64, now: Duration, Draw(draw): Draw) {
         let age = now.saturating_sub(self.started);
-        // Two threads may draw the same number: each value has the same chance all the same.
-        let draw = self.draws.load(Ordering::Relaxed);
-        self.draws.store(draw.wrapping_add(1), Ordering::Relaxed);
-        let draw = uniform(draw);
         let gate = Gate::unpack(self.gate.load(Ordering::Relaxed));
         if gate.refuses(draw, age) {
             return;
@@ -157,6 +153,23 @@ impl Gate {
     }
 }
 
+/// Numbers by which it is decided what a sample keeps.
+#[derive(Debug, Default)]
+pub struct Draws(AtomicU64);
+
+/// One of them: in (0, 1].
+#[derive(Debug, Clone, Copy)]
+pub struct Draw(f64);
+
+impl Draws {
+    /// The next one. Two threads may draw the same: each value has the same chance all the same.
+    pub fn next(&self) -> Draw {
+        let next = self.0.load(Ordering::Relaxed);
+        self.0.store(next.wrapping_add(1), Ordering::Relaxed);
+        Draw(uniform(next))
+    }
+}
+
 /// The n-th number of a fixed random sequence, in (0, 1] (splitmix64).
 #[expect(clippy::cast_precision_loss, reason = "53 bits are what is wanted")]
 fn uniform(n: u64) -> f64 {
@@ -196,9 +209,9 @@ mod tests {
 
     #[test]
     fn everything_is_kept_up_to_its_size() {
-        let reservoir = Reservoir::default();
+        let (reservoir, draws) = (Reservoir::default(), Draws::default());
         for value in (0..1028).rev() {
-            reservoir.update(value, Duration::ZERO);
+            reservoir.update(value, Duration::ZERO, draws.next());
         }
         let mut out = Vec::new();
         reservoir.values(&mut out);
@@ -207,12 +220,12 @@ mod tests {
 
     #[test]
     fn newer_values_push_out_older_ones() {
-        let reservoir = Reservoir::default();
+        let (reservoir, draws) = (Reservoir::default(), Draws::default());
         for _ in 0..10_000 {
-            reservoir.update(1, Duration::ZERO);
+            reservoir.update(1, Duration::ZERO, draws.next());
         }
         for _ in 0..10_000 {
-            reservoir.update(2, Duration::from_secs(600));
+            reservoir.update(2, Duration::from_secs(600), draws.next());
         }
         let mut out = Vec::new();
         reservoir.values(&mut out);
@@ -247,13 +260,13 @@ mod tests {
 
     #[test]
     fn what_the_gate_sends_away_would_not_have_been_kept() {
-        let reservoir = Reservoir::default();
+        let (reservoir, draws) = (Reservoir::default(), Draws::default());
         let mut all = Vec::new();
         for value in 0..1_000_000_i64 {
             // 20,000 in a tenth of a second, for five seconds.
             let now = Duration::from_millis(value as u64 / 20_000 * 100);
-            reservoir.update(value, now);
-            let draw = uniform(value as u64);
+            let Draw(draw) = draws.next();
+            reservoir.update(value, now, Draw(draw));
             all.push((ALPHA_PER_SECOND * now.as_secs_f64() - draw.ln(), value));
         }
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -269,9 +282,9 @@ mod tests {
 
     #[test]
     fn equal_weights_are_sampled_evenly() {
-        let reservoir = Reservoir::default();
+        let (reservoir, draws) = (Reservoir::default(), Draws::default());
         for value in 0..100_000 {
-            reservoir.update(value, Duration::ZERO);
+            reservoir.update(value, Duration::ZERO, draws.next());
         }
         let mut out = Vec::new();
         reservoir.values(&mut out);

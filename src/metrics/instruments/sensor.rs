@@ -24,14 +24,16 @@ const MAX_SPINS: u32 = 1_000;
 #[derive(Debug, Clone)]
 pub struct Sensor(Arc<Inner>);
 
+/// What each value asks stands first.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Inner {
-    clock: Clock,
-    born: Duration,
     total: AtomicF64,
     count: AtomicU64,
-    windows: [Window; SLOTS],
+    born: Duration,
     quantiles: bool,
+    clock: Clock,
+    windows: [Window; SLOTS],
 }
 
 /// What came since a window opened is told by what the sensor had counted by then: so a value that
