@@ -16,15 +16,16 @@ use crate::stats::{abba, ratios};
 
 /// Connections, each with one request in flight.
 const CONNECTIONS: i32 = 64;
-/// Directory of the broker.
-const NAME: &str = "requests";
 /// How long each side is asked.
 const TAKES: Duration = Duration::from_secs(3);
-/// How long a broker of its own is asked before.
+/// How long each of two brokers side by side is asked before, and then in each of its turns.
 const WARM_UP: Duration = Duration::from_secs(1);
+const SLICE: Duration = Duration::from_millis(100);
+/// Turns of each.
+const SLICES: usize = 40;
 
 pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    let broker = ready(plan, &[])?;
+    let broker = ready(plan, &[], "requests")?;
     let echo = EchoServer::start(Place::Server)?;
     drop(echo.connect()?);
     let frames = frames()?;
@@ -32,10 +33,10 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let address = broker.address;
     let found = abba(
         plan.repeats,
-        || machine::at(Place::Load, || rounds(address, &frames, TAKES, Client::must_be_acked))?,
+        || machine::at(Place::Load, || rounds(address, &frames, Client::must_be_acked))?,
         || {
             machine::at(Place::Load, || {
-                rounds(echo.address, &echoes, TAKES, |it| it.receive_raw(ECHO_BYTES))
+                rounds(echo.address, &echoes, |it| it.receive_raw(ECHO_BYTES))
             })?
         },
     )?;
@@ -55,25 +56,58 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Requests per second of a broker of its own that has been asked for a second before.
-pub(super) fn asked(plan: &Plan, overrides: &[&str]) -> anyhow::Result<[f64; 1]> {
-    let broker = ready(plan, overrides)?;
-    let (address, frames) = (broker.address, frames()?);
-    let found = machine::at(Place::Load, move || {
-        // Connections are accepted, files grow and samples fill: that comes once.
-        rounds(address, &frames, WARM_UP, Client::must_be_acked)?;
-        rounds(address, &frames, TAKES, Client::must_be_acked)
-    })??;
-    broker.kill()?;
-    std::fs::remove_dir_all(plan.directory.join(NAME))?;
+/// Requests per second of two brokers that stand side by side on one core and are asked in turn, for
+/// so short a time that whatever else the machine does meets both alike.
+pub(super) fn beside(one: (&Plan, &[&str]), other: (&Plan, &[&str])) -> anyhow::Result<[f64; 2]> {
+    let start = |(plan, overrides): (&Plan, &[&str]), name| ready(plan, overrides, name);
+    let brokers = [start(one, "one")?, start(other, "other")?];
+    let addresses = brokers.each_ref().map(|broker| broker.address);
+    let frames = frames()?;
+    let found = machine::at(Place::Load, move || in_turn(addresses, &frames))??;
+    for broker in brokers {
+        broker.kill()?;
+    }
+    for (plan, name) in [(one.0, "one"), (other.0, "other")] {
+        std::fs::remove_dir_all(plan.directory.join(name))?;
+    }
     Ok(found)
 }
 
+/// A broker that is asked now and then.
+struct Side {
+    clients: Vec<Client>,
+    requests: u32,
+    took: Duration,
+}
+
+fn in_turn([one, other]: [SocketAddr; 2], frames: &[Vec<u8>]) -> anyhow::Result<[f64; 2]> {
+    let side = |address| {
+        let mut clients = connect(address, frames.len())?;
+        // Connections are accepted, files grow and samples fill: that comes once.
+        ask(&mut clients, frames, WARM_UP, Client::must_be_acked)?;
+        anyhow::Ok(Side { clients, requests: 0, took: Duration::ZERO })
+    };
+    let turn = |side: &mut Side| {
+        let (requests, took) = ask(&mut side.clients, frames, SLICE, Client::must_be_acked)?;
+        side.requests += requests;
+        side.took += took;
+        anyhow::Ok(())
+    };
+    let (mut one, mut other) = (side(one)?, side(other)?);
+    for _ in 0..SLICES / 2 {
+        turn(&mut one)?;
+        turn(&mut other)?;
+        turn(&mut other)?;
+        turn(&mut one)?;
+    }
+    Ok([one, other].map(|side| f64::from(side.requests) / side.took.as_secs_f64()))
+}
+
 /// A broker with the topic.
-fn ready(plan: &Plan, overrides: &[&str]) -> anyhow::Result<Broker> {
+fn ready(plan: &Plan, overrides: &[&str], name: &str) -> anyhow::Result<Broker> {
     let broker = Broker::start(&Start {
         binary: &plan.binary,
-        directory: plan.directory.join(NAME),
+        directory: plan.directory.join(name),
         overrides,
         place: Place::Server,
     })?;
@@ -93,22 +127,33 @@ fn frames() -> anyhow::Result<Vec<Vec<u8>>> {
 fn rounds(
     address: SocketAddr,
     frames: &[Vec<u8>],
-    takes: Duration,
     answered: fn(&mut Client) -> anyhow::Result<()>,
 ) -> anyhow::Result<[f64; 1]> {
-    let mut clients = Vec::new();
-    for _ in frames {
-        clients.push(Client::connect(address)?);
-    }
+    let mut clients = connect(address, frames.len())?;
+    let (requests, took) = ask(&mut clients, frames, TAKES, answered)?;
+    Ok([f64::from(requests) / took.as_secs_f64()])
+}
+
+fn connect(address: SocketAddr, count: usize) -> anyhow::Result<Vec<Client>> {
+    (0..count).map(|_| Client::connect(address)).collect()
+}
+
+/// Asks for so long: the requests that were answered, and the time that they took.
+fn ask(
+    clients: &mut [Client],
+    frames: &[Vec<u8>],
+    takes: Duration,
+    answered: fn(&mut Client) -> anyhow::Result<()>,
+) -> anyhow::Result<(u32, Duration)> {
     let (mut requests, begin) = (0_u32, Instant::now());
     while begin.elapsed() < takes {
         for (client, frame) in clients.iter_mut().zip(frames) {
             client.send(frame)?;
         }
-        for client in &mut clients {
+        for client in clients.iter_mut() {
             answered(client)?;
             requests += 1;
         }
     }
-    Ok([f64::from(requests) / begin.elapsed().as_secs_f64()])
+    Ok((requests, begin.elapsed()))
 }
