@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pharos_base::TraceContext;
 use pharos_metrics::catalog::network as rows;
-use pharos_metrics::{BLIND, Draws, Histogram, Meter, OTHER, Registered, Registry};
+use pharos_metrics::{BLIND, Histograms, Meter, OTHER, Registered, Registry};
 use pharos_protocol::{ApiKey, ErrorCode, Message, encode_to_bytes};
 use pharos_storage::Conversion;
 
@@ -137,25 +137,18 @@ pub struct RequestMetrics {
 #[derive(Debug)]
 struct NameMetrics {
     name: &'static str,
-    /// One for all histograms, which are updated together.
-    draws: Draws,
-    request_queue: Registered<Histogram>,
-    local: Registered<Histogram>,
-    remote: Registered<Histogram>,
-    throttle: Registered<Histogram>,
-    response_queue: Registered<Histogram>,
-    response_send: Registered<Histogram>,
-    total: Registered<Histogram>,
-    request_bytes: Registered<Histogram>,
+    /// Request queue, local, remote, throttle, response queue, response send, total, bytes.
+    phases: Histograms,
     /// By version.
     requests: Meters,
     /// By error code.
     errors: Meters,
     /// Of Produce and Fetch: time and bytes. What is fetched is never converted, so that a fetch adds
     /// a 0 to both.
-    conversions: [Option<Registered<Histogram>>; 2],
+    conversions: Option<Histograms>,
     /// With buckets; of most names made with the first request.
     series: OnceLock<RequestSeries>,
+    _beans: Vec<Registered<()>>,
 }
 
 /// What is known of a request once its answer has left.
@@ -255,10 +248,8 @@ impl RequestMetrics {
         let Some(metrics) = self.of_api(api) else { return };
         let took = millis(began.elapsed());
         let size = encode_to_bytes(request, version).map_or(0, |body| body.len());
-        metrics.no_waits();
-        metrics.local.update(took);
-        metrics.total.update(took);
-        metrics.request_bytes.update(i64::try_from(size).unwrap_or(i64::MAX));
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        metrics.phases.update(&[0, took, 0, 0, 0, 0, took, size]);
         metrics.record_version(version, &self.registry);
         metrics.record_errors(errors, &self.registry);
     }
@@ -267,28 +258,27 @@ impl RequestMetrics {
 impl NameMetrics {
     fn record(&self, finished: &Finished<'_>, now: Duration, registry: &Registry) {
         let request_bytes = i64::try_from(finished.request_bytes).unwrap_or(i64::MAX);
-        let draw = self.draws.next();
         let measured = finished.measured;
         let [request_queue, local, remote, throttle, response_queue, response_send] =
             measured.took.map(millis);
-        for (histogram, value) in [
-            (&self.request_queue, request_queue),
-            (&self.local, local),
-            (&self.remote, remote),
-            (&self.throttle, throttle),
-            (&self.response_queue, response_queue),
-            (&self.response_send, response_send),
-            (&self.total, millis(measured.total)),
-            (&self.request_bytes, request_bytes),
-        ] {
-            histogram.update_at(value, now, draw);
-        }
-        let Conversion { took, temporary_bytes, .. } = finished.conversion;
-        let bytes = i64::try_from(temporary_bytes).unwrap_or(i64::MAX);
-        for (histogram, value) in self.conversions.iter().zip([millis(took), bytes]) {
-            if let Some(histogram) = histogram {
-                histogram.update_at(value, now, draw);
-            }
+        let total = millis(measured.total);
+        self.phases.update_at(
+            &[
+                request_queue,
+                local,
+                remote,
+                throttle,
+                response_queue,
+                response_send,
+                total,
+                request_bytes,
+            ],
+            now,
+        );
+        if let Some(conversions) = &self.conversions {
+            let Conversion { took, temporary_bytes, .. } = finished.conversion;
+            let bytes = i64::try_from(temporary_bytes).unwrap_or(i64::MAX);
+            conversions.update_at(&[millis(took), bytes], now);
         }
         self.record_version(finished.version, registry);
     }
@@ -318,41 +308,42 @@ impl NameMetrics {
     }
 
     fn new(registry: &Registry, name: &'static str) -> Self {
-        let histogram = |row| registry.histogram(row, &[("request", name)]);
+        let phases = [
+            &rows::REQUEST_METRICS_REQUEST_QUEUE_TIME_MS,
+            &rows::REQUEST_METRICS_LOCAL_TIME_MS,
+            &rows::REQUEST_METRICS_REMOTE_TIME_MS,
+            &rows::REQUEST_METRICS_THROTTLE_TIME_MS,
+            &rows::REQUEST_METRICS_RESPONSE_QUEUE_TIME_MS,
+            &rows::REQUEST_METRICS_RESPONSE_SEND_TIME_MS,
+            &rows::REQUEST_METRICS_TOTAL_TIME_MS,
+            &rows::REQUEST_METRICS_REQUEST_BYTES,
+        ];
         let conversions = match name {
-            "Produce" => [
-                Some(&rows::REQUEST_METRICS_MESSAGE_CONVERSIONS_TIME_MS_BY_PRODUCE),
-                Some(&rows::REQUEST_METRICS_TEMPORARY_MEMORY_BYTES_BY_PRODUCE),
-            ],
-            "Fetch" => [
-                Some(&rows::REQUEST_METRICS_MESSAGE_CONVERSIONS_TIME_MS_BY_FETCH),
-                Some(&rows::REQUEST_METRICS_TEMPORARY_MEMORY_BYTES_BY_FETCH),
-            ],
-            _ => [None, None],
+            "Produce" => Some([
+                &rows::REQUEST_METRICS_MESSAGE_CONVERSIONS_TIME_MS_BY_PRODUCE,
+                &rows::REQUEST_METRICS_TEMPORARY_MEMORY_BYTES_BY_PRODUCE,
+            ]),
+            "Fetch" => Some([
+                &rows::REQUEST_METRICS_MESSAGE_CONVERSIONS_TIME_MS_BY_FETCH,
+                &rows::REQUEST_METRICS_TEMPORARY_MEMORY_BYTES_BY_FETCH,
+            ]),
+            _ => None,
         };
+        let (phases, beans) = registry.histograms(phases, &[("request", name)]);
+        let mut beans = Vec::from(beans);
+        let conversions = conversions.map(|rows| {
+            let (histograms, conversions) = registry.histograms(rows, &[]);
+            beans.extend(conversions);
+            histograms
+        });
         Self {
             name,
-            draws: Draws::default(),
-            request_queue: histogram(&rows::REQUEST_METRICS_REQUEST_QUEUE_TIME_MS),
-            local: histogram(&rows::REQUEST_METRICS_LOCAL_TIME_MS),
-            remote: histogram(&rows::REQUEST_METRICS_REMOTE_TIME_MS),
-            throttle: histogram(&rows::REQUEST_METRICS_THROTTLE_TIME_MS),
-            response_queue: histogram(&rows::REQUEST_METRICS_RESPONSE_QUEUE_TIME_MS),
-            response_send: histogram(&rows::REQUEST_METRICS_RESPONSE_SEND_TIME_MS),
-            total: histogram(&rows::REQUEST_METRICS_TOTAL_TIME_MS),
-            request_bytes: histogram(&rows::REQUEST_METRICS_REQUEST_BYTES),
+            phases,
             requests: Meters::new(VERSIONS + 1),
             errors: Meters::new(ERRORS),
-            conversions: conversions.map(|row| row.map(|row| registry.histogram(row, &[]))),
+            conversions,
             series: OnceLock::new(),
-        }
-    }
-
-    /// A request that waited for nothing.
-    fn no_waits(&self) {
-        let phases = [&self.request_queue, &self.remote, &self.throttle, &self.response_queue];
-        for phase in phases.into_iter().chain([&self.response_send]) {
-            phase.update(0);
+            _beans: beans,
         }
     }
 }

@@ -29,7 +29,7 @@ pub use exposition::{
     attempt, bound_text, gzip, label_text, negotiate, only_families,
 };
 pub use instruments::{
-    BLIND, Draw, Draws, GaugeCell, Histogram, Meter, NativeHistogram, Rates, SampleWindows,
+    BLIND, GaugeCell, Histogram, Histograms, Meter, NativeHistogram, Rates, SampleWindows,
     SampledRate, Sensor, Snapshot, Text, Timer, TokenBucket,
 };
 pub use metrics::{Counter, Gauge};

@@ -11,7 +11,7 @@ use pharos_base::Clock;
 
 use crate::bean::{Attributes, Bean, ByName, Source};
 use crate::bean_counts::BeanCounts;
-use crate::instruments::{GaugeCell, Histogram, Meter, Text, Timer, WeakMeter};
+use crate::instruments::{GaugeCell, Histogram, Histograms, Meter, Text, Timer, WeakMeter};
 use crate::native::{Families, Family, FamilyRow, SeriesGuard};
 use crate::object_name::{ObjectName, push_tag_value};
 use crate::row::{BeanRow, Shape};
@@ -139,6 +139,24 @@ impl Registry {
         }
         let histogram = Histogram::new(self.0.clock.clone());
         self.insert(row, tags, Source::Histogram(histogram.clone()), histogram)
+    }
+
+    /// Beans of [`Shape::Histogram`] rows with the same tags, which are updated together.
+    pub fn histograms<const N: usize>(
+        &self,
+        rows: [&'static BeanRow; N],
+        tags: &[(&str, &str)],
+    ) -> (Histograms, [Registered<()>; N]) {
+        let histograms = Histograms::new(self.0.clock.clone(), N);
+        let mut columns = 0..;
+        let beans = rows.map(|row| {
+            if !matches!(row.shape, Shape::Histogram) {
+                wrong(row, ());
+            }
+            let column = histograms.column(columns.next().unwrap_or(0));
+            self.insert(row, tags, Source::Histogram(column), ())
+        });
+        (histograms, beans)
     }
 
     /// A bean of a [`Shape::Timer`] row.

@@ -12,13 +12,28 @@ use super::{AtomicF64, BLIND, Meter};
 /// Spread of whole numbers: extremes, mean and deviation since start, percentiles of a sample
 /// that favours the last five minutes (`com.yammer.metrics.core.Histogram`, biased).
 #[derive(Debug, Clone)]
-pub struct Histogram(Arc<Inner>);
+pub struct Histogram {
+    set: Arc<Set>,
+    column: usize,
+}
 
-/// In one cache line but for what only some ask.
+/// Histograms each of which gets a value of every event: they share a count, and the draws by which
+/// their samples choose.
+#[derive(Debug, Clone)]
+pub struct Histograms(Arc<Set>);
+
+#[derive(Debug)]
+struct Set {
+    count: AtomicU64,
+    draws: Draws,
+    columns: Box<[Column]>,
+    clock: Clock,
+}
+
+/// One cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
-struct Inner {
-    count: AtomicU64,
+struct Column {
     min: AtomicI64,
     max: AtomicI64,
     /// The first value: sums are of distances to it, so that squares do not swallow them.
@@ -26,8 +41,6 @@ struct Inner {
     sum: AtomicF64,
     squares: AtomicF64,
     reservoir: Reservoir,
-    draws: Draws,
-    clock: Clock,
 }
 
 /// A histogram at one moment; all 0 before the first value.
@@ -50,72 +63,105 @@ pub struct Snapshot {
 const QUANTILES: [f64; 6] = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999];
 const NO_ORIGIN: i64 = i64::MIN;
 
-impl Histogram {
-    /// A histogram without values; its sample is allocated with the first one.
-    pub fn new(clock: Clock) -> Self {
-        Self(Arc::new(Inner {
-            clock,
-            count: AtomicU64::new(0),
+impl Histograms {
+    /// So many, without values; their samples are allocated with the first ones.
+    pub fn new(clock: Clock, count: usize) -> Self {
+        let columns = (0..count).map(|_| Column::new()).collect();
+        Self(Arc::new(Set { count: AtomicU64::new(0), draws: Draws::default(), columns, clock }))
+    }
+
+    /// Adds an event: a value for each, in their order.
+    pub fn update(&self, values: &[i64]) {
+        if !BLIND {
+            self.0.update(values, self.0.clock.coarse());
+        }
+    }
+
+    /// Adds an event at `now` of the registry's clock ([`Clock::coarse`] will do).
+    pub fn update_at(&self, values: &[i64], now: Duration) {
+        if !BLIND {
+            self.0.update(values, now);
+        }
+    }
+
+    /// One of them, to be read.
+    pub(crate) fn column(&self, column: usize) -> Histogram {
+        Histogram { set: self.0.clone(), column }
+    }
+}
+
+impl Set {
+    fn update(&self, values: &[i64], now: Duration) {
+        let draw = self.draws.next();
+        for (column, value) in self.columns.iter().zip(values) {
+            column.update(*value, now, draw);
+        }
+        self.count.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Column {
+    fn new() -> Self {
+        Self {
             min: AtomicI64::new(i64::MAX),
             max: AtomicI64::new(i64::MIN),
             origin: AtomicI64::new(NO_ORIGIN),
             sum: AtomicF64::new(0.0),
             squares: AtomicF64::new(0.0),
             reservoir: Reservoir::default(),
-            draws: Draws::default(),
-        }))
+        }
     }
 
-    /// Adds a value.
-    pub fn update(&self, value: i64) {
-        if BLIND {
-            return;
-        }
-        self.update_at(value, self.0.clock.coarse(), self.0.draws.next());
-    }
-
-    /// Adds a value at `now` of the registry's clock ([`Clock::coarse`] will do), of which the draw
-    /// decides whether it is kept: for those who update many at once.
-    pub fn update_at(&self, value: i64, now: Duration, draw: Draw) {
-        if BLIND {
-            return;
-        }
-        let inner = &*self.0;
-        let origin = match inner.origin.load(Ordering::Relaxed) {
-            NO_ORIGIN => inner
+    fn update(&self, value: i64, now: Duration, draw: Draw) {
+        let origin = match self.origin.load(Ordering::Relaxed) {
+            NO_ORIGIN => self
                 .origin
                 .compare_exchange(NO_ORIGIN, value, Ordering::Relaxed, Ordering::Relaxed)
                 .map_or_else(|seen| seen, |_| value),
             seen => seen,
         };
-        #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]
-        let distance = value.saturating_sub(origin) as f64;
-        inner.sum.add(distance);
-        inner.squares.add(distance * distance);
+        if value != origin {
+            #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]
+            let distance = value.saturating_sub(origin) as f64;
+            self.sum.add(distance);
+            self.squares.add(distance * distance);
+        }
         // Hardly any value is a new extreme, and to look costs less than to change.
-        if value < inner.min.load(Ordering::Relaxed) {
-            inner.min.fetch_min(value, Ordering::Relaxed);
+        if value < self.min.load(Ordering::Relaxed) {
+            self.min.fetch_min(value, Ordering::Relaxed);
         }
-        if value > inner.max.load(Ordering::Relaxed) {
-            inner.max.fetch_max(value, Ordering::Relaxed);
+        if value > self.max.load(Ordering::Relaxed) {
+            self.max.fetch_max(value, Ordering::Relaxed);
         }
-        inner.reservoir.update(value, now, draw);
-        inner.count.fetch_add(1, Ordering::Release);
+        self.reservoir.update(value, now, draw);
+    }
+}
+
+impl Histogram {
+    /// A histogram without values; its sample is allocated with the first one.
+    pub fn new(clock: Clock) -> Self {
+        Histograms::new(clock, 1).column(0)
+    }
+
+    /// Adds a value. Nothing that is one of several is ever handed out to be updated alone.
+    pub fn update(&self, value: i64) {
+        if !BLIND {
+            self.set.update(&[value], self.set.clock.coarse());
+        }
     }
 
     /// Number of values.
     pub fn count(&self) -> u64 {
-        self.0.count.load(Ordering::Acquire)
+        self.set.count.load(Ordering::Acquire)
     }
 
     /// All figures. `scratch` is reused, so that a reader of many histograms allocates once.
     #[expect(clippy::cast_precision_loss, reason = "figures are doubles")]
     pub fn snapshot(&self, scratch: &mut Vec<i64>) -> Snapshot {
-        let inner = &*self.0;
         let count = self.count();
-        if count == 0 {
+        let Some(inner) = self.set.columns.get(self.column).filter(|_| count > 0) else {
             return Snapshot::default();
-        }
+        };
         let n = count as f64;
         let sum = inner.sum.get();
         let variance =
@@ -211,6 +257,32 @@ mod tests {
         for (have, want) in seen.percentiles.iter().zip([50.5, 75.75, 95.95, 98.98, 99.99, 100.0]) {
             assert!((have - want).abs() < 1e-9, "{have} {want}");
         }
+    }
+
+    #[test]
+    fn those_that_are_updated_together_are_read_alone() {
+        let (clock, _) = Clock::simulated(0);
+        let histograms = Histograms::new(clock, 2);
+        for value in 1..=10_000 {
+            histograms.update(&[7, value]);
+        }
+        let [seven, all] = [0, 1].map(|at| histograms.column(at).snapshot(&mut Vec::new()));
+        let same = Snapshot {
+            count: 10_000,
+            min: 7.0,
+            max: 7.0,
+            mean: 7.0,
+            std_dev: 0.0,
+            percentiles: [7.0; 6],
+        };
+        assert_eq!(seven, same);
+        assert_eq!((all.count, all.min, all.max, all.mean), (10_000, 1.0, 10_000.0, 5000.5));
+        assert!((all.percentiles[0] - 5000.0).abs() < 500.0, "{all:?}");
+    }
+
+    #[test]
+    fn a_column_is_a_line() {
+        assert_eq!(size_of::<Column>(), 64);
     }
 
     #[test]

@@ -19,15 +19,15 @@ pub(crate) const SIZE: usize = 1028;
 const ALPHA_PER_SECOND: f64 = 0.015;
 
 /// Allocates with the first value.
-#[derive(Debug, Default)]
-pub(crate) struct Reservoir(OnceLock<Box<Sample>>);
-
-/// What each value asks stands first.
 #[derive(Debug)]
-#[repr(C, align(64))]
+pub(crate) struct Reservoir {
+    gate: AtomicU64,
+    sample: OnceLock<Box<Sample>>,
+}
+
+#[derive(Debug)]
 struct Sample {
     started: Duration,
-    gate: AtomicU64,
     /// Smallest priority of a full sample, in logarithms; below it a value is not taken.
     threshold: AtomicF64,
     filled: AtomicUsize,
@@ -43,17 +43,37 @@ struct Rank {
 
 impl Reservoir {
     /// Offers a value that was measured at `now`.
+    #[inline]
     pub(crate) fn update(&self, value: i64, now: Duration, draw: Draw) {
-        self.0.get_or_init(|| Box::new(Sample::new(now))).update(value, now, draw);
+        let gate = Gate::unpack(self.gate.load(Ordering::Relaxed));
+        if !gate.refuses(draw.0, now) {
+            self.offer(value, now, draw, gate);
+        }
+    }
+
+    fn offer(&self, value: i64, now: Duration, draw: Draw, gate: Gate) {
+        let sample = self.sample.get_or_init(|| Box::new(Sample::new(now)));
+        let threshold = sample.threshold.get();
+        if !gate.knows(now) && threshold > f64::NEG_INFINITY {
+            let gate = Gate::new(now, sample.started, threshold);
+            self.gate.store(gate.pack(), Ordering::Relaxed);
+        }
+        sample.update(value, now, draw, threshold);
     }
 
     /// The kept values, ascending, into `out`.
     pub(crate) fn values(&self, out: &mut Vec<i64>) {
         out.clear();
-        let Some(sample) = self.0.get() else { return };
+        let Some(sample) = self.sample.get() else { return };
         let filled = sample.filled.load(Ordering::Acquire);
         out.extend(sample.values.iter().take(filled).map(|slot| slot.load(Ordering::Relaxed)));
         out.sort_unstable();
+    }
+}
+
+impl Default for Reservoir {
+    fn default() -> Self {
+        Self { gate: AtomicU64::new(Gate::OPEN.pack()), sample: OnceLock::new() }
     }
 }
 
@@ -62,7 +82,6 @@ impl Sample {
         Self {
             started: now,
             threshold: AtomicF64::new(f64::NEG_INFINITY),
-            gate: AtomicU64::new(Gate::OPEN.pack()),
             filled: AtomicUsize::new(0),
             values: (0..SIZE).map(|_| AtomicI64::new(0)).collect(),
             ranks: Mutex::new(BinaryHeap::new()),
@@ -71,16 +90,8 @@ impl Sample {
 
     /// A value's priority is its weight e^(alpha * age of the sample) over a random number
     /// between 0 and 1; in logarithms nothing overflows and nothing needs rescaling.
-    fn update(&self, value: i64, now: Duration, Draw(draw): Draw) {
+    fn update(&self, value: i64, now: Duration, Draw(draw): Draw, threshold: f64) {
         let age = now.saturating_sub(self.started);
-        let gate = Gate::unpack(self.gate.load(Ordering::Relaxed));
-        if gate.refuses(draw, age) {
-            return;
-        }
-        let threshold = self.threshold.get();
-        if !gate.knows(age) && threshold > f64::NEG_INFINITY {
-            self.gate.store(Gate::new(age, threshold).pack(), Ordering::Relaxed);
-        }
         let priority = ALPHA_PER_SECOND * age.as_secs_f64() - draw.ln();
         if priority <= threshold {
             return;
@@ -115,7 +126,7 @@ impl Sample {
 /// that some who pass are refused behind it, and nobody is refused who would be taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Gate {
-    /// The second of the sample's age.
+    /// The second of the clock.
     second: u32,
     /// Draws from here on are too large.
     from: f32,
@@ -127,19 +138,19 @@ impl Gate {
 
     /// The gate of the second that runs, for the smallest priority of a full sample.
     #[expect(clippy::cast_possible_truncation, reason = "rounded up")]
-    fn new(age: Duration, threshold: f64) -> Self {
-        let second = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
-        let ends = f64::from(second) + 1.0;
+    fn new(now: Duration, started: Duration, threshold: f64) -> Self {
+        let second = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+        let ends = f64::from(second) + 1.0 - started.as_secs_f64();
         let from = (ALPHA_PER_SECOND * ends - threshold).exp() as f32;
         Self { second, from: from.next_up() }
     }
 
-    fn knows(self, age: Duration) -> bool {
-        u64::from(self.second) == age.as_secs()
+    fn knows(self, now: Duration) -> bool {
+        u64::from(self.second) == now.as_secs()
     }
 
-    fn refuses(self, draw: f64, age: Duration) -> bool {
-        draw >= f64::from(self.from) && self.knows(age)
+    fn refuses(self, draw: f64, now: Duration) -> bool {
+        draw >= f64::from(self.from) && self.knows(now)
     }
 
     /// Both in one number, so that no thread reads one of an old pair and one of a new one.
@@ -155,15 +166,15 @@ impl Gate {
 
 /// Numbers by which it is decided what a sample keeps.
 #[derive(Debug, Default)]
-pub struct Draws(AtomicU64);
+pub(crate) struct Draws(AtomicU64);
 
 /// One of them: in (0, 1].
 #[derive(Debug, Clone, Copy)]
-pub struct Draw(f64);
+pub(crate) struct Draw(f64);
 
 impl Draws {
     /// The next one. Two threads may draw the same: each value has the same chance all the same.
-    pub fn next(&self) -> Draw {
+    pub(crate) fn next(&self) -> Draw {
         let next = self.0.load(Ordering::Relaxed);
         self.0.store(next.wrapping_add(1), Ordering::Relaxed);
         Draw(uniform(next))
@@ -239,22 +250,25 @@ mod tests {
         #[test]
         fn the_gate_refuses_nobody_who_would_be_taken(
             second in 0..10_000_000_u32,
+            before in 0.0..1.0_f64,
             part in 0.0..1.0_f64,
             above in -9.0..9.0_f64,
             near in 0.999_999..1.000_001_f64,
         ) {
             let begins = Duration::from_secs(second.into());
-            let threshold = ALPHA_PER_SECOND * f64::from(second) + above;
-            let gate = Gate::new(begins, threshold);
+            let started = begins.mul_f64(before);
+            let now = begins + Duration::from_secs_f64(part * 0.999);
+            let age = now - started;
+            let threshold = ALPHA_PER_SECOND * age.as_secs_f64() + above;
+            let gate = Gate::new(begins, started, threshold);
             prop_assert_eq!(Gate::unpack(gate.pack()), gate);
-            let age = begins + Duration::from_secs_f64(part * 0.999);
-            prop_assert!(gate.knows(age) && !gate.knows(begins + Duration::from_secs(1)));
+            prop_assert!(gate.knows(now) && !gate.knows(begins + Duration::from_secs(1)));
             let taken = (ALPHA_PER_SECOND * age.as_secs_f64() - threshold).exp();
             for draw in [taken * near, taken * 0.999, f64::from(gate.from) * near] {
                 let priority = ALPHA_PER_SECOND * age.as_secs_f64() - draw.ln();
-                prop_assert!(!gate.refuses(draw, age) || priority <= threshold, "{draw}");
+                prop_assert!(!gate.refuses(draw, now) || priority <= threshold, "{draw}");
             }
-            prop_assert!(gate.refuses(taken * 1.1, age), "it is of use");
+            prop_assert!(gate.refuses(taken * 1.1, now), "it is of use");
         }
     }
 
@@ -275,8 +289,7 @@ mod tests {
         let mut out = Vec::new();
         reservoir.values(&mut out);
         assert_eq!(out, kept);
-        let sample = reservoir.0.get().unwrap();
-        let gate = Gate::unpack(sample.gate.load(Ordering::Relaxed));
+        let gate = Gate::unpack(reservoir.gate.load(Ordering::Relaxed));
         assert!(gate.second == 4 && gate.from < 0.01, "{gate:?}");
     }
 
