@@ -154,6 +154,11 @@ impl Broker {
 
     /// Kills the process as `kill -9` does.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    /// The same, of one that is not given away.
+    pub(crate) fn end(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

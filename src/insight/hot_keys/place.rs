@@ -17,6 +17,8 @@ use super::budget::{self, Budget, MAX_STRIDE, Stream};
 const TOLERANCE: u64 = 2;
 /// Steps of SplitMix64.
 pub(super) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// A batch of so many records is large.
+const LARGE: u64 = 4096;
 /// Fewer records than one in so many of a stretch are few.
 const FEW: u32 = 16;
 /// Looks at one batch, at most.
@@ -215,7 +217,8 @@ impl Course {
     fn pass(&mut self, batch: &mut Batch<'_>, looks: &mut Looks) {
         if self.length == 0 {
             // Where the last one was cut.
-            self.open(self.from, batch);
+            let from = self.reach(self.from, batch);
+            self.open(from, batch);
         }
         loop {
             if let Some(at) = self.look_before(batch.to) {
@@ -229,13 +232,32 @@ impl Course {
             }
             let ends = self.ends();
             if ends >= batch.to {
-                return;
+                break;
             }
             // One that others began is theirs, also if this batch is refused.
             let passed = if self.from < batch.from { &mut self.passed } else { &mut batch.passed };
             passed.stretch(self.weight, self.length.into(), true);
-            self.open(ends, batch);
+            let from = self.reach(ends, batch);
+            self.open(from, batch);
         }
+        // What a large claim decided ends with it: it may be a lie.
+        let is_large = batch.to.saturating_sub(batch.from) >= LARGE || self.weight == 0;
+        if is_large && self.from >= batch.from {
+            let records = batch.to.saturating_sub(self.from);
+            batch.passed.stretch(self.weight, records, self.look.is_none());
+            self.stand(batch.to);
+        }
+    }
+
+    /// Where a batch goes on with the stream. What lies between came past while a second ended.
+    fn reach(&mut self, from: u64, batch: &Batch<'_>) -> u64 {
+        self.passed.stretch(0, batch.from.saturating_sub(from), false);
+        from.max(batch.from)
+    }
+
+    /// No stretch goes on; the next begins at `position`.
+    fn stand(&mut self, position: u64) {
+        (self.from, self.length, self.weight, self.look) = (position, 0, 0, None);
     }
 
     /// A stretch begins at `from`.
@@ -278,7 +300,7 @@ impl Course {
     fn cut(&mut self, position: u64) {
         let records = position.min(self.ends()).saturating_sub(self.from);
         self.passed.stretch(self.weight, records, self.look.is_none());
-        (self.from, self.length, self.weight, self.look) = (position, 0, 0, None);
+        self.stand(position);
     }
 }
 
@@ -367,6 +389,9 @@ mod tests {
     fn what_is_refused_leaves_nothing() {
         let (place, budget) = (place(5, 1000), Budget::default());
         produce(&place, 100, &budget);
+        let as_before = |passed: Passed| {
+            passed.coarsest <= 1000 && passed.variance <= 1_000_000 && passed.unseen <= 300
+        };
         // Liars, whose claims end thousands of stretches, some of them with a tick in between.
         for (claimed, came) in
             [(50, None), (i32::MAX, None), (70, Some(300)), (i32::MAX, Some(100))]
@@ -374,7 +399,8 @@ mod tests {
             let (looks, _) = claim(&place, claimed as u32, &budget);
             looks.iter().for_each(|(_, weight)| budget.give_back(*weight));
             if let Some(came) = came {
-                assert_eq!(place.drain().records, came);
+                let Taken { records, passed } = place.drain();
+                assert!(records == came && as_before(passed), "{claimed}: {records} {passed:?}");
             }
             place.take_back(claimed as u64);
             assert!(
@@ -383,9 +409,24 @@ mod tests {
             );
         }
         let Taken { records, passed } = place.drain();
-        assert_eq!(records, 100);
-        assert!(passed.coarsest <= 1000 && passed.variance <= 1_000_000 && passed.unseen <= 200);
+        assert!(records == 100 && as_before(passed), "{passed:?}");
         assert!(budget.spent() <= 5);
+        // Two at once, with good ones between them, and when no look is left.
+        for spent in [false, true] {
+            if spent {
+                (budget.spent()..LOOKS_A_SECOND).for_each(|_| assert!(budget.take(1)));
+            }
+            for _ in 0..2 {
+                let (looks, _) = claim(&place, i32::MAX as u32, &budget);
+                looks.iter().for_each(|(_, weight)| budget.give_back(*weight));
+                assert!(produce(&place, 10, &budget).iter().all(|(_, weight)| *weight <= 1000));
+            }
+            place.take_back(i32::MAX as u64);
+            place.take_back(i32::MAX as u64);
+            let Taken { records, passed } = place.drain();
+            assert!(records == 20 && as_before(passed), "{spent}: {passed:?}");
+        }
+        budget.tick();
         produce(&place, 1000, &budget);
         assert_eq!(place.drain(), taken(1000, 250_000, 1000));
     }
