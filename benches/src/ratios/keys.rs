@@ -76,8 +76,7 @@ struct Produced {
 }
 
 /// GB/s and CPU seconds for each GB of a broker with `overrides`, and of one without, side by side on
-/// one core: each is sent its part in turn,
-/// so that whatever else the machine does meets both alike.
+/// one core: each is sent its part in turn, so that whatever else the machine does meets both alike.
 fn beside(
     plan: &Plan,
     [warm_up, frame]: &[Vec<u8>; 2],
