@@ -234,7 +234,7 @@ impl LogManager {
         let mut next = next.lock();
         if now >= *next && left > 0 {
             *next = now + TELL_EVERY;
-            tracing::info!(dir = %home.path().display(), left, "logs are still to be opened");
+            tracing::warn!(dir = %home.path().display(), left, "logs are still to be opened");
         }
     }
 
