@@ -12,7 +12,7 @@ use pharos_config::{BrokerConfig, Mode, Sources, Warning, rows};
 use pharos_console::ConsoleOptions;
 use pharos_telemetry as telemetry;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{banner, help, keys, rules};
 
@@ -134,16 +134,25 @@ fn serve(mode: Mode, arguments: &[String]) -> anyhow::Result<ExitCode> {
     if pharos_metrics::BLIND {
         tracing::warn!("this build is for measurements: what it shows does not move");
     }
+    // Before anything can ask for them: what comes earlier ends the process as if nothing handled it.
+    let mut signals = {
+        let _inside = control.enter();
+        Signals::listen().context("signals cannot be received")?
+    };
     let spawners = Spawners { data: data.handle().clone(), control: control.handle().clone() };
     let revision = REVISION.unwrap_or("unknown").to_owned();
     let options = NodeOptions::new(config.clone(), spawners, revision);
     let options = NodeOptions { add_pages: console, tracer: logging.tracer(), ..options };
-    let node = control.block_on(Node::start(options))?;
-    if let Some(file) = &arguments.ready_file {
-        write_ready_file(file, &node)?;
-    }
-    banner::print(&config, &node, began.elapsed().as_millis());
-    let code = control.block_on(until_stopped(node));
+    let code = match control.block_on(started(options, &mut signals.ends))? {
+        Some(node) => {
+            if let Some(file) = &arguments.ready_file {
+                write_ready_file(file, &node)?;
+            }
+            banner::print(&config, &node, began.elapsed().as_millis());
+            control.block_on(until_stopped(node, signals))
+        }
+        None => ExitCode::SUCCESS,
+    };
     drop(logging);
     data.shutdown_timeout(Duration::from_secs(1));
     control.shutdown_timeout(Duration::from_secs(1));
@@ -231,23 +240,57 @@ fn write_ready_file(file: &Path, node: &Node) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
+/// What the process may be asked for from outside; what comes while nobody looks is not lost.
+struct Signals {
+    ends: Ends,
+    hangup: Signal,
+}
+
+/// What ends the process.
+struct Ends {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Within a runtime.
+    fn listen() -> std::io::Result<Self> {
+        let (term, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        let ends = Ends { term: signal(term)?, interrupt: signal(interrupt)? };
+        Ok(Self { ends, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
+impl Ends {
+    /// Waits for one of them.
+    async fn one(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The node, or nothing when the process is to end before it is up: that leaves what a crash leaves,
+/// which the next start recovers. SIGHUP waits until the node is there.
+async fn started(options: NodeOptions, ends: &mut Ends) -> anyhow::Result<Option<Node>> {
+    tokio::select! {
+        node = Node::start(options) => Ok(Some(node?)),
+        () = ends.one() => {
+            tracing::warn!("the start was broken off by a signal");
+            Ok(None)
+        }
+    }
+}
+
 /// Serves until a signal or a failure; a second signal, or the limit, ends the process at once.
 /// SIGHUP lets rule files be read anew.
-async fn until_stopped(node: Node) -> ExitCode {
-    let (Ok(mut term), Ok(mut interrupt), Ok(mut hangup)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    ) else {
-        tracing::error!("signals cannot be received");
-        return ExitCode::from(1);
-    };
+async fn until_stopped(node: Node, mut signals: Signals) -> ExitCode {
     let failure = loop {
         tokio::select! {
-            _ = term.recv() => break None,
-            _ = interrupt.recv() => break None,
+            () = signals.ends.one() => break None,
             failure = node.failure() => break Some(failure),
-            _ = hangup.recv() => node.reload_rules().await,
+            _ = signals.hangup.recv() => node.reload_rules().await,
         }
     };
     if let Some(failure) = failure {
@@ -263,7 +306,6 @@ async fn until_stopped(node: Node) -> ExitCode {
                 ExitCode::from(1)
             }
         },
-        _ = term.recv() => ExitCode::from(1),
-        _ = interrupt.recv() => ExitCode::from(1),
+        () = signals.ends.one() => ExitCode::from(1),
     }
 }

@@ -55,6 +55,7 @@ mod reload;
 mod rule_names;
 mod rules_check;
 mod settings;
+mod signals;
 mod slow_disk;
 #[allow(dead_code, reason = "each suite uses a part")]
 mod start_process;

@@ -129,6 +129,22 @@ impl Guard {
         kill_process(self.pid(), Signal::CONT).unwrap();
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        kill_process(self.pid(), Signal::HUP).unwrap();
+    }
+
+    /// SIGTERM; the exit code, once the process has ended.
+    fn end(&mut self) -> Option<i32> {
+        kill_process(self.pid(), Signal::TERM).unwrap();
+        let mut status = None;
+        until("the process to end", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code()
+    }
+
     /// SIGKILL; what the kernel does for it may take a moment to end.
     pub fn strike(&mut self) {
         self.0.kill().unwrap();
@@ -182,6 +198,11 @@ impl Starting {
     pub fn kill(&mut self) {
         self.child.strike();
         self.child.bury();
+    }
+
+    /// SIGTERM; the exit code, once the process has ended.
+    pub fn end(mut self) -> Option<i32> {
+        self.child.end()
     }
 
     /// Whether it has said that it serves.
@@ -300,7 +321,7 @@ impl Server {
 
     /// SIGHUP.
     pub fn hang_up(&self) {
-        kill_process(self.child.pid(), Signal::HUP).unwrap();
+        self.child.hang_up();
     }
 
     /// The sum of all series of `/metrics` whose text before the value starts with `prefix` and
@@ -339,13 +360,7 @@ impl Server {
 
     /// SIGTERM; the exit code, once the process has ended.
     pub fn end(mut self) -> Option<i32> {
-        kill_process(self.child.pid(), Signal::TERM).unwrap();
-        let mut status = None;
-        until("the process to end", || {
-            status = self.child.0.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap().code()
+        self.child.end()
     }
 
     /// The process.
