@@ -140,7 +140,7 @@ mod tests {
         let clock = Clock::real();
         let first = clock.monotonic();
         assert!(clock.monotonic() >= first);
-        let (coarse, exact) = (clock.coarse(), clock.monotonic());
+        let (exact, coarse) = (clock.monotonic(), clock.coarse());
         while clock.coarse() < coarse + 5 * TICK {
             std::hint::spin_loop();
         }

@@ -30,17 +30,25 @@ use crate::config::{ClientConfig, Properties};
 use crate::error::ClientError;
 use crate::testing::{FakeBroker, Script};
 
-/// Longest time for a call whose own limits are a second: a guard against hanging, not a measure.
+/// Longest time for a call that has limits of its own: a guard against hanging, not a measure.
 const HANG_GUARD: Duration = Duration::from_secs(30);
 
+/// Limits for calls that end by them.
+const HASTY: &str = "request.timeout.ms=300\ndefault.api.timeout.ms=1000\n";
+
+/// The limits are far from what an answer may take.
 fn properties(address: &str, more: &str) -> Properties {
     Properties::parse(&format!(
-        "bootstrap.servers={address}\nrequest.timeout.ms=300\ndefault.api.timeout.ms=1000\n{more}"
+        "bootstrap.servers={address}\nrequest.timeout.ms=20000\ndefault.api.timeout.ms=20000\n{more}"
     ))
 }
 
 fn config(address: &str) -> ClientConfig {
     ClientConfig::parse(&properties(address, "")).unwrap()
+}
+
+fn hasty(address: &str) -> ClientConfig {
+    ClientConfig::parse(&properties(address, HASTY)).unwrap()
 }
 
 /// The outcome of what has limits of its own.
@@ -121,20 +129,15 @@ fn versions(keys: &[ApiKey]) -> Vec<u8> {
 /// Runs one call against a broker that answers every frame by `answer`.
 async fn call(answer: impl FnMut(&[u8]) -> Option<Bytes> + Send + 'static) -> ClientError {
     let broker = Script::new().raw(answer).start().await.unwrap();
-    let cluster = Cluster::new(config(&broker.address()));
-    let outcome = in_time(cluster.call(Target::Any, &MetadataRequest::default())).await;
-    let error = outcome.err().unwrap();
-    assert!(error.to_string().contains(&broker.address()), "{error}");
-    error
+    refused(config(&broker.address()), &broker.address()).await
 }
 
-/// As [`call`], against a peer.
-async fn call_peer(port: u16) -> ClientError {
-    let address = format!("127.0.0.1:{port}");
-    let cluster = Cluster::new(config(&address));
+/// The error of one call, which names the broker at `address`.
+async fn refused(config: ClientConfig, address: &str) -> ClientError {
+    let cluster = Cluster::new(config);
     let outcome = in_time(cluster.call(Target::Any, &MetadataRequest::default())).await;
     let error = outcome.err().unwrap();
-    assert!(error.to_string().contains(&address), "{error}");
+    assert!(error.to_string().contains(address), "{error}");
     error
 }
 
@@ -181,7 +184,8 @@ async fn a_count_is_not_believed() {
 
 #[tokio::test]
 async fn a_broker_that_never_answers_is_left() {
-    let error = call(|_| None).await;
+    let broker = Script::new().raw(|_: &[u8]| None).start().await.unwrap();
+    let error = refused(hasty(&broker.address()), &broker.address()).await;
     assert!(matches!(error, ClientError::RequestTimeout { timeout_ms: 300, .. }), "{error}");
 }
 
@@ -202,7 +206,7 @@ async fn a_closed_port_is_named() {
     let broker = Script::new().start().await.unwrap();
     let address = broker.address();
     drop(broker);
-    let cluster = Cluster::new(config(&address));
+    let cluster = Cluster::new(hasty(&address));
     let error = cluster.nodes().await.err().unwrap().to_string();
     assert!(error.contains(&address), "{error}");
 }
@@ -216,7 +220,8 @@ async fn an_answer_that_ends_early_is_a_closed_connection() {
             request_of(&socket);
             let _ = socket.write_all(&part);
         });
-        let error = call_peer(port).await;
+        let address = format!("127.0.0.1:{port}");
+        let error = refused(config(&address), &address).await;
         assert!(matches!(error, ClientError::Disconnected { .. }), "{cut}: {error}");
     }
 }
@@ -234,7 +239,8 @@ async fn an_answer_that_trickles_is_given_up() {
             }
         }
     });
-    let error = call_peer(port).await;
+    let address = format!("127.0.0.1:{port}");
+    let error = refused(hasty(&address), &address).await;
     assert!(matches!(error, ClientError::RequestTimeout { timeout_ms: 300, .. }), "{error}");
 }
 
@@ -246,7 +252,8 @@ async fn answers_that_nobody_asked_for_end_the_connection() {
         let answer = frame(i32::try_from(4 + body.len()).unwrap(), 0, &body);
         while socket.write_all(&answer).is_ok() {}
     });
-    let error = call_peer(port).await;
+    let address = format!("127.0.0.1:{port}");
+    let error = refused(config(&address), &address).await;
     let expected =
         matches!(error, ClientError::Correlation { .. } | ClientError::Disconnected { .. });
     assert!(expected, "{error}");
@@ -260,7 +267,8 @@ async fn versions_that_are_never_agreed_on() {
             let _ = socket.write_all(&frame(10, id, &[0, 35, 0, 0, 0, 0]));
         }
     });
-    let error = call_peer(port).await;
+    let address = format!("127.0.0.1:{port}");
+    let error = refused(config(&address), &address).await;
     assert!(matches!(error, ClientError::Unsupported { api: "ApiVersions", .. }), "{error}");
 }
 

@@ -149,19 +149,19 @@ impl<H: Handler> Acceptor<H> {
             let farewell = Farewell { shared, metrics, processor, connection };
             let connection = &farewell.connection;
             handler.opened(connection);
-            let reason = {
-                let shared = &farewell.shared;
-                let mut driver = Driver::new(
-                    stream,
-                    connection.clone(),
-                    shared.limits.clone(),
-                    shared.budget.clone(),
-                    farewell.processor.clone(),
-                    shared.metrics.clone(),
-                );
-                driver.run(&*handler).await
-            };
+            let shared = &farewell.shared;
+            let mut driver = Driver::new(
+                stream,
+                connection.clone(),
+                shared.limits.clone(),
+                shared.budget.clone(),
+                farewell.processor.clone(),
+                shared.metrics.clone(),
+            );
+            let reason = driver.run(&*handler).await;
+            // Before the peer can see that it is closed.
             farewell.metrics.closed(&reason);
+            drop(driver);
             log_close(connection, &reason);
             handler.closed(connection, &reason);
         });

@@ -212,10 +212,10 @@ impl<E: SpanExporter, F: Fn() -> Told> Sending<E, F> {
         };
         match error {
             Some(error) => {
-                self.counts.failed.fetch_add(count, Relaxed);
                 if !std::mem::replace(&mut self.is_failing, true) {
                     tracing::warn!(%error, "spans are not exported and get lost");
                 }
+                self.counts.failed.fetch_add(count, Relaxed);
             }
             None => {
                 let rejected = told.rejected.min(count);

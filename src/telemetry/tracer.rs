@@ -78,7 +78,7 @@ impl Tracer {
         }
         let trace_id = TraceId(u128::from_be_bytes(trace_id.to_bytes()));
         let root = TraceContext { trace_id, span_id: new_span(), sampled: true };
-        Some(Trace { root, anchor: (Instant::now(), SystemTime::now()) })
+        Some(Trace { root, anchor: anchor() })
     }
 
     /// Exports a span of `trace`.
@@ -154,6 +154,19 @@ fn span_context(context: &TraceContext) -> SpanContext {
     let (trace_id, span_id) =
         (OtelTraceId::from(context.trace_id.0), otel_span_id(context.span_id));
     SpanContext::new(trace_id, span_id, flags, false, TraceState::default())
+}
+
+/// The same moment on both clocks, to a millisecond: a thread that lost its core between the two
+/// looks once more.
+fn anchor() -> (Instant, SystemTime) {
+    let mut both = (Instant::now(), SystemTime::now());
+    for _ in 0..3 {
+        if both.0.elapsed() < Duration::from_millis(1) {
+            break;
+        }
+        both = (Instant::now(), SystemTime::now());
+    }
+    both
 }
 
 /// What runs within a span: the spans that rooms make there are parts of it, and log lines carry

@@ -159,8 +159,9 @@ fn a_new_certificate_is_shown_without_a_restart() {
     // Nobody asks: it is looked at from time to time.
     until("the new certificate", || serves(&new));
     assert!(!serves(&old));
-    let (_, events) = new.get(address, "/events", "").unwrap();
-    assert!(events.contains("certificate read anew"), "{events}");
+    until("the event", || {
+        new.get(address, "/events", "").unwrap().1.contains("certificate read anew")
+    });
 }
 
 /// Handshakes that nobody ends, more than there may be at once, from the first byte on and before it.

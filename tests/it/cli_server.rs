@@ -35,8 +35,9 @@ fn answers(address: &str) -> bool {
 #[test]
 fn a_server_is_started_in_the_background_and_stopped_by_its_id() {
     let home = tempfile::tempdir().unwrap();
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let (address, controller) = (free(), free());
+    // Both at once, lest they be the same.
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [address, controller] = held.map(|socket| socket.local_addr().unwrap().to_string());
     let properties = home.path().join("server.properties");
     let text = format!(
         "process.roles=broker,controller\nnode.id={NODE_ID}\n\

@@ -304,8 +304,8 @@ fn hunt(process: &Guard, mut sign: impl FnMut() -> bool, is_there: impl Fn() -> 
 fn hunt_sync(process: &Guard, wanted: impl Fn(&str) -> bool, also: impl Fn() -> bool) -> bool {
     let home = PathBuf::from(format!("/proc/{}", process.id()));
     let syncs = || is_syncing(&home, |path| path.ends_with(".log") && wanted(path));
-    let began = Instant::now();
     let sign = || {
+        let began = Instant::now();
         while !syncs() {
             assert!(began.elapsed() < HANG_GUARD, "no sync was met");
         }

@@ -126,11 +126,9 @@ fn groups(groups: &mut Groups, wire: &mut Wire) {
         let mut offset = -1;
         until("the groups to be loaded", || {
             let answer: OffsetFetchResponse = wire.call(&request, 7).unwrap();
-            let code = ErrorCode::from_code(answer.error_code).unwrap();
-            if code == ErrorCode::CoordinatorLoadInProgress || code == ErrorCode::NotCoordinator {
+            if !is_loaded(group, answer.error_code) {
                 return false;
             }
-            assert_eq!(code, ErrorCode::None, "{group}");
             offset = answer.topics[0].partitions[0].committed_offset;
             true
         });
@@ -142,7 +140,19 @@ fn groups(groups: &mut Groups, wire: &mut Wire) {
     }
     let code = ErrorCode::from_code(groups.classic_heartbeat(wire).unwrap());
     assert_eq!(code, Some(ErrorCode::None), "{groups:?}");
-    groups.modern_heartbeat(wire).unwrap();
+    until("the group of the new protocol to be loaded", || {
+        is_loaded("modern", groups.modern_answer(wire).unwrap())
+    });
+}
+
+/// Whether a group is there, by the code of an answer; each lies in a partition of its own.
+fn is_loaded(group: &str, code: i16) -> bool {
+    let code = ErrorCode::from_code(code).unwrap();
+    if code == ErrorCode::CoordinatorLoadInProgress || code == ErrorCode::NotCoordinator {
+        return false;
+    }
+    assert_eq!(code, ErrorCode::None, "{group}");
+    true
 }
 
 /// Returns the names of all topics.

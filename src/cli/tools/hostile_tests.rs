@@ -7,17 +7,21 @@ use pharos_client::testing::{FakeBroker, Script};
 
 use crate::testing::run;
 
-/// Longest time for a tool whose own limits are a second: a guard against hanging, not a measure.
-const HANG_GUARD: std::time::Duration = std::time::Duration::from_secs(30);
+/// Longest time for a tool, whose own limits are less: a guard against hanging, not a measure.
+const HANG_GUARD: std::time::Duration = std::time::Duration::from_secs(60);
+/// Milliseconds that a request may take, and a tool: those of a broker that answers are far from
+/// what its answers take.
+const SILENT: [&str; 2] = ["100", "300"];
+const ANSWERING: [&str; 2] = ["20000", "30000"];
 
-/// Each tool that asks a broker: `A` stands for its address, `F` for a file of properties and `O`
-/// for one of offsets.
+/// Each tool that asks a broker: `A` stands for its address, `F` for a file of properties, `O` for
+/// one of offsets and `T` for milliseconds.
 const TOOLS: [&str; 19] = [
     "kafka-topics --bootstrap-server A --command-config F --list",
     "kafka-topics --bootstrap-server A --command-config F --describe --topic t",
     "kafka-topics --bootstrap-server A --command-config F --create --topic t",
     "kafka-configs --bootstrap-server A --command-config F --describe --entity-type topics --entity-name t",
-    "kafka-console-consumer --bootstrap-server A --command-config F --topic t --timeout-ms 300",
+    "kafka-console-consumer --bootstrap-server A --command-config F --topic t --timeout-ms T",
     "kafka-consumer-groups --bootstrap-server A --command-config F --list",
     "kafka-consumer-groups --bootstrap-server A --command-config F --describe --group g",
     "kafka-groups --bootstrap-server A --command-config F --list",
@@ -30,7 +34,7 @@ const TOOLS: [&str; 19] = [
     "kafka-metadata-quorum --bootstrap-server A --command-config F describe --status",
     "kafka-client-metrics --bootstrap-server A --command-config F --list",
     "kafka-producer-perf-test --bootstrap-server A --command-config F --topic t --num-records 1 --record-size 10 --throughput -1",
-    "kafka-consumer-perf-test --bootstrap-server A --command-config F --topic t --num-records 1 --timeout 300",
+    "kafka-consumer-perf-test --bootstrap-server A --command-config F --topic t --num-records 1 --timeout T",
     "kafka-console-producer --bootstrap-server A --command-config F --topic t",
 ];
 
@@ -54,10 +58,13 @@ async fn refuse_all(what: &str, answer: fn(&[u8]) -> Option<Bytes>) {
         std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
         path.to_str().unwrap().to_owned()
     };
+    let [request, all] = if what == SILENCE { SILENT } else { ANSWERING };
     let properties = write(
         "client.properties",
-        "request.timeout.ms=100\ndefault.api.timeout.ms=300\ndelivery.timeout.ms=300\n\
-         linger.ms=0\nmax.block.ms=300\n",
+        &format!(
+            "request.timeout.ms={request}\ndefault.api.timeout.ms={all}\n\
+             delivery.timeout.ms={all}\nlinger.ms=0\nmax.block.ms={all}\n"
+        ),
     );
     let offsets =
         write("offsets.json", r#"{"partitions":[{"topic":"t","partition":0,"offset":1}]}"#);
@@ -67,6 +74,7 @@ async fn refuse_all(what: &str, answer: fn(&[u8]) -> Option<Bytes>) {
             "A" => broker.address(),
             "F" => properties.clone(),
             "O" => offsets.clone(),
+            "T" => all.to_owned(),
             word => word.to_owned(),
         });
         let words = words.collect::<Vec<_>>().join(" ");

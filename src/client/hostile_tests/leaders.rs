@@ -112,7 +112,7 @@ async fn offsets_of_a_leader_that_is_none() {
         })
     })
     .await;
-    let admin = Admin::new(Cluster::new(config(&broker.address())));
+    let admin = Admin::new(Cluster::new(hasty(&broker.address())));
     let of = TopicPartition::new("t", 0);
     let listed = in_time(admin.list_offsets(&[(of.clone(), OffsetSpec::Latest)], false)).await;
     let error = listed[&of].clone().unwrap_err();
@@ -173,7 +173,7 @@ async fn a_coordinator_that_is_none() {
             })
     })
     .await;
-    let admin = Admin::new(Cluster::new(config(&broker.address())));
+    let admin = Admin::new(Cluster::new(hasty(&broker.address())));
     let error = in_time(admin.describe_group("g")).await.unwrap_err();
     assert!(matches!(error, ClientError::Timeout { timeout_ms: 1000, .. }), "{error}");
     count.is_bounded();
@@ -188,7 +188,7 @@ async fn metadata_that_names_a_thousand_silent_brokers() {
         .start()
         .await
         .unwrap();
-    let admin = Admin::new(Cluster::new(config(&broker.address())));
+    let admin = Admin::new(Cluster::new(hasty(&broker.address())));
     let all: Vec<_> =
         (0..1000).map(|index| (TopicPartition::new("t", index), OffsetSpec::Latest)).collect();
     let listed = in_time(admin.list_offsets(&all, false)).await;
@@ -211,8 +211,9 @@ async fn a_broker_that_never_reads_does_not_stop_a_producer_without_acks() {
     });
     let broker =
         Script::new().on(move |_: MetadataRequest| Some(metadata(deaf, 1))).start().await.unwrap();
-    let more = "delivery.timeout.ms=1500\nlinger.ms=0\nacks=0\nenable.idempotence=false";
-    let config = ProducerConfig::parse(&properties(&broker.address(), more)).unwrap();
+    let more =
+        format!("{HASTY}delivery.timeout.ms=1500\nlinger.ms=0\nacks=0\nenable.idempotence=false");
+    let config = ProducerConfig::parse(&properties(&broker.address(), &more)).unwrap();
     let producer = Producer::new(config);
     let mut deliveries = Vec::new();
     for _ in 0..30 {
