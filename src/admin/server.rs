@@ -68,6 +68,8 @@ impl Admin {
         let pages = Pages::new(self.pages);
         router = router
             .route("/metrics", get(main_page).with_state(pages.clone()))
+            // As the JVM agent's server has it.
+            .route("/metrics/", get(main_page).with_state(pages.clone()))
             .route("/metrics/{name}", get(named_page).with_state(pages))
             .route("/beans", get(beans).with_state(self.registry))
             .route("/health/live", get(health::live))

@@ -178,6 +178,7 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
 async fn pages_come_in_the_format_that_is_asked_for() {
     let room = Room::open().await;
     let plain = room.get("/metrics", "").await;
+    assert_eq!(room.get("/metrics/", "").await.body, plain.body);
     assert_eq!((plain.status, plain.text()), (200, "main_Text 1\nother 2\n"));
     assert!(plain.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     let open = room.get("/metrics", "accept: application/openmetrics-text\r\n").await;
