@@ -75,7 +75,7 @@ pub(crate) struct Shared {
     /// A browser was here.
     visited: AtomicBool,
     known: OnceLock<Option<(Known, Queries)>>,
-    working: Semaphore,
+    pub(crate) working: Arc<Semaphore>,
 }
 
 /// A console that has not looked yet.
@@ -105,7 +105,7 @@ pub(crate) fn open(options: ConsoleOptions) -> Arc<Shared> {
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         visited: AtomicBool::new(false),
         known: OnceLock::new(),
-        working: Semaphore::new(MAX_WORKING),
+        working: Arc::new(Semaphore::new(MAX_WORKING)),
     })
 }
 
@@ -120,16 +120,21 @@ impl Shared {
         self.visited.load(Ordering::Relaxed) || self.pages.is_asked()
     }
 
-    /// Makes an answer on a thread that may take its time, a few at once.
+    /// Makes an answer on a thread that may take its time, a few at once. Who goes away before their
+    /// turn gives it up; what has begun holds its place to the end, whether anybody waits or not.
     pub(crate) async fn work(
         self: &Arc<Self>,
         make: impl FnOnce(&Self) -> Response + Send + 'static,
     ) -> Response {
-        let Ok(_turn) = self.working.acquire().await else {
+        let Ok(turn) = self.working.clone().acquire_owned().await else {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
         let shared = self.clone();
-        let made = tokio::task::spawn_blocking(move || make(&shared)).await;
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            make(&shared)
+        })
+        .await;
         made.unwrap_or_else(|error| {
             tracing::error!(%error, "an answer of the console failed");
             let why = "the answer could not be made";

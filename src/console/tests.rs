@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use crate::files::FILES;
-use crate::limits::{MAX_NAME, MAX_TRIED_BYTES, TRIED_BEANS_OF_A_ROW};
+use crate::limits::{MAX_NAME, MAX_TRIED_BYTES, MAX_WORKING, TRIED_BEANS_OF_A_ROW};
 use crate::pulse::{keep_looking, longest_pause, look};
 use crate::section::routes;
 use crate::shared::{ConsoleOptions, Shared, open};
@@ -421,6 +421,31 @@ async fn rules_are_tried_and_kept_nowhere() {
     assert!(json_of(bad).await["message"].as_str().unwrap().starts_with("line "));
     let large = format!("# {}", "x".repeat(MAX_TRIED_BYTES));
     assert_eq!(seen.try_rules(&large).await.status(), StatusCode::BAD_REQUEST);
+}
+
+/// Work that nobody waits for any more is still work.
+#[tokio::test]
+async fn who_goes_away_leaves_no_more_work_than_is_allowed() {
+    let seen = seen();
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let mut holds = Vec::new();
+    for _ in 0..MAX_WORKING {
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (shared, begun) = (seen.shared.clone(), begun.clone());
+        let work = move |_: &Shared| {
+            begun.send(()).unwrap();
+            let _ = held.recv();
+            Response::default()
+        };
+        let asking = tokio::spawn(async move { shared.work(work).await });
+        begins.recv().await.unwrap();
+        asking.abort();
+        assert!(asking.await.unwrap_err().is_cancelled());
+        holds.push(hold);
+    }
+    assert_eq!(seen.shared.working.available_permits(), 0);
+    drop(holds);
+    seen.shared.work(|_| Response::default()).await;
 }
 
 #[tokio::test]
