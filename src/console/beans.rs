@@ -2,6 +2,7 @@
 //! them.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,9 +14,11 @@ use pharos_metrics::rules::BUILT_IN;
 use pharos_metrics::{Attempt, AttemptLimits, Bean, RuleSet, Scratch, Value as Reading, attempt};
 use serde_json::{Value, json};
 
+use crate::allowance::Allowance;
 use crate::answer::{self, number, refused};
 use crate::limits::{
-    MAX_BEANS, MAX_NAME, MAX_TRIED_BYTES, MAX_TRIED_LINES, TRIED_BEANS_OF_A_ROW, TRYING,
+    LONGEST_TRYING, MAX_BEANS, MAX_NAME, MAX_TRIED_BYTES, MAX_TRIED_LINES, TRIED_BEANS_OF_A_ROW,
+    TRYING,
 };
 use crate::shared::Shared;
 
@@ -113,15 +116,19 @@ pub(crate) async fn tried(State(shared): State<Arc<Shared>>, rules: String) -> R
     }
     shared
         .work(move |shared| match RuleSet::parse(&rules, "rules", shared.generation) {
-            Ok(rules) => answer::json(&outcome(shared, rules)),
+            Ok(rules) => answer::json(&outcome(shared, rules, Allowance::of(TRYING))),
             Err(error) => refused(error.message).into_response(),
         })
         .await
 }
 
-fn outcome(shared: &Shared, rules: RuleSet) -> Value {
+pub(crate) fn outcome(shared: &Shared, rules: RuleSet, mut allowance: Allowance) -> Value {
     let warnings = rules.warnings().to_vec();
-    let tried = attempt(rules, shared.registry.beans(""), &limits());
+    let mut beans = shared.registry.beans("").into_iter();
+    let allowed = iter::from_fn(|| if allowance.is_spent() { None } else { beans.next() });
+    let mut tried = attempt(rules, allowed, &limits());
+    tried.cut |= beans.len() > 0;
+    tried.beans_left += beans.len();
     let rules: Vec<_> = tried
         .decided
         .iter()
@@ -145,6 +152,6 @@ fn limits() -> AttemptLimits {
     AttemptLimits {
         beans_of_a_row: TRIED_BEANS_OF_A_ROW,
         lines: MAX_TRIED_LINES,
-        deadline: Instant::now() + TRYING,
+        deadline: Instant::now() + LONGEST_TRYING,
     }
 }

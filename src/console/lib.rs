@@ -5,6 +5,7 @@
 //! host, and works without a Prometheus. What costs is done a few at a time and answers within named
 //! limits ([`limits`]), so that a scrape never waits for a person who looks.
 
+mod allowance;
 mod answer;
 mod beans;
 mod explained;

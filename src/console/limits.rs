@@ -39,8 +39,10 @@ pub(crate) const MAX_TRIED_BYTES: usize = 16 * 1024;
 pub(crate) const TRIED_BEANS_OF_A_ROW: usize = 50;
 /// Lines of the page that tried rules make.
 pub(crate) const MAX_TRIED_LINES: usize = 200;
-/// How long rules are tried.
+/// Work of a thread that rules are tried for ...
 pub(crate) const TRYING: Duration = Duration::from_secs(2);
+/// ... and how long they are tried at most, however busy the machine is.
+pub(crate) const LONGEST_TRYING: Duration = Duration::from_secs(30);
 /// Kinds of series that one name is explained as.
 pub(crate) const MAX_EXPLAINED: usize = 40;
 /// Browsers that are told of changes at the same time; others ask from time to time.

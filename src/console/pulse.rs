@@ -7,6 +7,7 @@ use pharos_alerting::{RuleError, Rules, Watch, WatchOptions};
 use pharos_base::in_background;
 use pharos_explain::RULES;
 
+use crate::allowance::cpu_time;
 use crate::limits::{FIRST_PAUSE, LONGEST_PAUSE, LONGEST_STRETCHED, PAUSE_PER_LOOK, WATCHER_PAUSE};
 use crate::lines::{kept_names, own_rules};
 use crate::shared::{Pulse, Shared};
@@ -99,10 +100,4 @@ fn read_rules(shared: &Shared) -> Result<(), RuleError> {
         },
     );
     Ok(())
-}
-
-/// What this thread has worked so far, where the system tells it.
-fn cpu_time() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    told.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }

@@ -10,11 +10,15 @@ use pharos_admin::Readiness;
 use pharos_base::{Clock, ClockHand};
 use pharos_metrics::catalog::broker_topics::{MESSAGES_IN_PER_SEC, MESSAGES_IN_PER_SEC_BY_TOPIC};
 use pharos_metrics::catalog::native as rows;
-use pharos_metrics::{Format, Gauge, Generation, Pages, PagesOptions, Registered, Registry};
+use pharos_metrics::{
+    Format, Gauge, Generation, Pages, PagesOptions, Registered, Registry, RuleSet,
+};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
+use crate::allowance::Allowance;
+use crate::beans::outcome;
 use crate::files::FILES;
 use crate::limits::{MAX_NAME, MAX_TRIED_BYTES, MAX_WORKING, TRIED_BEANS_OF_A_ROW};
 use crate::pulse::{keep_looking, longest_pause, look};
@@ -421,6 +425,20 @@ async fn rules_are_tried_and_kept_nowhere() {
     assert!(json_of(bad).await["message"].as_str().unwrap().starts_with("line "));
     let large = format!("# {}", "x".repeat(MAX_TRIED_BYTES));
     assert_eq!(seen.try_rules(&large).await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn rules_are_tried_as_long_as_there_is_work_left() {
+    let seen = seen();
+    let _meter = seen.registry.meter(&MESSAGES_IN_PER_SEC, &[]);
+    let all = seen.registry.beans("").len();
+    for (allowed, left) in [(Duration::ZERO, all), (Duration::from_secs(3600), 0)] {
+        let rules = RuleSet::parse("rules: [{pattern: '.*'}]", "rules", Generation::V1).unwrap();
+        let tried = outcome(&seen.shared, rules, Allowance::of(allowed));
+        assert_eq!(tried["beans_left"], left, "{tried}");
+        assert_eq!(tried["beans"], all - left, "{tried}");
+        assert_eq!(tried["cut"], left > 0, "{tried}");
+    }
 }
 
 /// Work that nobody waits for any more is still work.
