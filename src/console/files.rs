@@ -26,6 +26,7 @@ files! {
     "views.js" JS,
     "details.js" JS,
     "beans.js" JS,
+    "press.js" JS,
     "uplot.js" JS,
     "style.css" CSS,
     "uplot.css" CSS,

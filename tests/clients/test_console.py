@@ -501,3 +501,71 @@ def test_events_are_told_once(make_node, tab):
         }"""
     )
     assert told and told == sorted(set(told))
+
+
+# Waits in the page for so many looks of the broker; the first event tells of one that was before.
+LOOKS = """times => new Promise(done => {
+    const stream = new EventSource('/api/stream');
+    stream.addEventListener('look', () => { if (times-- === 0) { stream.close(); done(); } });
+})"""
+
+
+def test_a_view_that_takes_longer_than_a_look_is_drawn(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1))
+    page = tab(node).open()
+    held = []
+    page.page.route("**/api/topics", lambda route: held.append(route))
+
+    def answer():
+        """The next answer comes, long after it was asked for."""
+        page.page.evaluate(LOOKS, 2)
+        [route] = held
+        held.clear()
+        route.continue_()
+
+    page.page.keyboard.press("3")
+    answer()
+    page.until("() => document.querySelector('main h1').textContent === 'Topics'")
+    # It goes on so: what is new is asked for once what was asked for before is there.
+    create(node, ("payments", 1))
+    for _ in range(2):
+        drawn = page.drawn()
+        answer()
+        page.until("before => Number(document.getElementById('main').dataset.drawn) > before", drawn)
+    assert [row["Topic"] for row in page.table("Topics")] == ["orders", "payments"]
+    # Another address does not wait for it, and its place at the broker is given back.
+    page.page.evaluate(LOOKS, 2)
+    assert len(held) == 1
+    with page.page.expect_event("requestfailed", lambda request: request.url.endswith("/api/topics")):
+        page.open("groups")
+    assert len(held) == 1
+
+
+def test_what_is_pressed_stays_until_it_is_let_go(make_node, tab):
+    node = make_node(OFTEN)
+    create(node, ("orders", 1), ("payments", 1))
+    page = tab(node).open()
+    wait_until("looks", lambda: api(node, "/api/now")["look"]["at_ms"])
+    page.open("topics")
+    mouse = page.page.mouse
+    page.page.hover("main a >> text=payments")
+    mouse.down()
+    drawn = page.drawn()
+    page.page.evaluate(LOOKS, 2)
+    assert page.drawn() == drawn
+    mouse.up()
+    page.until("() => document.querySelector('main h1').textContent === 'payments'")
+    # Charts stay as they are, too.
+    page.open("")
+    page.page.hover("main h3 >> nth=0")
+    mouse.down()
+    page.page.evaluate(LOOKS, 2)
+    assert page.page.evaluate("() => [...document.querySelectorAll('main .chart')].every(it => it.querySelector('.canvas'))")
+    # Who lets go elsewhere sees the page move on.
+    for lost in ("window.dispatchEvent(new Event('blur'))", "document.dispatchEvent(new PointerEvent('pointermove', { buttons: 0 }))", "document.dispatchEvent(new PointerEvent('pointercancel'))"):
+        drawn = page.drawn()
+        page.page.evaluate(lost)
+        page.until("before => Number(document.getElementById('main').dataset.drawn) > before", drawn)
+        page.page.evaluate("document.dispatchEvent(new PointerEvent('pointerdown', { buttons: 1 }))")
+    mouse.up()

@@ -2,6 +2,7 @@
 
 import { h, ask, link, problem, empty, named } from './dom.js';
 import { forget } from './charts.js';
+import { let_go } from './press.js';
 import { now_view, timeline_view, groups_view, topics_view, slow_view, skew_view, forget_events } from './views.js';
 import { group_view, topic_view, number_view, runbook_view, config_view } from './details.js';
 import { beans_view, bean_view } from './beans.js';
@@ -22,6 +23,8 @@ const DETAILS = { group: ['groups', group_view], topic: ['topics', topic_view], 
 const ALSO = { now: '', numbers: 'number', settings: 'config' };
 // Asked again this often while nobody tells of changes, in ms.
 const POLL_MS = 10000;
+// A view that has not come after this long is given up, so that a lost answer is not waited for.
+const LONGEST_MS = 120000;
 
 const main = document.getElementById('main');
 const nav = document.getElementById('nav');
@@ -35,29 +38,55 @@ function address() {
 }
 
 let shown = null;
-let turn = 0;
+// The view that is on its way, and whether something new was told meanwhile.
+let coming = null;
 
+// One view at a time is asked for: what is new meanwhile waits for it, else a view that takes longer than from one
+// look to the next would never be drawn. Another address does not wait.
 async function show(again) {
-  const mine = (turn += 1);
   const here = location.hash;
+  if (again && coming && coming.here === here) {
+    coming.again = true;
+    return;
+  }
+  if (coming) coming.stop.abort();
+  const mine = { here, again: false, stop: new AbortController() };
+  coming = mine;
+  const limit = setTimeout(() => mine.stop.abort(new Error(`No answer within ${LONGEST_MS / 1000} s.`)), LONGEST_MS);
+  try {
+    await draw(mine, again);
+  } finally {
+    clearTimeout(limit);
+    if (coming === mine) {
+      coming = null;
+      if (mine.again) show(true);
+    }
+  }
+}
+
+async function draw(mine, again) {
+  const { here, stop: { signal } } = mine;
   const { name, parts } = address();
   const [tab, view] = DETAILS[name] || [name, (VIEWS.find(([have]) => have === name) || [])[2]];
   links.forEach((it, at) => (VIEWS[at][0] === tab ? it.setAttribute('aria-current', 'page') : it.removeAttribute('aria-current')));
   let content;
   try {
     if (again && view && view.still && shown === location.hash) {
-      await ask('/health/live');
+      await ask('/health/live', { signal });
       say('live');
       return;
     }
-    content = view ? await view(...parts) : [empty('There is no such view.')];
+    const make = view ? await view(signal, ...parts) : () => [empty('There is no such view.')];
     say('live');
+    if (shown === here) await let_go();
+    // A later view has been asked for meanwhile, or is about to be.
+    if (mine !== coming || here !== location.hash) return;
+    content = make();
   } catch (error) {
+    if (mine !== coming || here !== location.hash) return;
     if (again && shown === here) { say('stale'); return; }
     content = [h('h1', {}, named(parts[0] || 'Pharos', 200)), problem(error)];
   }
-  // A later view has been asked for meanwhile, or is about to be.
-  if (mine !== turn || here !== location.hash) return;
   const same = shown === here;
   shown = here;
   replace(content.flat(Infinity).filter(Boolean), same);

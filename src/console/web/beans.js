@@ -16,8 +16,8 @@ let tried = null;
 
 const PAUSE_MS = 150;
 
-async function listing() {
-  const { beans, left_out, all } = await ask(`/api/beans?find=${encodeURIComponent(word)}`);
+async function listing(signal) {
+  const { beans, left_out, all } = await ask(`/api/beans?find=${encodeURIComponent(word)}`, { signal });
   const found = beans.length + left_out;
   return [h('p', { class: 'quiet' }, `${found} of ${all}`, left_out ? `, the first ${beans.length} are listed` : '', '.'),
     beans.length ? table({
@@ -28,8 +28,8 @@ async function listing() {
       ] }) : empty('No bean has such a name.')];
 }
 
-export async function beans_view() {
-  const list = h('div', {}, await listing());
+export async function beans_view(signal) {
+  const list = h('div', {}, await listing(signal));
   let timer = null;
   let turn = 0;
   const box = h('input', { type: 'search', class: 'ask', name: 'find', value: word, placeholder: 'Words of an object name', 'aria-label': 'Words of an object name', 'data-filter': 'beans', spellcheck: 'false', oninput: (event) => {
@@ -41,7 +41,7 @@ export async function beans_view() {
       if (mine === turn) list.replaceChildren(...[found].flat());
     }, PAUSE_MS);
   } });
-  return [h('h1', {}, 'Beans'), h('p', { class: 'quiet' }, 'What rules read, under the names that Kafka gives to JMX.'),
+  return () => [h('h1', {}, 'Beans'), h('p', { class: 'quiet' }, 'What rules read, under the names that Kafka gives to JMX.'),
     h('p', { class: 'asking' }, box), list, trying()];
 }
 
@@ -72,10 +72,10 @@ function trying() {
 // Who types here is not disturbed.
 beans_view.still = true;
 
-export async function bean_view(name) {
-  const bean = await ask(`/api/bean?name=${encodeURIComponent(name)}`);
+export async function bean_view(signal, name) {
+  const bean = await ask(`/api/bean?name=${encodeURIComponent(name)}`, { signal });
   const own = bean.attributes.some((it) => it.meaning !== bean.meaning);
-  return [h('p', { class: 'crumb' }, link(to('beans'), 'Beans')), h('h1', {}, bean.name), h('p', { class: 'reason' }, bean.meaning),
+  return () => [h('p', { class: 'crumb' }, link(to('beans'), 'Beans')), h('h1', {}, bean.name), h('p', { class: 'reason' }, bean.meaning),
     h('dl', { class: 'facts' }, fact('Counts', bean.unit || '–'), fact('In Kafka', h('code', {}, bean.kafka))),
     table({
       key: 'attributes', caption: 'Attributes', rows: bean.attributes, counted: false,

@@ -27,11 +27,11 @@ function reason(group) {
 // Events cut long names.
 const is_about = (event, id) => event.subject === id || (event.subject.endsWith('…') && id.startsWith(event.subject.slice(0, -1)));
 
-export async function group_view(id) {
+export async function group_view(signal, id) {
   const query = `id=${encodeURIComponent(id)}`;
-  const [group, events, { members }, standings] = await Promise.all([ask(`/api/group?${query}`), recent_events(),
-    ask(`/api/members?group=${encodeURIComponent(id)}`).catch(() => ({ members: [] })),
-    ask(`/api/standings?group=${encodeURIComponent(id)}`).catch(() => ({ partitions: [] }))]);
+  const [group, events, { members }, standings] = await Promise.all([ask(`/api/group?${query}`, { signal }), recent_events(signal),
+    ask(`/api/members?group=${encodeURIComponent(id)}`, { signal }).catch(() => ({ members: [] })),
+    ask(`/api/standings?group=${encodeURIComponent(id)}`, { signal }).catch(() => ({ partitions: [] }))]);
   // Who reads each partition.
   const owners = new Map(members.flatMap((member) => Object.entries(member.partitions).flatMap(([topic, partitions]) =>
     partitions.map((partition) => [`${topic}/${partition}`, member]))));
@@ -44,7 +44,7 @@ export async function group_view(id) {
   const worst = group.partitions[0];
   const rebalances = Object.entries(group.rebalances).filter(([, times]) => times > 0);
   const own = events.filter((event) => event.kind === 'rebalance' && is_about(event, id)).slice(-20).reverse();
-  return [
+  return () => [
     h('p', { class: 'crumb' }, link(to('groups'), 'Groups')),
     h('h1', {}, named(id, 200)),
     h('p', { class: 'reason' }, reason(group)),
@@ -98,12 +98,12 @@ export async function group_view(id) {
   ];
 }
 
-export async function topic_view(name) {
-  const topic = await ask(`/api/topic?name=${encodeURIComponent(name)}`);
+export async function topic_view(signal, name) {
+  const topic = await ask(`/api/topic?name=${encodeURIComponent(name)}`, { signal });
   const shares = topic.partitions.map((it) => plain(it.share)).filter((it) => it > 0);
   const known = topic.partitions.some((it) => it.bytes_in !== null);
   const hottest = Math.max(0, ...shares);
-  return [
+  return () => [
     h('p', { class: 'crumb' }, link(to('topics'), 'Topics')),
     h('h1', {}, name),
     h('dl', { class: 'facts' },
@@ -130,9 +130,9 @@ export async function topic_view(name) {
 
 // Settings and where they come from.
 
-export async function config_view(topic) {
-  const { settings } = await ask(topic ? `/api/config?topic=${encodeURIComponent(topic)}` : '/api/config');
-  return [topic ? h('p', { class: 'crumb' }, link(to('topic', topic), topic)) : null,
+export async function config_view(signal, topic) {
+  const { settings } = await ask(topic ? `/api/config?topic=${encodeURIComponent(topic)}` : '/api/config', { signal });
+  return () => [topic ? h('p', { class: 'crumb' }, link(to('topic', topic), topic)) : null,
     h('h1', {}, topic ? `Settings of ${topic}` : 'Settings'),
     h('p', { class: 'quiet' }, 'What is set before what is left as it was.'),
     table({
@@ -172,24 +172,25 @@ function explained(it) {
       h('ul', {}, readers.map((reader) => h('li', {}, h('b', {}, reader.file), ` ${reader.what}`, reader.through ? h('span', { class: 'quiet' }, ` through ${reader.through}`) : '')))) : h('p', { class: 'quiet' }, 'No shipped panel or alert reads it.'));
 }
 
-export async function number_view(series) {
+export async function number_view(signal, series) {
   const box = h('input', { type: 'search', class: 'ask', name: 'series', value: series || '', placeholder: 'kafka_consumergroup_lag_seconds', 'aria-label': 'Name of a series', spellcheck: 'false' });
   const form = h('form', { class: 'asking', onsubmit: (event) => { event.preventDefault(); location.hash = to('number', box.value.trim()); } }, box, h('button', {}, 'Explain'));
   let found = null;
   if (series) {
-    found = await ask(`/api/explain?series=${encodeURIComponent(series)}`)
+    found = await ask(`/api/explain?series=${encodeURIComponent(series)}`, { signal })
       .then(({ explained: all, left_out }) => [all.map(explained), left_out ? h('p', { class: 'quiet' }, `${left_out} more: give labels to see fewer.`) : null])
       .catch(problem);
   }
-  return [h('h1', {}, 'From number to truth'), h('p', { class: 'quiet' }, 'Any series of the pages: its bean, the rule that made it, what it means, the test that proves it, and who reads it.'),
-    form, found || await costs()];
+  found = found || await costs(signal);
+  return () => [h('h1', {}, 'From number to truth'), h('p', { class: 'quiet' }, 'Any series of the pages: its bean, the rule that made it, what it means, the test that proves it, and who reads it.'),
+    form, found];
 }
 
 // What a family costs changes little, and asking for it costs two pages.
 number_view.still = true;
 
-async function costs() {
-  const { families } = await ask('/api/cost');
+async function costs(signal) {
+  const { families } = await ask('/api/cost', { signal });
   return [h('h2', {}, 'What each family costs a scrape'), table({
     key: 'cost', caption: 'Families', rows: families, filter: (it) => `${it.family} ${it.page}`, sort: 2,
     columns: [
@@ -224,8 +225,9 @@ function markdown(text) {
   return found;
 }
 
-export async function runbook_view(alert) {
-  const answer = await fetch(`/runbooks/${encodeURIComponent(alert)}`);
-  if (!answer.ok) return [h('h1', {}, alert), empty('There is no such runbook.')];
-  return [h('p', { class: 'crumb' }, link(to(''), 'Now')), h('article', { class: 'runbook' }, markdown(await answer.text()))];
+export async function runbook_view(signal, alert) {
+  const answer = await fetch(`/runbooks/${encodeURIComponent(alert)}`, { signal });
+  if (!answer.ok) return () => [h('h1', {}, alert), empty('There is no such runbook.')];
+  const text = await answer.text();
+  return () => [h('p', { class: 'crumb' }, link(to(''), 'Now')), h('article', { class: 'runbook' }, markdown(text))];
 }

@@ -35,6 +35,8 @@ export const figure = (text, series) =>
 export async function ask(path, options) {
   const answer = await fetch(path, options);
   const body = await answer.json().catch(() => ({}));
+  // What was given up halfway is no answer.
+  options?.signal?.throwIfAborted();
   if (!answer.ok) throw new Error(body.message || `${path} answered ${answer.status}`);
   return body;
 }

@@ -1,4 +1,4 @@
-// The views: each takes what it asked for and gives elements.
+// The views: each asks for what it shows until `signal` gives it up, and gives what makes its elements of that at once.
 
 import { h, ask, link, to, named, figure, table, empty } from './dom.js';
 import { count, bytes, seconds, percent, ratio, rate, ago, clock, moment, plain } from './format.js';
@@ -64,14 +64,14 @@ function left_out(names) {
   return [...charts, ...kinds.filter(([, all]) => all.length).map(([said, all]) => `${said} (${all.join(', ')})`)].join('; ');
 }
 
-export async function now_view() {
-  const [now, lines, events] = await Promise.all([ask('/api/now'), ask('/api/lines'), recent_events()]);
+export async function now_view(signal) {
+  const [now, lines, events] = await Promise.all([ask('/api/now', { signal }), ask('/api/lines', { signal }), recent_events(signal)]);
   const [mood, text] = verdict(now);
   // A young broker fills its charts, too.
   const first = Math.min(lines.to_ms, ...lines.charts.flatMap((spec) => spec.lines.map((line) => line.times_ms[0] || lines.to_ms)));
   lines.from_ms = Math.max(lines.from_ms, Math.min(first, lines.to_ms - 5 * 60000));
   const within = events.filter((event) => event.time_ms >= lines.from_ms);
-  return [
+  return () => [
     h('section', { class: 'now', 'aria-label': 'What is wrong now' },
       h('h1', { class: 'verdict', 'data-mood': mood }, h('i', { class: 'lamp', 'data-mood': mood }), text),
       h('p', { class: 'quiet' }, now.look.at_ms ? `${now.look.rules} rules asked ${ago(now.look.at_ms, now.time_ms)}, every ${seconds(now.look.pause_ms / 1000)}.` : 'The rules have not been asked yet.',
@@ -94,9 +94,9 @@ export async function now_view() {
 let remembered = [];
 const MOST = 10000;
 
-export async function recent_events() {
+export async function recent_events(signal) {
   const newest = () => (remembered.length ? remembered[remembered.length - 1].id : 0);
-  const { events } = await ask(`/events?after=${newest()}`);
+  const { events } = await ask(`/events?after=${newest()}`, { signal });
   // Another view may have asked for the same meanwhile.
   const known = newest();
   remembered = [...remembered, ...events.filter((event) => event.id > known)].slice(-MOST);
@@ -121,10 +121,10 @@ export function event_list(events) {
     h('span', { class: 'kind' }, KINDS[event.kind] || event.kind), h('span', { class: 'what' }, subject(event), ' ', named(event.text, 160)))));
 }
 
-export async function timeline_view() {
-  const events = await recent_events();
+export async function timeline_view(signal) {
+  const events = await recent_events(signal);
   const rows = [...events].reverse();
-  return [h('h1', {}, 'Timeline'), h('p', { class: 'quiet' }, 'The last 10,000 events of this broker, newest first. Charts draw them as lines; Grafana can, too.'),
+  return () => [h('h1', {}, 'Timeline'), h('p', { class: 'quiet' }, 'The last 10,000 events of this broker, newest first. Charts draw them as lines; Grafana can, too.'),
     events.length ? table({
       key: 'timeline', caption: 'Events', rows, filter: (event) => `${event.kind} ${event.subject} ${event.text}`,
       columns: [
@@ -150,9 +150,9 @@ export function standing(it, members) {
 }
 const lag_bad = (value) => (plain(value) > 300 ? 'bad' : plain(value) > 60 ? 'warn' : null);
 
-export async function groups_view() {
-  const { groups, left_out } = await ask('/api/groups');
-  return [h('h1', {}, 'Groups'), h('p', { class: 'quiet' }, 'Who is behind, the furthest first. Open one to see why.'),
+export async function groups_view(signal) {
+  const { groups, left_out } = await ask('/api/groups', { signal });
+  return () => [h('h1', {}, 'Groups'), h('p', { class: 'quiet' }, 'Who is behind, the furthest first. Open one to see why.'),
     groups.length ? table({
       key: 'groups', caption: 'Groups', rows: groups, filter: (group) => `${group.id} ${group.state} ${STATUS[group.status] || ''}`,
       columns: [
@@ -171,9 +171,9 @@ export async function groups_view() {
 
 // Topics.
 
-export async function topics_view() {
-  const { topics, left_out } = await ask('/api/topics');
-  return [h('h1', {}, 'Topics'),
+export async function topics_view(signal) {
+  const { topics, left_out } = await ask('/api/topics', { signal });
+  return () => [h('h1', {}, 'Topics'),
     topics.length ? table({
       key: 'topics', caption: 'Topics', rows: topics, filter: (topic) => topic.name,
       columns: [
@@ -191,10 +191,10 @@ export async function topics_view() {
 
 // Skew.
 
-export async function skew_view() {
-  const { cluster, known, partitions, left_out, keys, keys_left_out } = await ask('/api/skew');
+export async function skew_view(signal) {
+  const { cluster, known, partitions, left_out, keys, keys_left_out } = await ask('/api/skew', { signal });
   const dimensions = Object.entries(cluster);
-  return [h('h1', {}, 'Skew'), h('p', { class: 'quiet' }, 'Who takes more than an even part. 1× is even.'),
+  return () => [h('h1', {}, 'Skew'), h('p', { class: 'quiet' }, 'Who takes more than an even part. 1× is even.'),
     h('dl', { class: 'facts' }, dimensions.map(([dimension, value]) => h('div', { class: 'fact' }, h('dt', {}, `${dimension} between brokers`), h('dd', {}, figure(ratio(value), 'pharos_cluster_skew_ratio'))))),
     h('h2', {}, 'Partitions that take too much'),
     partitions.length ? table({
@@ -231,9 +231,9 @@ function phases(it) {
     PHASES.map((name, at) => h('i', { class: `c${at}`, 'width%': (100 * it.phases_ms[name]) / all })));
 }
 
-export async function slow_view() {
-  const { requests } = await ask('/api/slow');
-  return [h('h1', {}, 'Slow requests'),
+export async function slow_view(signal) {
+  const { requests } = await ask('/api/slow', { signal });
+  return () => [h('h1', {}, 'Slow requests'),
     h('p', { class: 'quiet' }, 'The 200 slowest of the last hour. What a client asked to wait for (a fetch for records, a join for members) is not counted as cost.'),
     h('ul', { class: 'legend' }, PHASES.map((name, at) => h('li', {}, h('i', { class: `swatch c${at}` }), name.replace('_', ' ')))),
     requests.length ? table({
