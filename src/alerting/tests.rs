@@ -273,8 +273,10 @@ fn an_alert_is_pending_fires_and_goes() {
     assert_eq!(found(&watch), [(State::Firing, start, "/b".to_owned())]);
     let alert = watch.alerts().into_iter().find(|it| it.name == "LogDirOffline").unwrap();
     assert_eq!(alert.annotations["summary"], "Log directory /b of here:9404 of pharos is offline");
-    // The directory is no longer shown: what it was does not count on.
+    // The directory is no longer shown: what it was counts on for the two minutes of the rule.
     step(&mut watch, start + 45_000, &[("pharos-native", "")]);
+    assert_eq!(found(&watch), [(State::Firing, start, "/b".to_owned())]);
+    step(&mut watch, start + 165_000, &[("pharos-native", "")]);
     assert_eq!(found(&watch), []);
 }
 

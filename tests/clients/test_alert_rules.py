@@ -22,6 +22,8 @@ EVALUATION_SECONDS, SCRAPE_SECONDS = (
     rules.seconds(yaml.safe_load((HOME / "prometheus.yml").read_text())["global"][key])
     for key in ("evaluation_interval", "scrape_interval")
 )
+# How old a sample may be that Prometheus takes for the value of now.
+LOOKBACK_SECONDS = 300
 SEVERITIES = {"critical", "warning", "info"}
 # Fires always: that is its use.
 NEVER_SILENT = {"Watchdog"}
@@ -221,6 +223,9 @@ def test_an_alert_says_what_it_should(rule, labels):
     assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
     assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{rule['alert']}.md"
     assert rules.seconds(rule["for"]) >= 2 * EVALUATION_SECONDS
+    # A page that fails leaves what is read as it is now without samples until the next scrape.
+    if now(rule["expr"]):
+        assert rules.seconds(rule.get("keep_firing_for", "0s")) >= 4 * SCRAPE_SECONDS
     survive = labels.of(rules.parse(rule["expr"]))
     for text in rule["annotations"].values():
         assert rules.templated(text) <= survive, f"{text}: left are {survive}"
@@ -237,6 +242,16 @@ def test_an_alert_compares(rule):
     )
     absent = any(rules.kind(node) == "Call" and node.func.name == "absent" for node in rules.walk(rules.parse(rule["expr"])))
     assert compares or absent or rule["alert"] in NEVER_SILENT
+
+
+def now(expression):
+    """Families of the pages that an expression, or what is recorded for it, reads as they are now."""
+    found = set()
+    for node, above in parents(rules.parse(expression)):
+        if rules.kind(node) == "VectorSelector" and rules.kind(above[-1] if above else None) != "MatrixSelector":
+            recorded = [rule["expr"] for rule in rules.records() if rule["record"] == node.name]
+            found |= set().union(*map(now, recorded)) if recorded else {node.name} - rules.OF_PROMETHEUS
+    return found
 
 
 def moves(name, labels):
@@ -301,13 +316,16 @@ def parents(node, above=()):
 @every_alert
 def test_counters_are_read_by_their_increase_and_the_first_event_counts(rule):
     tree = rules.parse(rule["expr"])
-    appeared = {
-        (rules.bare(node.lhs).name, rules.bare(node.rhs).offset)
-        for node in rules.walk(tree)
-        if rules.kind(node) == "BinaryExpr" and rules.operator(node) == "unless"
-        and rules.kind(rules.bare(node.lhs)) == rules.kind(rules.bare(node.rhs)) == "VectorSelector"
-        and rules.bare(node.lhs).name == rules.bare(node.rhs).name
-    }
+    appeared = set()
+    for node in rules.walk(tree):
+        if rules.kind(node) == "BinaryExpr" and rules.operator(node) == "unless":
+            new, known = rules.bare(node.lhs), rules.bare(node.rhs)
+            if rules.kind(new) != "VectorSelector" or {it.name for it in rules.selectors(known)} != {new.name}:
+                continue
+            assert rules.kind(known) == "Call" and known.func.name == "max_over_time", f"{known.prettify()} may have a hole"
+            # Longer than the record of pages that are known looks back.
+            assert known.args[0].range.total_seconds() >= LOOKBACK_SECONDS + 2 * (EVALUATION_SECONDS + SCRAPE_SECONDS)
+            appeared.add((new.name, known.args[0].vector_selector.offset))
     for node, above in parents(tree):
         if rules.kind(node) == "VectorSelector" and node.name.endswith("_total") and rules.kind(above[-1]) != "MatrixSelector":
             assert any(name == node.name for name, _ in appeared), f"{node.name} is compared as it is"
@@ -426,8 +444,16 @@ def test_what_follows_from_a_broker_that_is_down_is_not_sent(alertmanager):
         {"labels": {"alertname": name, "severity": severity, "cluster": "c", **labels}}
         for name, severity, labels in sent
     ]
-    # Another cluster has the same trouble, but all its brokers.
-    alerts.append({"labels": {"alertname": "UnderReplicatedPartitions", "severity": "warning", "cluster": "d", "topic": "orders"}})
+    # Other clusters have the same trouble, but all their brokers; a page fails in one of them.
+    alerts += [
+        {"labels": {"alertname": name, "severity": "warning", "cluster": cluster, **labels}}
+        for name, cluster, labels in [
+            ("UnderReplicatedPartitions", "d", {"topic": "orders"}),
+            ("ScrapeFailing", "d", {"instance": "b1", "job": "pharos"}),
+            ("SeriesAbsent", "d", {"family": "kafka_brokers"}),
+            ("SeriesAbsent", "e", {"family": "kafka_brokers"}),
+        ]
+    ]
     request = urllib.request.Request(
         alertmanager, data=json.dumps(alerts).encode(), headers={"Content-Type": "application/json"}
     )
@@ -455,6 +481,7 @@ def test_what_follows_from_a_broker_that_is_down_is_not_sent(alertmanager):
         ("c", "LogDirFull", "/a"),
         ("c", "SeriesAbsent", ""),
         ("c", "UnderReplicatedPartitions", ""),
+        ("d", "SeriesAbsent", ""),
     ])
 
 
@@ -465,6 +492,8 @@ def test_what_follows_from_a_broker_that_is_down_is_not_sent(alertmanager):
     ("max without (instance) (a_seconds) > 300", "max without (instance) (a_seconds) > 60"),
     ("time() - a_timestamp_seconds < 600", "time() - a_timestamp_seconds < 120"),
     ("a_lag_ms > 10000", "a_lag_ms > 2000"),
+    ("a unless max_over_time(a[5m] offset 10m)", "a unless max_over_time(a[1m] offset 2m)"),
+    ("max_over_time(a_seconds[5m]) > 600", "max_over_time(a_seconds[1m]) > 120"),
     ("predict_linear(a_bytes[1h], 14400) < 0", "predict_linear(a_bytes[12m], 2880) < 0"),
     ("a_bytes > 1000", "a_bytes > 1000"),
     ("changes(a_seconds[30m]) > 2", "changes(a_seconds[6m]) > 2"),

@@ -53,18 +53,21 @@ def expression(text, factor):
 def _divided(node, factor):
     match rules.kind(node):
         case "VectorSelector" if node.offset:
-            bare = re.sub(r" offset \S+$", "", node.prettify())
-            return promql.parse(f"{bare} offset {_text(node.offset, factor)}")
+            return promql.parse(f"{_without_offset(node)} offset {_text(node.offset, factor)}")
         case "MatrixSelector":
             selector = node.vector_selector
-            if selector.offset:
-                raise ValueError(f"a range with an offset is not known here: {node.prettify()}")
-            return promql.parse(f"{selector.prettify()}[{_text(node.range, factor)}]")
+            # Visited before, so divided already.
+            offset = f" offset {_text(selector.offset, 1)}" if selector.offset else ""
+            return promql.parse(f"{_without_offset(selector)}[{_text(node.range, factor)}]{offset}")
         case "Call" if node.func.name == "predict_linear":
             return promql.parse(f"predict_linear({node.args[0].prettify()}, {node.args[1].val / factor})")
         case "BinaryExpr" if rules.is_comparison(node) and rules.kind(node.rhs) == "NumberLiteral" and _is_time(node.lhs):
             return promql.parse(f"{node.lhs.prettify()} {rules.operator(node)} {node.rhs.val / factor}")
     return None
+
+
+def _without_offset(selector):
+    return re.sub(r" offset \S+$", "", selector.prettify())
 
 
 def _text(duration: datetime.timedelta, factor):
@@ -77,6 +80,8 @@ def _is_time(node):
     match rules.kind(node):
         case "VectorSelector":
             return re.search(r"_(seconds|ms)(_max)?(:max)?$", node.name) is not None
+        case "MatrixSelector":
+            return _is_time(node.vector_selector)
         case "Call":
             return node.func.name == "time" or node.func.name not in COUNTING and any(map(_is_time, node.args))
         case "AggregateExpr":
