@@ -7,7 +7,7 @@ import subprocess
 import boards
 import pytest
 import yaml
-from test_prometheus import wait_for
+from prometheus import wait_for
 from tools import ours
 
 FILE = boards.ROOT / "docker-compose.yaml"
@@ -107,6 +107,6 @@ def test_demo_is_three_groups_of_which_one_is_behind(node, tmp_path):
         assert demo.poll() is None, (tmp_path / "demo.txt").read_text()
     finally:
         demo.terminate()
-        demo.wait(timeout=30)
+        demo.wait(timeout=60)
         # The slow reader ends when its pipe does.
         subprocess.run(["kill", "--", f"-{demo.pid}"], capture_output=True, timeout=10)
