@@ -25,9 +25,12 @@ from alerting import pages
 from confluent_kafka import Consumer
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
+from prometheus import listening_port
 from tools import Tools, ours
 
-LIMIT_SECONDS = 60
+# Against hanging; nothing is asserted about how long a step takes.
+LIMIT_SECONDS = 150
+CLIENT_LIMIT_SECONDS = 60
 CLUSTER = "rehearsal"
 SCRAPE_SECONDS = 1
 # What Grafana makes of it for a chart with one point a second: max(interval + scrape, 4 scrapes).
@@ -66,25 +69,24 @@ class Prometheus:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=CLIENT_LIMIT_SECONDS)
 
     def listening(self):
-        log = (self.directory / "log").read_text()
-        found = re.search(r"msg=\"?Listening on\"? address=127.0.0.1:(\d+)", log)
-        if found is None:
-            assert self.process.poll() is None, log[-2000:]
+        port = listening_port(self.directory / "log")
+        if port is None:
+            assert self.process.poll() is None, (self.directory / "log").read_text()[-2000:]
             return False
-        self.url = f"http://127.0.0.1:{found.group(1)}"
+        self.url = f"http://127.0.0.1:{port}"
         try:
             with urllib.request.urlopen(f"{self.url}/-/ready", timeout=10) as answer:
                 return answer.status == 200
-        except urllib.error.URLError:
+        except OSError:
             return False
 
     def get(self, path, **parameters):
         url = f"{self.url}/api/v1/{path}?" + urllib.parse.urlencode(parameters)
         try:
-            with urllib.request.urlopen(url, timeout=20) as answer:
+            with urllib.request.urlopen(url, timeout=CLIENT_LIMIT_SECONDS) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as refused:
             raise AssertionError(f"{parameters}: {refused.read().decode()}") from None
@@ -107,7 +109,7 @@ def wait_for(seen, what):
 
 
 class Load:
-    """What runs all the time, and the phases on top of it. Everything repeats until `stop`."""
+    """What runs all the time, and the phases on top of it."""
 
     def __init__(self, node, fragile, directory):
         self.node = node
@@ -117,9 +119,9 @@ class Load:
         self.directory = directory
         self.processes = []
         self.outputs = []
-        self.threads = []
         self.failures = []
-        self.stop = threading.Event()
+        # What ends with the load.
+        self.running = contextlib.ExitStack()
 
     def __enter__(self):
         for topic, partitions in TOPICS.items():
@@ -131,16 +133,14 @@ class Load:
         for topic, group in (("orders", "billing"), ("payments", "ledger")):
             self.run("consumer-perf-test", "--topic", topic, "--group", group, "--num-records", "100000000",
                      "--timeout", "600000", "--command-property", "auto.commit.interval.ms=500")
-        self.repeat(self.slow())
+        self.running.enter_context(self.repeated(self.slow()))
         return self
 
     def __exit__(self, *_):
-        self.stop.set()
         for process in self.processes:
             process.kill()
             process.wait()
-        for thread in self.threads:
-            thread.join(timeout=30)
+        self.running.close()
 
     def run(self, tool, *arguments):
         with open(self.directory / f"{tool}-{len(self.processes)}", "wb") as output:
@@ -153,19 +153,28 @@ class Load:
         ended = [name for process, name in zip(self.processes, self.outputs) if process.poll() is not None]
         return self.failures + [f"{name}: {pathlib.Path(name).read_text()[-500:]}" for name in ended]
 
-    def repeat(self, steps):
-        """Goes through a generator, five steps a second, until the end of the load."""
+    @contextlib.contextmanager
+    def repeated(self, steps):
+        """Goes through a generator, five steps a second."""
+        ended = threading.Event()
 
         def go():
             try:
                 with contextlib.closing(steps):
-                    while not self.stop.wait(0.2):
+                    while not ended.wait(0.2):
                         next(steps)
             except Exception as failure:  # noqa: BLE001 - the test reports it
                 self.failures.append(f"{steps.__name__}: {failure!r}")
 
-        self.threads.append(threading.Thread(target=go, daemon=True))
-        self.threads[-1].start()
+        thread = threading.Thread(target=go, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join(timeout=LIMIT_SECONDS)
+            if thread.is_alive():
+                self.failures.append(f"{steps.__name__} does not end")
 
     def slow(self):
         """A group that reads 25 records a second of 300."""
@@ -200,7 +209,7 @@ class Load:
             while True:
                 producer.send("orders", b"x" * (2 * LARGEST_RECORD))
                 producer.send("accounts", b"no key")
-                producer.flush(timeout=10)
+                producer.flush(timeout=CLIENT_LIMIT_SECONDS)
                 yield
         finally:
             producer.close()
@@ -231,10 +240,10 @@ class Load:
         """A log directory that goes away under a broker; the next segment cannot be made there."""
         tools = Tools(self.fragile.bootstrap, self.tools.prefix)
         tools.call("topics", "--create", "--topic", "brittle", "--partitions", "2", "--config", "segment.ms=100")
-        producer = KafkaProducer(bootstrap_servers=self.fragile.bootstrap, retries=0, max_block_ms=10000)
+        producer = KafkaProducer(bootstrap_servers=self.fragile.bootstrap, retries=0)
         try:
             for partition in (0, 1):
-                producer.send("brittle", b"whole", partition=partition).get(timeout=10)
+                producer.send("brittle", b"whole", partition=partition).get(timeout=CLIENT_LIMIT_SECONDS)
             for folder in (self.fragile.directory / "second").glob("brittle-*"):
                 shutil.rmtree(folder)
             while True:
@@ -355,9 +364,11 @@ def test_every_panel_has_data(make_node, tmp_path):
         silent, took = [], {}
         for phase in ("load", *sorted(phases - {"load"})):
             began = time.monotonic()
-            if phase != "load":
-                load.repeat(getattr(load, phase)())
-            silent += ask_until_answered([it for it in asked if it.phase == phase], prometheus, load)
+            of_phase = [it for it in asked if it.phase == phase]
+            # What a phase does to the node does not outlast it.
+            with load.repeated(getattr(load, phase)()) if phase != "load" else contextlib.nullcontext():
+                silent += ask_until_answered(of_phase, prometheus, load)
+            assert load.troubles() == []
             took[phase] = f"{time.monotonic() - began:.0f} s"
         answered = len(asked) - len(silent)
         print(f"{answered} of {len(asked)} queries answered; by phase: {took}")
