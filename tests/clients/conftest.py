@@ -14,7 +14,15 @@ import urllib.request
 import pytest
 
 BINARY = os.environ["PHAROS_BIN"]
-START_LIMIT_SECONDS = 30
+# Against hanging; nothing is asserted about how long these take.
+START_LIMIT_SECONDS = 120
+STOP_LIMIT_SECONDS = 120
+ANSWER_LIMIT_SECONDS = 60
+
+
+def pytest_configure(config):
+    # A thread that dies takes what it does for the test with it.
+    config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
 
 
 class Node:
@@ -68,7 +76,7 @@ class Node:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                return self.process.wait(timeout=20)
+                return self.process.wait(timeout=STOP_LIMIT_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -78,7 +86,7 @@ class Node:
     def get(self, path, accept=None):
         scheme = "https" if self.trust else "http"
         request = urllib.request.Request(f"{scheme}://{self.admin}{path}", headers={"Accept": accept} if accept else {})
-        with urllib.request.urlopen(request, timeout=10, context=self.trust) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_SECONDS, context=self.trust) as answer:
             return answer.read().decode()
 
     def metric(self, name, **labels):

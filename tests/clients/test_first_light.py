@@ -9,6 +9,10 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 
+# Against hanging; nothing is asserted about how long a client takes.
+LIMIT_SECONDS = 90
+
+
 def create(node, topic, partitions=1):
     admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
     admin.create_topics([NewTopic(topic, partitions, 1)])
@@ -16,7 +20,9 @@ def create(node, topic, partitions=1):
 
 
 def read_all(node, topic, count, partition=0):
-    consumer = KafkaConsumer(bootstrap_servers=node.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=10000)
+    consumer = KafkaConsumer(
+        bootstrap_servers=node.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=LIMIT_SECONDS * 1000
+    )
     consumer.assign([TopicPartition(topic, partition)])
     values = []
     for record in consumer:
@@ -40,7 +46,7 @@ def test_librdkafka_writes_and_kafka_python_reads(node, compression):
     )
     for number in range(1000):
         producer.produce("events", f"event {number}".encode())
-    assert producer.flush(20) == 0
+    assert producer.flush(LIMIT_SECONDS) == 0
     if reader == "kafka-python":
         values = read_all(node, "events", 1000)
     else:
@@ -50,7 +56,7 @@ def test_librdkafka_writes_and_kafka_python_reads(node, compression):
         consumer.subscribe(["events"])
         values = []
         while len(values) < 1000:
-            message = consumer.poll(20)
+            message = consumer.poll(LIMIT_SECONDS)
             assert message is not None and message.error() is None, message and message.error()
             values.append((message.offset(), message.value()))
         consumer.close()
@@ -75,7 +81,7 @@ def test_acknowledged_records_survive_kill_9(node):
     create(node, "kept")
     producer = KafkaProducer(bootstrap_servers=node.bootstrap, acks="all")
     for number in range(500):
-        producer.send("kept", f"{number}".encode()).get(timeout=10)
+        producer.send("kept", f"{number}".encode()).get(timeout=LIMIT_SECONDS)
     node.kill()
     node.start()
     assert read_all(node, "kept", 500) == [(n, f"{n}".encode()) for n in range(500)]
@@ -84,10 +90,12 @@ def test_acknowledged_records_survive_kill_9(node):
 @pytest.mark.skipif(shutil.which("kcat") is None, reason="no kcat here")
 def test_kcat_round_trip(node):
     lines = "".join(f"line {n}\n" for n in range(100))
-    subprocess.run(["kcat", "-P", "-b", node.bootstrap, "-t", "by-kcat"], input=lines.encode(), check=True, timeout=30)
+    subprocess.run(
+        ["kcat", "-P", "-b", node.bootstrap, "-t", "by-kcat"], input=lines.encode(), check=True, timeout=LIMIT_SECONDS
+    )
     read = subprocess.run(
         ["kcat", "-C", "-b", node.bootstrap, "-t", "by-kcat", "-o", "beginning", "-e", "-q"],
-        capture_output=True, check=True, timeout=30,
+        capture_output=True, check=True, timeout=LIMIT_SECONDS,
     )
     assert read.stdout.decode() == lines
 
