@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import subprocess
+import threading
 import time
 
 HERE = pathlib.Path(__file__).parent
@@ -210,7 +211,10 @@ class Librdkafka:
         name, _, part = name.partition("/")
         source = home / self.folder
         settings = home / f"test-{bootstrap.rsplit(':', 1)[1]}.conf"
-        settings.write_text(f"metadata.broker.list={bootstrap}\ntest.topic.random=true\n")
+        # Tests of one broker run side by side, and each reads the file: it is never half of one.
+        own = settings.with_name(f"{settings.name}.{threading.get_ident()}")
+        own.write_text(f"metadata.broker.list={bootstrap}\ntest.topic.random=true\n")
+        own.replace(settings)
         environment = {
             "RDKAFKA_TEST_CONF": str(settings),
             "TESTS": name[:4],
