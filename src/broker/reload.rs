@@ -39,6 +39,10 @@ impl RuleSource {
             (now, then) => now.is_none() && then.is_none(),
         };
         if same {
+            // As at a start.
+            for warning in rules.warnings() {
+                tracing::warn!("{}: {warning}", self.file);
+            }
             return Ok(rules);
         }
         let line = rules.http_server().map_or(1, |server| server.line);

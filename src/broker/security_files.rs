@@ -73,11 +73,11 @@ impl SecurityFiles {
             if found == Ok(true) {
                 self.warn_of_time();
             }
-            broken.extend(told("certificate", found, events));
+            broken.extend(told(("certificate is", "certificate stays"), found, events));
         }
         if let Some(accounts) = &self.0.accounts {
             let found = accounts.refresh(reading).map_err(|error| error.to_string());
-            broken.extend(told("users", found, events));
+            broken.extend(told(("users are", "users stay"), found, events));
         }
         broken
     }
@@ -95,16 +95,16 @@ impl SecurityFiles {
 }
 
 /// Tells of what was read anew, or could not be.
-fn told(what: &str, found: Result<bool, String>, events: &Events) -> Option<String> {
+fn told((new, old): (&str, &str), found: Result<bool, String>, events: &Events) -> Option<String> {
     let (text, broken) = match found {
         Ok(false) => return None,
         Ok(true) => {
-            tracing::info!("the admin listener's {what} is read anew");
-            (format!("{what} read anew"), None)
+            tracing::info!("the admin listener's {new} read anew");
+            (format!("the {new} read anew"), None)
         }
         Err(error) => {
-            tracing::error!("the admin listener's old {what} stays: {error}");
-            (format!("the old {what} stays: {error}"), Some(error))
+            tracing::error!("the admin listener's old {old}: {error}");
+            (format!("the old {old}: {error}"), Some(error))
         }
     };
     let subject = "admin listener".to_owned();

@@ -65,7 +65,7 @@ pub struct Endpoints {
     pub controller_names: Vec<String>,
 }
 
-/// Port of the controller listener where nothing else is said (the `pharos server` default).
+/// Port of the controller listener of `pharos server` where nothing else is said.
 const CONTROLLER_PORT: u16 = 9093;
 
 /// What the endpoints are derived from.
@@ -146,8 +146,8 @@ impl Given<'_> {
     }
 
     /// A controller listener for a node that was not told of one: on this machine only. It takes
-    /// its usual port only beside default listeners, so that several nodes on one machine do not
-    /// meet there.
+    /// its usual port only beside default listeners of a server, so that several nodes on one machine
+    /// do not meet there, nor a developer's with Alertmanager, whose port it is as well.
     fn own_controller_listener(
         &self,
         names: &[String],
@@ -158,7 +158,8 @@ impl Given<'_> {
                 format!("expected a listener named {} for the controller role", names.join(" or "));
             return Err(ConfigError::rule(LISTENERS, &given.text, expected, &given.origin));
         }
-        let usual = self.listeners.is_none()
+        let usual = self.mode == Mode::Server
+            && self.listeners.is_none()
             && self.advertised.is_none()
             && others.iter().all(|other| other.port != CONTROLLER_PORT);
         Ok(Address {
@@ -207,7 +208,14 @@ impl Given<'_> {
             Some(absent) => {
                 let expected =
                     format!("expected PLAINTEXT for listener {name}: {absent} is not available");
-                Err(ConfigError::rule(PROTOCOL_MAP, map, expected, &origin))
+                // Without a map the listener's name says what it speaks.
+                let named = self.listeners.or(self.advertised);
+                Err(match named.filter(|_| self.protocol_map.is_none()) {
+                    Some(given) => {
+                        ConfigError::rule(LISTENERS, &given.text, expected, &given.origin)
+                    }
+                    None => ConfigError::rule(PROTOCOL_MAP, map, expected, &origin),
+                })
             }
             // As in Kafka, a controller listener is plain where the map is not given; and so is
             // the one that was added without being asked for.

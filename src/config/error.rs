@@ -201,7 +201,11 @@ impl fmt::Display for Warning {
                 write!(f, "{origin}: {} is ignored: {why}", Shown::text(key))
             }
             Self::Replicas { key, replicas, brokers } => {
-                write!(f, "{key}={replicas} is above the number of brokers, {brokers}")
+                write!(
+                    f,
+                    "{key}={replicas} is above the number of brokers, {brokers}: its topic cannot be \
+                     made, and what needs it waits for ever"
+                )
             }
             Self::NoMeaning(groups) => {
                 f.write_str("accepted without effect:")?;

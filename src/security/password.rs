@@ -12,6 +12,11 @@ use subtle::ConstantTimeEq;
 const MAX_ITERATIONS: u32 = 10_000_000;
 /// Longest hash, in bytes.
 const MAX_HASH_BYTES: usize = 512;
+/// Shortest derived key, in bytes, of which nobody says how long it should be: the exporters' default.
+/// A part of a key would take many a password for the right one.
+const MIN_KEY_BYTES: usize = 16;
+/// Most zeros that a digest may lack in front: one in four milliards lacks more.
+const MAX_LACKING_BYTES: usize = 4;
 
 /// How a password is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +192,7 @@ fn digested(
     mut hash: Vec<u8>,
 ) -> Result<Kept, PasswordError> {
     let expected = algorithm.output_len();
-    if hash.is_empty() || hash.len() > expected {
+    if hash.len() > expected || hash.len() + MAX_LACKING_BYTES < expected {
         return Err(PasswordError::Length { found: hash.len(), expected: expected.to_string() });
     }
     let missing = expected - hash.len();
@@ -202,8 +207,9 @@ fn derived(
 ) -> Result<Kept, PasswordError> {
     let found = hash.len();
     let length = |expected: String| PasswordError::Length { found, expected };
-    if found == 0 || found > MAX_HASH_BYTES {
-        return Err(length(format!("from 1 to {MAX_HASH_BYTES}")));
+    let least = if hashed.key_length.is_some() { 1 } else { MIN_KEY_BYTES };
+    if !(least..=MAX_HASH_BYTES).contains(&found) {
+        return Err(length(format!("from {least} to {MAX_HASH_BYTES}")));
     }
     if let Some(key_length) = hashed.key_length {
         let (bytes, bits) = (key_length as usize, key_length as usize / 8);
@@ -307,7 +313,7 @@ mod tests {
     #[test]
     fn what_can_never_match_is_refused() {
         let refused = |kept: Hashed<'_>| Verifier::hashed(&kept).map(|_| ()).unwrap_err();
-        let pbkdf2 = hashed("PBKDF2WithHmacSHA1", "00ff");
+        let pbkdf2 = hashed("PBKDF2WithHmacSHA1", "3bcf2cb1b21e0e2030d10d24982a0aaf");
         assert_eq!(refused(hashed("SHA-256", "xyz")), PasswordError::Hex);
         assert_eq!(refused(Hashed { salt: "", ..pbkdf2 }), PasswordError::Salt);
         for iterations in [0, MAX_ITERATIONS + 1] {
@@ -318,9 +324,13 @@ mod tests {
             |found, expected: &str| PasswordError::Length { found, expected: expected.into() };
         assert_eq!(refused(hashed("SHA-1", SHA256)), length(32, "20"));
         assert_eq!(refused(hashed("SHA-1", "")), length(0, "20"));
-        let kept = Hashed { key_length: Some(128), ..pbkdf2 };
-        assert_eq!(refused(kept), length(2, "16 or 128"));
-        assert_eq!(refused(hashed("PBKDF2WithHmacSHA1", ":")), length(0, "from 1 to 512"));
+        assert_eq!(refused(hashed("SHA-1", &SHA256[..30])), length(15, "20"));
+        let kept = Hashed { key_length: Some(160), ..pbkdf2 };
+        assert_eq!(refused(kept), length(16, "20 or 160"));
+        for (found, hash) in [(0, ":"), (1, "23"), (15, &SHA256[..30])] {
+            let kept = hashed("PBKDF2WithHmacSHA1", hash);
+            assert_eq!(refused(kept), length(found, "from 16 to 512"));
+        }
         assert_eq!(Verifier::plaintext("").map(|_| ()), Err(PasswordError::Empty));
         assert_eq!(Algorithm::named("MD5"), Err(PasswordError::Algorithm));
     }

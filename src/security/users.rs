@@ -4,7 +4,8 @@
 //!     bob=SHA-256:HASH:SALT
 //!     carol=plaintext:PASSWORD
 //!
-//! The salt comes last, so that it may hold whatever it likes.
+//! The salt comes last, so that it may hold whatever it likes; hence no colons between the digits of
+//! the hash: what stands before the first would be too short, and is refused.
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -145,7 +146,7 @@ mod tests {
     fn users_are_told_apart() {
         let text = format!(
             "# who may read\n\n alice = SHA-256:{SHA256}:{SALT}\nbob=plaintext:a:b=c #d\n\
-             carol=PBKDF2WithHmacSHA1:1:00ff:x\n"
+             carol=PBKDF2WithHmacSHA1:1:3bcf2cb1b21e0e2030d10d24982a0aaf:x\n"
         );
         let users = Users::parse(&text).unwrap();
         assert!(users.are_slow());
@@ -179,6 +180,8 @@ mod tests {
             ("a=SHA-256:00ff", "line 1: expected NAME="),
             ("a=PBKDF2WithHmacSHA1:00ff:salt", "line 1: expected from 1 to 10000000 iterations"),
             ("a=PBKDF2WithHmacSHA1:5:00ff:", "line 1: expected a salt"),
+            ("a=PBKDF2WithHmacSHA256:1000:E1:46:51:salt", "line 1: the hash has 1 bytes, expected"),
+            ("a=SHA-256:23:salt", "line 1: the hash has 1 bytes, expected 32"),
         ] {
             let told = Users::parse(text).map(|_| ()).unwrap_err().to_string();
             assert!(told.starts_with(expected), "{told}");

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use pharos_base::Clock;
 use thiserror::Error;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -56,6 +57,17 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// A word that is no level: as the name of a target it would silence all others.
+    #[error(
+        "PHAROS_LOG={text}: expected off, error, warn, info, debug, trace or target=level instead of \
+         {part:?}"
+    )]
+    Level {
+        /// The filter.
+        text: String,
+        /// The word.
+        part: String,
+    },
     /// Spans cannot be exported.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
@@ -107,13 +119,17 @@ pub fn start(options: Options) -> Result<Guard, TelemetryError> {
 fn filter(text: Option<String>, default: &str) -> Result<EnvFilter, TelemetryError> {
     let text = text.filter(|text| !text.trim().is_empty());
     let text = text.unwrap_or_else(|| default.to_owned());
+    let is_sound = |part: &&str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+    let mut parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    if let Some(part) = parts.find(|part| !is_sound(part)) {
+        return Err(TelemetryError::Level { part: part.to_owned(), text });
+    }
     EnvFilter::try_new(&text).map_err(|source| TelemetryError::Filter { text, source })
 }
 
 #[cfg(test)]
 mod tests {
     use tracing::Subscriber as _;
-    use tracing::level_filters::LevelFilter;
 
     use super::*;
 
@@ -128,11 +144,16 @@ mod tests {
 
     #[test]
     fn filters_are_levels_or_targets() {
-        for good in [None, Some(""), Some("debug"), Some("info,pharos_storage=trace")] {
+        let words = ["debug", "WARN", "info,pharos_storage=trace", "off,pharos_net=info"];
+        for good in words.map(Some).into_iter().chain([None, Some("")]) {
             assert!(filter(good.map(str::to_owned), DEFAULT_FILTER).is_ok(), "{good:?}");
         }
         let error =
             filter(Some("storage=loud".to_owned()), DEFAULT_FILTER).unwrap_err().to_string();
         assert!(error.starts_with("PHAROS_LOG=storage=loud: expected a level"), "{error}");
+        for (bad, part) in [("debg", "debg"), ("warning", "warning"), ("info,storage", "storage")] {
+            let error = filter(Some(bad.to_owned()), DEFAULT_FILTER).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("target=level instead of {part:?}")), "{error}");
+        }
     }
 }

@@ -160,7 +160,7 @@ fn a_new_certificate_is_shown_without_a_restart() {
     until("the new certificate", || serves(&new));
     assert!(!serves(&old));
     until("the event", || {
-        new.get(address, "/events", "").unwrap().1.contains("certificate read anew")
+        new.get(address, "/events", "").unwrap().1.contains("the certificate is read anew")
     });
 }
 

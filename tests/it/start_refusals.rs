@@ -77,7 +77,7 @@ fn ports_and_directories_of_others() {
 
     refused(home.path(), &["log.dir=/proc/nowhere"], &["/proc/nowhere", "No such file"]);
     fs::write(home.path().join("file"), "x").unwrap();
-    refused(home.path(), &["log.dir=file"], &["file", "File exists"]);
+    refused(home.path(), &["log.dir=file"], &["file", "not a directory"]);
 
     let mut server = Launch::up(home.path()).start();
     refused(home.path(), &[], &["pharos-data", "in use"]);

@@ -1,4 +1,5 @@
-//! Bean dumps: tab separated, one attribute a line, as `pharos rules eval` reads them.
+//! Bean dumps: tab separated, one attribute a line, as `pharos rules eval` reads them; what begins as
+//! JSON does is an answer of `/beans` instead (`beans_page`).
 //!
 //! Columns: object name, attribute, Java type, value, volatile, description. Composite and
 //! tabular values are JSON; they are taken apart into plain samples as jmx_exporter does.
@@ -7,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::beans_page;
 use super::names::java_double;
 use crate::object_name::ObjectName;
 use crate::row::YAMMER_DESCRIPTION;
@@ -15,7 +17,9 @@ use crate::value::Value;
 /// Deepest nesting of composite values.
 const MAX_DEPTH: u32 = 32;
 /// Most samples of one bean.
-const MAX_LEAVES: usize = 100_000;
+pub(super) const MAX_LEAVES: usize = 100_000;
+/// Largest dump, in bytes: what a node of many partitions has.
+pub const MAX_DUMP: usize = 512 * 1024 * 1024;
 
 /// A bean of a dump.
 #[derive(Debug, Clone)]
@@ -39,25 +43,35 @@ pub(crate) struct Leaf {
 
 /// Why a dump is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of the bean dump: {message}")]
-pub struct DumpError {
-    /// Counted from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub message: String,
+pub enum DumpError {
+    /// Of a table.
+    #[error("line {line} of the bean dump: {message}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// Of an answer of `/beans`.
+    #[error("the bean dump: {0}")]
+    Page(String),
 }
 
-/// Reads a dump; beans in order of their first line.
+/// Reads a dump; beans in order of their first line, or of their names.
 pub(crate) fn read(text: &str) -> Result<Vec<DumpBean>, DumpError> {
+    if text.trim_start().starts_with('{') {
+        return beans_page::read(text);
+    }
     let mut beans: indexmap::IndexMap<String, DumpBean> = indexmap::IndexMap::new();
     for (line, at) in text.lines().zip(1..) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let fail = |message: String| DumpError { line: at, message };
+        let fail = |message: String| DumpError::Line { line: at, message };
         let columns: Vec<String> = line.split('\t').map(unescape).collect();
         let [name, attribute, class, value, rest @ ..] = columns.as_slice() else {
-            return Err(fail("expected at least 4 columns".into()));
+            let why = "expected at least 4 columns between tabs, or the JSON that /beans answers";
+            return Err(fail(why.into()));
         };
         let description = match rest.get(1).map(String::as_str) {
             Some("-") => YAMMER_DESCRIPTION,
@@ -96,7 +110,7 @@ fn raw(class: &str, value: &str) -> Result<Raw, String> {
 }
 
 /// A value of that Java class from its text; `None` when samples cannot be made of it.
-fn scalar(class: &str, text: &str) -> Result<Option<Value>, String> {
+pub(super) fn scalar(class: &str, text: &str) -> Result<Option<Value>, String> {
     let bad = || format!("{text:?} is no {class}");
     let short = class.rsplit('.').next().unwrap_or(class);
     Ok(Some(match short {

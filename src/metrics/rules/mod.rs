@@ -2,6 +2,7 @@
 //!
 //! A rule runs when a bean appears, not when it is scraped, unless its pattern looks at a value.
 
+mod beans_page;
 mod check;
 mod config;
 pub(crate) mod dump;
@@ -17,12 +18,13 @@ mod reason;
 mod selection;
 mod survey;
 mod template;
+mod variables;
 mod yaml;
 
-pub use check::{Checked, Class, Finding, check};
+pub use check::{Checked, Class, Finding, Renamed, check};
 pub use config::{Generation, RuleError, RuleSet};
 pub(crate) use config::{Kind, utf16};
-pub use dump::DumpError;
+pub use dump::{DumpError, MAX_DUMP};
 pub use http_server::{BasicUser, HttpServer, Ssl, SslIdentity, SslStore};
 pub(crate) use pattern::Stop;
 pub use survey::Lineage;
@@ -127,6 +129,8 @@ mod tests {
             }
             let _ = RuleSet::parse(&pattern, "f.yml", Generation::V0);
             let _ = dump::read(&dump);
+            let _ = dump::read(&format!("{{{dump}"));
+            let _ = dump::read(&format!("{{\"beans\":{{\"a:b=c\":{{\"d\":{{\"type\":\"double\",\"value\":{dump}}}}}}}}}"));
             let _ = dump::read(&format!("a:b=c\tv\tjavax.management.openmbean.TabularData\t{dump}"));
         }
     }

@@ -43,7 +43,11 @@ impl Fs for RealFs {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        fs::create_dir_all(path).map_err(|error| match error.kind() {
+            // A directory that exists is no error: something else does.
+            io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+            _ => error,
+        })
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {

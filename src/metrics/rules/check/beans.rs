@@ -7,11 +7,11 @@ use crate::object_name::ObjectName;
 use crate::rules::evaluate::{Outcome, Reason};
 use crate::rules::name_pattern::NamePattern;
 
-/// Keys that mean nothing.
-pub(super) fn keys(seen: &Survey<'_>) -> Vec<Finding> {
+/// Keys that mean nothing, and what becomes of them.
+pub(super) fn keys(seen: &Survey<'_>, fate: &str) -> Vec<Finding> {
     let written = &seen.rules.written;
     let unknown = |(rule, key): &(usize, String)| {
-        let why = format!("the key {key:?} is unknown and ignored");
+        let why = format!("the key {key:?} is unknown{fate}");
         let found = seen.finding(Class::UnknownKey, *rule, why);
         let top = written.top_lines.iter().find(|(have, _)| *rule == 0 && have == key);
         Finding { line: found.line.or(top.map(|(_, line)| *line)), ..found }

@@ -7,10 +7,11 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::config::{Generation, RuleError, RuleSet};
+use super::http_server::HttpServer;
 use super::lines::readable;
 use super::survey::{self, Example, Trace};
 use super::{EvalError, Lineage};
@@ -129,12 +130,25 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// Templates that each rule decides for, with how many of their attributes.
     pub matches: Vec<Vec<(String, usize)>>,
-    /// Sample names that differ between the exporters: of 0.x, of 1.x.
-    pub renamed: Vec<(String, String)>,
+    /// Sample names that differ between the exporters, in order of rules.
+    pub renamed: Vec<Renamed>,
     /// What it makes.
     pub lineage: Vec<Lineage>,
     /// What is ignored and does no harm.
     pub notes: Vec<String>,
+    /// Who may read its pages, as the file says: what a start would ask for.
+    pub http_server: Option<HttpServer>,
+}
+
+/// A name that the exporters write differently.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Renamed {
+    /// The first rule that makes it, counted from 1.
+    pub rule: usize,
+    /// The name in 0.x.
+    pub old: String,
+    /// The name in 1.x.
+    pub new: String,
 }
 
 /// What the checks look at.
@@ -177,10 +191,10 @@ pub fn check(
     }
     let traces = rules.survey(&examples);
     let seen = Survey { file, rules: &rules, examples: &examples, traces: &traces };
-    let mut findings = beans::keys(&seen);
+    let mut findings = beans::keys(&seen, " and ignored");
     findings.extend(beans::selections(&seen));
     findings.extend(patterns::idle(&seen));
-    findings.extend(patterns::costly(&seen));
+    findings.extend(patterns::costly(&seen, " and is given up"));
     findings.extend(patterns::cut_captures(&seen));
     findings.extend(beans::drops(&seen));
     findings.extend(series::collisions(&seen));
@@ -193,12 +207,13 @@ pub fn check(
         renamed: renamed(&seen),
         lineage: survey::lineage(&examples, &traces, generation),
         notes: rules.warnings().iter().filter(unknown).cloned().collect(),
+        http_server: rules.http_server().cloned(),
     })
 }
 
 impl RuleSet {
-    /// [`RuleSet::parse`] for a file that is to replace one which works: a key that would be
-    /// ignored and a pattern that would be given up are refused too.
+    /// [`RuleSet::parse`] for a file that is to replace one which works: what a start takes, a key
+    /// that is ignored and a pattern that is given up, is refused too, and the error says so.
     ///
     /// # Errors
     /// As [`RuleSet::parse`], and for doubts.
@@ -209,8 +224,9 @@ impl RuleSet {
     ) -> Result<Self, RuleError> {
         let rules = Self::parse(text, file, generation)?;
         let seen = Survey { file, rules: &rules, examples: &[], traces: &[] };
-        let keys = beans::keys(&seen);
-        let doubt = keys.into_iter().next().or_else(|| patterns::costly(&seen).into_iter().next());
+        let keys = beans::keys(&seen, ": a start ignores it, a reload refuses the file");
+        let costly = || patterns::costly(&seen, " (a start takes it, a reload refuses the file)");
+        let doubt = keys.into_iter().next().or_else(|| costly().into_iter().next());
         match doubt {
             None => Ok(rules),
             Some(Finding { line, rule, why, .. }) => {
@@ -223,15 +239,22 @@ impl RuleSet {
     }
 }
 
-/// The names that the two generations write differently.
-fn renamed(seen: &Survey<'_>) -> Vec<(String, String)> {
+/// The names that the two generations write differently, each once.
+fn renamed(seen: &Survey<'_>) -> Vec<Renamed> {
     let names = |generation| -> BTreeMap<_, _> {
         let lineage = survey::lineage(seen.examples, seen.traces, generation);
         let key = |it: &Lineage| (it.template.clone(), it.attribute.clone(), it.rule);
         lineage.into_iter().map(|it| (key(&it), it.name)).collect()
     };
     let (old, new) = (names(Generation::V0), names(Generation::V1));
-    let pairs = old.into_iter().filter_map(|(key, old)| Some((old, new.get(&key)?.clone())));
-    let differ: BTreeSet<_> = pairs.filter(|(old, new)| old != new).collect();
-    differ.into_iter().collect()
+    let mut first: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (key, old) in old {
+        let Some(new) = new.get(&key).filter(|new| **new != old) else { continue };
+        let rule = first.entry((old, new.clone())).or_insert(key.2);
+        *rule = key.2.min(*rule);
+    }
+    let mut all: Vec<_> =
+        first.into_iter().map(|((old, new), rule)| Renamed { rule, old, new }).collect();
+    all.sort();
+    all
 }

@@ -122,8 +122,9 @@ fn permuted<'a>(
     false
 }
 
-/// Patterns that are given up, on names as long as clients may choose them.
-pub(super) fn costly(seen: &Survey<'_>) -> Vec<Finding> {
+/// Patterns that are given up, on names as long as clients may choose them; `fate` says what becomes
+/// of them.
+pub(super) fn costly(seen: &Survey<'_>, fate: &str) -> Vec<Finding> {
     let long = survey::long_examples();
     let texts: Vec<(String, String)> = long
         .iter()
@@ -148,8 +149,8 @@ pub(super) fn costly(seen: &Survey<'_>) -> Vec<Finding> {
         let stopped = tried.into_iter().find(|(_, text)| pattern.matches(text) == Err(Stop::Steps));
         if let Some((place, text)) = stopped {
             let why = format!(
-                "the pattern takes too many steps and is given up, for {place} with names that \
-                 make {} characters",
+                "the pattern takes too many steps{fate}, for {place} with names that make {} \
+                 characters",
                 text.chars().count()
             );
             findings.push(seen.finding(Class::CostlyPattern, at + 1, why));

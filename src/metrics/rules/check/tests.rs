@@ -206,7 +206,8 @@ fn matches_names_and_lineage_are_told() {
     let checked = check(&text, "f.yml", Generation::V1, None).unwrap();
     let bean = "kafka.server:type=ReplicaManager,name=LeaderCount";
     assert_eq!(checked.matches, [[(bean.to_owned(), 1)]]);
-    assert_eq!(checked.renamed, [("leaders_total".to_owned(), "leaders".to_owned())]);
+    let (old, new) = ("leaders_total".to_owned(), "leaders".to_owned());
+    assert_eq!(checked.renamed, [Renamed { rule: 1, old, new }]);
     let [one] = checked.lineage.as_slice() else { panic!("{:?}", checked.lineage) };
     assert_eq!((one.template.as_str(), one.rule, one.name.as_str()), (bean, 1, "leaders"));
 }
@@ -215,7 +216,7 @@ fn matches_names_and_lineage_are_told() {
 fn what_replaces_a_set_that_works_leaves_no_doubt() {
     let costly = "client-id=(?:(?:.+)+)+!><>|kafka.server<type=None";
     for (text, why) in [
-        (file(&[(VALUE, "nmae: a")]), "line 3: rule 1: the key \"nmae\" is unknown"),
+        (file(&[(VALUE, "nmae: a")]), "line 3: rule 1: the key \"nmae\" is unknown: a start i"),
         (file(&[(VALUE, "name: a"), (costly, "name: b")]), "line 5: rule 2: the pattern takes"),
         ("rules: []\nnone: 1\n".to_owned(), "line 2: the key \"none\" is unknown"),
         ("rules: [".to_owned(), "is not YAML: "),
@@ -236,6 +237,9 @@ fn what_replaces_a_set_that_works_leaves_no_doubt() {
         assert!(told.starts_with(&format!("f.yml: {why}")), "{told}");
         assert_eq!(told.lines().count(), 1);
         assert!(told.len() < 600, "{} bytes", told.len());
+        let taken = RuleSet::parse(&text, "f.yml", Generation::V1).is_ok();
+        assert_eq!(taken, told.contains("a reload refuses the file"), "{told}");
+        assert!(!told.contains("and ignored") && !told.contains("is given up"), "{told}");
     }
     for (file, text) in crate::rules::BUILT_IN {
         RuleSet::parse_strictly(text, file, Generation::V1).unwrap();
