@@ -392,6 +392,27 @@ def test_alertmanager_routes():
     assert route["group_by"] == ["cluster", "alertname"]
 
 
+def test_in_a_container_nothing_is_sent_to_localhost(tmp_path):
+    [_, _, script] = yaml.safe_load((HOME.parent / "docker-compose.yaml").read_text())["services"]["alertmanager"]["entrypoint"]
+
+    def made(shipped):
+        there = tmp_path / "there.yml"
+        there.write_text(shipped)
+        rewrite = script.split("&&")[0].replace("/etc/alertmanager/alertmanager.yml", str(there))
+        rewrite = rewrite.replace("> /alertmanager/", f"> {tmp_path}/")
+        subprocess.run(["sh", "-c", rewrite], check=True, timeout=10)
+        tool("amtool", "check-config", tmp_path / "alertmanager.yml")
+        return yaml.safe_load((tmp_path / "alertmanager.yml").read_text())
+
+    shipped = (HOME / "alertmanager.yml").read_text()
+    told = yaml.safe_load(shipped)
+    expected = {**told, "receivers": [{"name": it["name"]} for it in told["receivers"]]}
+    assert made(shipped) == expected
+    # Addresses that somebody chose are kept.
+    chosen = shipped.replace("localhost:5001", "pager:5001")
+    assert made(chosen) == yaml.safe_load(chosen) != told
+
+
 def test_inhibitions_name_alerts_and_labels_that_exist(labels):
     survive = collections.defaultdict(set)
     for rule in ALERTS:
