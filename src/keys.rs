@@ -23,17 +23,34 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Most that is read of an answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
+const HELP: &str = "usage: pharos keys hash TOPIC KEY [--hex] [--admin HOST:PORT]\n
+Prints what figures of hot keys call a key; a broker is asked.\n
+  --hex                the key is written in hexadecimal digits
+  --admin HOST:PORT    the admin listener that is asked; localhost:9404 when it is not said
+  --                   what follows is topic or key, whatever it begins with\n";
+
 /// Runs the second word.
 ///
 /// # Errors
 /// Why there is nothing to tell.
 pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    if asks_for_help(arguments) {
+        banner::page(HELP);
+        return Ok(ExitCode::SUCCESS);
+    }
     let asked = Asked::parse(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answered = runtime.block_on(async { tokio::time::timeout(LIMIT, asked.ask()).await });
     let late = || format!("{} did not answer within {} s", asked.admin, LIMIT.as_secs());
     banner::page(&format!("{}\n", answered.with_context(late)??));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether help is asked for: a key may be called `-h`.
+fn asks_for_help(arguments: &[String]) -> bool {
+    let mut words = arguments.iter().map(String::as_str);
+    words.clone().take_while(|word| *word != "--").any(|word| word == "--help")
+        || words.len() < 3 && words.any(|word| word == "-h")
 }
 
 /// What was asked for.
@@ -112,6 +129,19 @@ mod tests {
 
     fn parse(words: &[&str]) -> anyhow::Result<Asked> {
         Asked::parse(&words.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn help_is_no_key() {
+        let check = |words: &[&str], expected: bool| {
+            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
+            assert_eq!(asks_for_help(&words), expected, "{words:?}");
+        };
+        check(&["hash", "--help"], true);
+        check(&["hash", "t", "k", "--help"], true);
+        check(&["hash", "-h"], true);
+        check(&["hash", "t", "-h"], false);
+        check(&["hash", "--", "t", "--help"], false);
     }
 
     #[test]

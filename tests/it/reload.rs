@@ -50,7 +50,10 @@ fn rules_are_read_anew_and_what_is_broken_changes_nothing() {
     let broken = [
         ("rules: [".to_owned(), "is not YAML"),
         ("rules: 5\n".to_owned(), "line 1: rules: expected a list"),
-        (rules("x").replace("name: x", "nmae: x"), "line 2: rule 1: the key"),
+        (
+            rules("x").replace("name: x", "nmae: x"),
+            r#"line 2: rule 1: the key \"nmae\" is unknown: a start ignores it, a reload refuses"#,
+        ),
         ("rules:\n- pattern: '(a'\n  name: x\n".to_owned(), "line 2: rule 1: pattern"),
         (
             format!("rules:\n- pattern: '{costly}'\n  name: x\n"),

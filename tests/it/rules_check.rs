@@ -1,15 +1,176 @@
 //! `pharos rules check`: a line for each thing that is wrong, and an exit code that tells of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
+
+use crate::start_process::Launch;
+use crate::start_wire::batch;
+use pharos_protocol::batch::BatchOptions;
+
+fn run(home: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pharos"));
+    command.current_dir(home).env_remove("ABSENT").env("PRESENT", "hunter2");
+    command.args(arguments).output().unwrap()
+}
 
 /// What the program says of files in `home`, and its exit code.
 fn check(home: &Path, arguments: &[&str]) -> (String, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pharos"));
-    let output = command.current_dir(home).args(["rules", "check"]).args(arguments).output();
-    let output = output.unwrap();
+    let output = run(home, &[&["rules", "check"], arguments].concat());
     (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+/// The values of a page by series, without remarks.
+fn series(page: &str) -> BTreeMap<&str, &str> {
+    let samples = page.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let samples = samples.filter(|line| !line.starts_with("jmx_"));
+    samples.filter_map(|line| line.rsplit_once(' ')).collect()
+}
+
+#[test]
+fn the_page_of_beans_is_a_dump_that_rules_are_tried_on() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("own.yml");
+    fs::write(&file, "lowercaseOutputName: true\nrules:\n- pattern: '.*'\n").unwrap();
+    let own = format!("metrics.rules=own={}", file.display());
+    let server = Launch::up(home.path()).with(&own).start();
+    let mut wire = server.connect();
+    assert_eq!(wire.create_topic("orders.v2", 2, &[]).unwrap(), 0);
+    let sent = batch(BatchOptions::default(), &[("k", "v")]);
+    assert_eq!(wire.produce("orders.v2", 0, &sent).unwrap().0, 0);
+
+    let before = server.page("/metrics/own");
+    fs::write(home.path().join("beans.json"), server.page("/beans")).unwrap();
+    let after = server.page("/metrics/own");
+    let output = run(home.path(), &["rules", "eval", "own.yml", "--beans", "beans.json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made = String::from_utf8(output.stdout).unwrap();
+    let (before, after, made_series) = (series(&before), series(&after), series(&made));
+    assert!(made_series.len() > 100, "{} series", made_series.len());
+    for (series, value) in &before {
+        let Some(later) = after.get(series) else { continue };
+        let told = made_series.get(series).unwrap_or_else(|| panic!("{series} is not made"));
+        assert!(value != later || told == value, "{series} is {told} and was {value}");
+    }
+    let unknown: Vec<_> = made_series
+        .keys()
+        .filter(|series| !before.contains_key(*series) && !after.contains_key(*series))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    // Remarks and types too, where the page stayed the same.
+    let help = "# HELP kafka_server_replicamanager_leadercount_value ";
+    let line = |page: &str| page.lines().find(|line| line.starts_with(help)).map(str::to_owned);
+    assert_eq!(line(&made), line(&server.page("/metrics/own")));
+    assert!(line(&made).is_some());
+
+    let (told, code) = check(home.path(), &["own.yml", "--beans", "beans.json"]);
+    assert!(code.is_some() && told.contains("wrong; 1 rules"), "{told}");
+}
+
+#[test]
+fn a_dump_that_is_none_is_refused_by_file_and_reason() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("own.yml"), "rules: []\n").unwrap();
+    for (dump, why) in [
+        ("{\"beans\": ", "d.json: the bean dump: it is not the JSON that /beans answers: EOF"),
+        ("<html>", "d.json: line 1 of the bean dump: expected at least 4 columns between tabs"),
+    ] {
+        fs::write(home.path().join("d.json"), dump).unwrap();
+        for word in ["eval", "check"] {
+            let output = run(home.path(), &["rules", word, "own.yml", "--beans", "d.json"]);
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+            assert!(told.contains(why), "{told}");
+        }
+    }
+}
+
+#[test]
+fn what_a_start_would_refuse_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let user = |word: &str| {
+        format!(
+            "rules: []\nhttpServer:\n  authentication:\n    basic: {{username: me, password: \
+             '${{{word}}}'}}\n"
+        )
+    };
+    fs::write(home.path().join("own.yml"), user("ABSENT")).unwrap();
+    let (told, code) = check(home.path(), &["own.yml"]);
+    assert_eq!(code, Some(1), "{told}");
+    let unset = "the variable \"ABSENT\" of the environment is not set";
+    let place = "own.yml: refused: line 2: httpServer: authentication: ";
+    assert!(told.starts_with(&format!("{place}{unset}\n")), "{told}");
+    assert!(told.contains("own.yml: 1 wrong; "), "{told}");
+    // As the start says it.
+    let launch = Launch::up(home.path()).with("metrics.rules=own.yml");
+    let (refused, why) = launch.env("PHAROS_LOG", "error").refused();
+    assert!(refused == Some(1) && why.contains(unset), "{why}");
+
+    fs::write(home.path().join("own.yml"), user("PRESENT")).unwrap();
+    let (told, code) = check(home.path(), &["own.yml"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("own.yml: note: line 2: httpServer: authentication: a start "), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+
+    fs::write(home.path().join("s.p12"), "").unwrap();
+    let tls = |store: &str| {
+        format!(
+            "httpServer: {{ssl: {{keyStore: {{filename: {store}, password: a}}}}}}\nrules: []\n"
+        )
+    };
+    fs::write(home.path().join("own.yml"), tls("s.p12")).unwrap();
+    let (told, code) = check(home.path(), &["own.yml"]);
+    assert_eq!(code, Some(0), "{told}");
+    let note = "own.yml: note: line 1: httpServer: ssl: a start refuses it where admin.listeners \
+                names an HTTP listener";
+    assert!(told.contains(note), "{told}");
+    fs::write(home.path().join("own.yml"), tls("none.p12")).unwrap();
+    let (told, code) = check(home.path(), &["own.yml"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.starts_with("own.yml: refused: line 1: httpServer: ssl: none.p12 "), "{told}");
+}
+
+#[test]
+fn notes_bury_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let one = "- pattern: 'kafka.server<type=ReplicaManager, name=LeaderCount><>Value'\n  name: \
+               a_total\n";
+    fs::write(home.path().join("own.yml"), format!("rules:\n{one}- pattern: '.*'\n")).unwrap();
+    let notes = |arguments: &[&str]| {
+        let (told, _) = check(home.path(), arguments);
+        let notes = told.lines().filter(|line| line.starts_with("own.yml: note: "));
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (few, all) = (notes(&["own.yml"]), notes(&["own.yml", "--verbose"]));
+    assert!(all.len() > 20, "{}", all.len());
+    assert_eq!(few.len(), 7, "{few:#?}");
+    assert_eq!(few[..6], all[..6]);
+    let more = format!(
+        "own.yml: note: rule 2: {} more names of 0.x are others in 1.x: --verbose shows them",
+        all.len() - 6
+    );
+    assert_eq!(few[6], more);
+}
+
+#[test]
+fn help_is_given_wherever_it_is_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    for (arguments, usage) in [
+        (&["rules", "check", "--help"][..], "usage: pharos rules check FILE... "),
+        (&["rules", "check", "none.yml", "-h"], "usage: pharos rules check FILE... "),
+        (&["rules", "eval", "--help"], "usage: pharos rules eval FILE --beans FILE "),
+        (&["explain", "a_series", "--help"], "usage: pharos explain SERIES "),
+        (&["keys", "hash", "--help"], "usage: pharos keys hash TOPIC KEY "),
+    ] {
+        let output = run(home.path(), arguments);
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+        assert!(told.starts_with(usage), "{arguments:?}: {told}");
+        assert!(told.ends_with('\n') && told.lines().all(|line| line.len() <= 100), "{told}");
+        let dump = told.contains("curl -s http://localhost:9404/beans > ");
+        assert_eq!(dump, arguments[0] == "rules", "{told}");
+    }
 }
 
 #[test]
