@@ -154,13 +154,10 @@ impl ControllerMetrics {
         figure(&beans::KAFKA_CONTROLLER_LAST_APPLIED_RECORD_TIMESTAMP, |image| {
             image.provenance().last_timestamp_ms
         });
-        let (quorum, clock, counts) = (quorum.clone(), self.clock.clone(), self.counts.clone());
+        let (quorum, clock) = (quorum.clone(), self.clock.clone());
         let row = &beans::KAFKA_CONTROLLER_LAST_APPLIED_RECORD_LAG_MS;
-        let lag = move || {
-            // The active controller has, by definition, applied all there is.
-            let active = counts.active.load(Ordering::Relaxed);
-            long(if active { 0 } else { lag_ms(&clock, &quorum.view().image) })
-        };
+        // Of the active controller, too: what Kafka 4.3 does, whatever its documentation says.
+        let lag = move || long(lag_ms(&clock, &quorum.view().image));
         handles.push(self.registry.gauge_fn(row, &[], lag));
     }
 

@@ -228,6 +228,11 @@ impl LogManager {
         }
     }
 
+    /// What all logs move together.
+    pub fn metrics(&self) -> &Arc<StorageMetrics> {
+        &self.metrics
+    }
+
     /// The log directories.
     pub fn dirs(&self) -> Vec<DirStatus> {
         let logs = self.logs.read();

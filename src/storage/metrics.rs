@@ -52,7 +52,7 @@ impl StorageMetrics {
     }
 
     /// One segment was synced.
-    pub(crate) fn flushed(&self, took: Duration) {
+    pub fn flushed(&self, took: Duration) {
         self.flush.update(took);
         self.flush_seconds.record(took.as_secs_f64());
     }

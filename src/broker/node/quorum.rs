@@ -38,6 +38,7 @@ pub async fn start(
         max_bytes_between_snapshots: u64::try_from(snapshot_bytes).unwrap_or(u64::MAX),
         max_snapshot_interval_ms: config.get(&rows::METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS),
         clock: ground.clock.clone(),
+        storage_metrics: Some(ground.logs.metrics().clone()),
         on_registered: Arc::new(move |request, began| {
             let (api, version) = (ApiKey::ControllerRegistration, REGISTRATION_VERSION);
             requests.record_in_process(api, version, request, began, &vec![(0, 1)]);

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use pharos_base::{Clock, TopicId};
 use pharos_metrics::Registry;
 use pharos_protocol::messages::ControllerRegistrationRequest;
+use pharos_storage::StorageMetrics;
 use pharos_storage::fs::Fs;
 use tokio::sync::mpsc;
 
@@ -51,6 +52,8 @@ pub struct ControllerOptions {
     pub clock: Clock,
     /// Where beans are registered.
     pub registry: Registry,
+    /// What the logs of the node move together; the metadata log's syncs count there.
+    pub storage_metrics: Option<Arc<StorageMetrics>>,
     /// Told when this controller has made itself known.
     pub on_registered: OnRegistered,
 }
@@ -79,6 +82,7 @@ impl ControllerOptions {
             max_snapshot_interval_ms: 3_600_000,
             clock: registry.clock().clone(),
             registry,
+            storage_metrics: None,
             on_registered: Arc::new(|_, _| {}),
         }
     }
@@ -105,6 +109,7 @@ impl Controller {
                 cluster_id: settings.cluster_id.clone(),
                 election_timeout_ms: options.election_timeout_ms,
                 clock: options.clock.clone(),
+                metrics: options.storage_metrics.clone(),
             },
             Box::new(move |commit| sink.offer(commit)),
         )

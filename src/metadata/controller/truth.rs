@@ -103,6 +103,7 @@ async fn decisions_are_counted_to_the_record() {
         by(&rows::RAFT_METRICS, &[], "high-watermark", 41.0),
         by(&rows::RAFT_METRICS, &[], "log-end-offset", 41.0),
         by(&log::LOG_LOG_END_OFFSET, metadata, "Value", 41.0),
+        by(&log::LOG_FLUSH_STATS_LOG_FLUSH_RATE_AND_TIME_MS, &[], "Count", 1.0),
         by(broker, &[], "last-applied-record-offset", 41.0),
         to(broker, &[], "last-applied-record-timestamp", (NOW + 3000) as f64),
         by(&rows::BROKER_METADATA_LISTENER_METADATA_BATCH_SIZES, &[], "Count", 1.0),

@@ -9,9 +9,11 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use pharos_protocol::batch::RecordBatch;
+use pharos_storage::StorageMetrics;
 use pharos_storage::fs::{Fs, FsFile, Open, read_full};
 
 use super::log_scan::{Scan, Slot};
@@ -40,6 +42,8 @@ pub(super) struct LogFile {
     beginning: Option<Beginning>,
     /// Bytes of a torn write that recovery cut off.
     pub cut_off_bytes: u64,
+    /// Told how long each sync took.
+    pub metrics: Option<Arc<StorageMetrics>>,
 }
 
 impl LogFile {
@@ -58,6 +62,7 @@ impl LogFile {
             slots: VecDeque::new(),
             beginning,
             cut_off_bytes: 0,
+            metrics: None,
         };
         log.load_segments()?;
         log.drop_stale_segments()?;
@@ -246,8 +251,15 @@ impl LogFile {
         }
         let mut parts: Vec<IoSlice<'_>> =
             entries.iter().map(|(_, bytes)| IoSlice::new(bytes)).collect();
-        let written =
-            segment.file.write_at(&mut parts, segment.len).and_then(|()| segment.file.sync());
+        let synced = || {
+            let began = Instant::now();
+            segment.file.sync()?;
+            if let Some(metrics) = &self.metrics {
+                metrics.flushed(began.elapsed());
+            }
+            Ok(())
+        };
+        let written = segment.file.write_at(&mut parts, segment.len).and_then(|()| synced());
         if let Err(error) = written {
             // The error matters; a failure to cut off only leaves a torn tail for recovery.
             let _ = segment.file.set_len(segment.len);

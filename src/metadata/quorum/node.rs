@@ -9,6 +9,7 @@ use openraft::error::{ClientWriteError, RaftError};
 use openraft::network::RaftNetworkFactory;
 use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
 use pharos_base::{BrokerId, Clock, TopicId};
+use pharos_storage::StorageMetrics;
 use pharos_storage::fs::Fs;
 use tokio::sync::watch;
 
@@ -37,6 +38,8 @@ pub(crate) struct QuorumOptions {
     pub cluster_id: String,
     pub election_timeout_ms: u64,
     pub clock: Clock,
+    /// Told of each sync of the log.
+    pub metrics: Option<Arc<StorageMetrics>>,
 }
 
 /// A voter.
@@ -84,8 +87,9 @@ impl Quorum {
         sink: Sink,
     ) -> Result<Self, QuorumError> {
         let (fs, clock) = (options.fs.clone(), options.clock.clone());
-        let dir = options.log_dir.join(METADATA_DIRECTORY);
-        let opened = tokio::task::spawn_blocking(move || open_files(fs, &dir, clock)).await;
+        let (dir, metrics) = (options.log_dir.join(METADATA_DIRECTORY), options.metrics.clone());
+        let opened =
+            tokio::task::spawn_blocking(move || open_files(fs, &dir, clock, metrics)).await;
         let (log, snapshots, newest) =
             opened.map_err(|error| QuorumError::Stopped(error.to_string()))??;
         let latest = snapshots.latest();
@@ -265,7 +269,12 @@ fn config(options: &QuorumOptions) -> Result<Config, QuorumError> {
 
 type Files = (LogStore, Snapshots, Option<Snapshot>);
 
-fn open_files(fs: Arc<dyn Fs>, dir: &Path, clock: Clock) -> Result<Files, QuorumError> {
+fn open_files(
+    fs: Arc<dyn Fs>,
+    dir: &Path,
+    clock: Clock,
+    metrics: Option<Arc<StorageMetrics>>,
+) -> Result<Files, QuorumError> {
     fs.create_dir_all(dir).map_err(QuorumError::io(dir))?;
     let mut state = StateFile::open(fs.clone(), dir)?;
     state.create()?;
@@ -278,7 +287,8 @@ fn open_files(fs: Arc<dyn Fs>, dir: &Path, clock: Clock) -> Result<Files, Quorum
         let (path, log_start) = (dir.to_owned(), beginning.next_offset);
         return Err(QuorumError::Gap { path, log_start, snapshot_end });
     }
-    let log = LogFile::open(fs, dir, beginning, state.committed())?;
+    let mut log = LogFile::open(fs, dir, beginning, state.committed())?;
+    log.metrics = metrics;
     if log.cut_off_bytes > 0 {
         tracing::info!(bytes = log.cut_off_bytes, "cut off a torn write of the metadata log");
     }

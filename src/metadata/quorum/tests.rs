@@ -122,6 +122,7 @@ impl Cluster {
             // Elections that a busy machine brings about would move what is counted.
             election_timeout_ms: 1000,
             clock: Clock::real(),
+            metrics: None,
         };
         let network = From { net: self.net.clone(), id };
         let quorum = Quorum::open(options, network, Box::new(|_| {})).await.unwrap();
