@@ -21,8 +21,7 @@ use crate::roles::USAGE;
 const MAX_NOTES: usize = 5;
 
 /// What `--beans` takes, and where it is had.
-const BEANS: &str = "\
-  --beans FILE         what /beans of a running node answers, as it is:
+const BEANS: &str = "  --beans FILE         what /beans of a running node answers, as it is:
                        curl -s http://localhost:9404/beans > beans.json
                        or a table: object name, attribute, Java type and value between tabs
   --exporter 0.x|1.x   whose names are made; 1.x when it is not said\n";
@@ -147,7 +146,7 @@ impl Asked {
                 ("--dashboards", path) => asked.boards.push(path.to_owned()),
                 ("--alerts", file) => asked.alerts.push(file.to_owned()),
                 ("--beans", file) => {
-                    asked.beans = Some((file.to_owned(), read(file, MAX_DUMP)?));
+                    asked.beans = Some((file.to_owned(), dump(file)?));
                     name = "";
                 }
                 ("--exporter", text) => {
@@ -306,20 +305,36 @@ fn report(file: &str, checked: &Checked, refusals: &[String], verbose: bool) -> 
     lines.join("\n") + "\n"
 }
 
+/// The text of a rule file. Of one that is too large there is as much as the rules are refused for.
 fn rule_file(path: &str) -> anyhow::Result<String> {
-    read(path, MAX_FILE)
+    let bytes = head(path, MAX_FILE)?;
+    if bytes.len() > MAX_FILE {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    text(path, bytes)
 }
 
-/// The text of a file of at most `limit` bytes.
-fn read(path: &str, limit: usize) -> anyhow::Result<String> {
-    let failed = || format!("cannot read {path}");
-    let mut bytes = Vec::new();
-    let open = File::open(path).with_context(failed)?;
-    open.take(limit as u64 + 1).read_to_end(&mut bytes).with_context(failed)?;
-    if bytes.len() > limit {
-        bail!("{path}: it is larger than {limit} bytes");
+/// The text of a dump.
+fn dump(path: &str) -> anyhow::Result<String> {
+    let bytes = head(path, MAX_DUMP)?;
+    if bytes.len() > MAX_DUMP {
+        bail!("{path}: it is larger than {MAX_DUMP} bytes");
     }
-    String::from_utf8(bytes).map_err(|error| error.utf8_error()).with_context(failed)
+    text(path, bytes)
+}
+
+/// At most one byte of a file more than `limit`.
+fn head(path: &str, limit: usize) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|open| open.take(limit as u64 + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read {path}"))?;
+    Ok(bytes)
+}
+
+fn text(path: &str, bytes: Vec<u8>) -> anyhow::Result<String> {
+    let text = String::from_utf8(bytes).map_err(|error| error.utf8_error());
+    text.with_context(|| format!("cannot read {path}"))
 }
 
 fn generation(text: &str) -> anyhow::Result<Generation> {

@@ -74,9 +74,11 @@ fn rules_are_read_anew_and_what_is_broken_changes_nothing() {
     assert_eq!(server.answer("POST", "/-/reload").0, 500);
     assert!(shows(&server, "two"));
 
-    fs::write(&file, rules("three")).unwrap();
+    // What means nothing here is taken with a warning, as at a start.
+    fs::write(&file, format!("ssl: true\n{}", rules("three"))).unwrap();
     server.hang_up();
     until("the rules", || shows(&server, "three"));
+    assert!(server.log().contains("own.yml: ssl is ignored: "), "{}", server.log());
     until("the event", || events(&server) == 9.0);
     assert_eq!(successful(&server), 1.0);
     let told = server.page("/events");

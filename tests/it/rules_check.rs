@@ -1,6 +1,6 @@
 //! `pharos rules check`: a line for each thing that is wrong, and an exit code that tells of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -21,10 +21,9 @@ fn check(home: &Path, arguments: &[&str]) -> (String, Option<i32>) {
     (String::from_utf8(output.stdout).unwrap(), output.status.code())
 }
 
-/// The values of a page by series, without remarks.
+/// The values of a page by series, of beans alone.
 fn series(page: &str) -> BTreeMap<&str, &str> {
-    let samples = page.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let samples = samples.filter(|line| !line.starts_with("jmx_"));
+    let samples = page.lines().filter(|line| line.starts_with("kafka_"));
     samples.filter_map(|line| line.rsplit_once(' ')).collect()
 }
 
@@ -58,11 +57,15 @@ fn the_page_of_beans_is_a_dump_that_rules_are_tried_on() {
         .filter(|series| !before.contains_key(*series) && !after.contains_key(*series))
         .collect();
     assert!(unknown.is_empty(), "{unknown:?}");
-    // Remarks and types too, where the page stayed the same.
-    let help = "# HELP kafka_server_replicamanager_leadercount_value ";
-    let line = |page: &str| page.lines().find(|line| line.starts_with(help)).map(str::to_owned);
-    assert_eq!(line(&made), line(&server.page("/metrics/own")));
-    assert!(line(&made).is_some());
+    // Types and descriptions too.
+    let remarks = |page: &str| -> BTreeSet<String> {
+        let of_beans = |line: &&str| line.starts_with("# ") && line.contains(" kafka_");
+        page.lines().filter(of_beans).map(str::to_owned).collect()
+    };
+    let now = remarks(&server.page("/metrics/own"));
+    let made = remarks(&made);
+    let other: Vec<_> = made.difference(&now).collect();
+    assert!(made.len() > 100 && other.is_empty(), "{other:#?}");
 
     let (told, code) = check(home.path(), &["own.yml", "--beans", "beans.json"]);
     assert!(code.is_some() && told.contains("wrong; 1 rules"), "{told}");
@@ -170,6 +173,7 @@ fn help_is_given_wherever_it_is_asked_for() {
         assert!(told.ends_with('\n') && told.lines().all(|line| line.len() <= 100), "{told}");
         let dump = told.contains("curl -s http://localhost:9404/beans > ");
         assert_eq!(dump, arguments[0] == "rules", "{told}");
+        assert_eq!(told.contains("\n  --beans FILE  "), dump, "{told}");
     }
 }
 
@@ -193,7 +197,9 @@ fn files_are_checked_a_line_for_each_finding() {
             "sound.yml: 0 wrong; 1 rules, 0 of them without a bean, make 1 names of 1 beans",
         ]
     );
-    let (told, code) = check(home.path(), &["sound.yml", "dead.yml", "broken.yml"]);
+    fs::write(home.path().join("large.yml"), "ä".repeat(3 << 20)).unwrap();
+    let (told, code) = check(home.path(), &["sound.yml", "large.yml", "dead.yml", "broken.yml"]);
+    assert!(told.contains("\nlarge.yml: refused: is larger than "), "{told}");
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("\ndead.yml:2: dead-rule: rule 1: it matches no bean\n"), "{told}");
     assert!(
