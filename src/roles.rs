@@ -26,8 +26,8 @@ pub const REVISION: Option<&str> = option_env!("PHAROS_REVISION");
 
 /// What may be asked for.
 pub const USAGE: &str = "usage: pharos [up | server [server.properties]] [--override key=value]... \
-     [--ready-file FILE]\n       pharos rules eval FILE --beans DUMP.tsv [--exporter 0.x|1.x]\n       \
-     pharos rules check FILE... [--beans DUMP.tsv] [--exporter 0.x|1.x] [--verbose]\n           \
+     [--ready-file FILE]\n       pharos rules eval FILE --beans DUMP [--exporter 0.x|1.x]\n       \
+     pharos rules check FILE... [--beans DUMP] [--exporter 0.x|1.x] [--verbose]\n           \
      [--dashboards DIR] [--alerts FILE...]\n       \
      pharos explain SERIES [--rules FILE...] [--exporter 0.x|1.x] [--dashboards DIR]\n           \
      [--alerts FILE...]\n       \
