@@ -190,6 +190,16 @@ def test_matchers_find_series(shown):
             )
 
 
+def test_to_describe_groups_is_no_error(plain):
+    told = [labels for _, labels in plain["kafka_network_requestmetrics_errors_total"]]
+    assert {"error": "GROUP_ID_NOT_FOUND", "request": "ConsumerGroupDescribe"} in told
+    [rule] = [rule for rule in ALERTS if rule["alert"] == "RequestErrors"]
+    left_out = [
+        [(it.name, it.value) for it in rules.matchers(selector)] for selector in rules.selectors(rules.parse(rule["expr"]))
+    ]
+    assert [("error", "GROUP_ID_NOT_FOUND"), ("request", "ConsumerGroupDescribe|DescribeGroups")] in left_out
+
+
 def matches(matcher, value):
     match str(matcher.op).removeprefix("MatchOp."):
         case "Equal":

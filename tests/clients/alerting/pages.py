@@ -9,13 +9,14 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
+from tools import BINARY, CALL_LIMIT_SECONDS
 
 PAGES = {"pharos": "/metrics/default", "pharos-native": "/metrics/native"}
 RECORDS = 200
 
 
 def fill(node):
-    """Writes, reads and commits `orders`; is refused a record that is too large and one without a key."""
+    """Writes, reads and commits `orders`; is refused a record that is too large and one without a key; describes groups."""
     admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
     admin.create_topics([
         NewTopic("orders", 12, 1, topic_configs={"max.message.bytes": "20000"}),
@@ -33,6 +34,9 @@ def fill(node):
             refused.send(topic, value).get(timeout=30)
         refused.close()
     read(node, "orders", "billing", RECORDS)
+    # As Apache Kafka's tools do: each is taken for one of the new protocol first.
+    describe = [BINARY, "consumer-groups", "--describe", "--all-groups", "--bootstrap-server", node.bootstrap]
+    subprocess.run(describe, check=True, capture_output=True, timeout=CALL_LIMIT_SECONDS)
 
 
 def read(node, topic, group, count):
