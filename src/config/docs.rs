@@ -25,7 +25,7 @@ environment wins over the file and `--override key=value` over both.
 - Variables that containers set for other purposes (`KAFKA_HEAP_OPTS`, `KAFKA_OPTS`,
   `KAFKA_JMX_PORT`, `KAFKA_PORT=tcp://...` and their like) are skipped.
 - `PHAROS_LOG` chooses what is logged: a level, or `target=level` separated by commas, as
-  `info,pharos_storage=debug`.
+  `info,openraft=error,pharos_storage=debug` (`docs/logs.md`).
 
 Everything is checked before a port is bound. A value that its key cannot have stops the start with
 one line: where it was given, key, value, what was expected. An unknown key is ignored with a
