@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use pharos_explain::{Known, Queries};
+use pharos_explain::{Known, Queries, ReadError};
 use pharos_metrics::Generation;
 use pharos_metrics::rules::{
     Checked, EvalError, HttpServer, MAX_DUMP, MAX_FILE, Renamed, check, eval,
@@ -74,8 +74,10 @@ pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
 /// `pharos explain SERIES`. Without files of its own it knows the rules, boards and alerts that are
 /// compiled in.
 ///
+/// A board or a file of alerts that cannot be read is told, and the exit code is 1.
+///
 /// # Errors
-/// When nothing makes the series, or a file cannot be read.
+/// When nothing makes the series, or a rule file cannot be read.
 pub fn explain(arguments: &[String]) -> anyhow::Result<ExitCode> {
     if asks_for_help(arguments) {
         banner::page(EXPLAIN_HELP);
@@ -90,14 +92,16 @@ pub fn explain(arguments: &[String]) -> anyhow::Result<ExitCode> {
     for file in &asked.rules {
         known.add_rules(&rule_file(file)?, file, asked.generation)?;
     }
-    let queries = match asked.boards.is_empty() && asked.alerts.is_empty() {
-        true => Queries::shipped()?,
-        false => asked.queries()?,
+    let (queries, unread) = match asked.boards.is_empty() && asked.alerts.is_empty() {
+        true => (Queries::shipped()?, Vec::new()),
+        false => asked.queries(),
     };
     let found = pharos_explain::explain(&known, &queries, series)?;
     let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
     banner::page(&texts.join("\n"));
-    Ok(ExitCode::SUCCESS)
+    let unread: Vec<_> = unread.iter().map(|it| refused(&it.file, &it.message)).collect();
+    banner::notes(unread.iter());
+    Ok(ExitCode::from(u8::from(!unread.is_empty())))
 }
 
 /// What was asked for.
@@ -159,16 +163,16 @@ impl Asked {
         Ok(asked)
     }
 
-    /// The boards and rules that were named.
-    fn queries(&self) -> anyhow::Result<Queries> {
-        let mut queries = Queries::default();
+    /// The boards and rules that were named, and what of them cannot be read.
+    fn queries(&self) -> (Queries, Vec<ReadError>) {
+        let (mut queries, mut unread) = (Queries::default(), Vec::new());
         for path in &self.boards {
-            queries.add_boards(Path::new(path))?;
+            unread.extend(queries.add_boards(Path::new(path)));
         }
         for path in &self.alerts {
-            queries.add_rule_files(Path::new(path))?;
+            unread.extend(queries.add_rule_files(Path::new(path)));
         }
-        Ok(queries)
+        (queries, unread)
     }
 
     /// The page that the file makes of the dump.
@@ -217,7 +221,12 @@ impl Asked {
                 }
             }
         }
-        for finding in pharos_explain::check(&known, &self.queries()?) {
+        let (queries, unread) = self.queries();
+        for error in unread {
+            wrong += 1;
+            banner::page(&format!("{}\n", refused(&error.file, &error.message)));
+        }
+        for finding in pharos_explain::check(&known, &queries) {
             wrong += 1;
             banner::page(&format!("{finding}\n"));
         }

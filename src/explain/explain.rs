@@ -10,7 +10,7 @@ use promql_parser::parser::{Expr, VectorSelector};
 
 use crate::findings::records;
 use crate::known::{Known, Series, Source, is_of_prometheus};
-use crate::labels::is_of_target;
+use crate::labels::{Made, is_of_target};
 use crate::query::{self, fits};
 use crate::readers::{Asker, Queries};
 use crate::world::Records;
@@ -93,8 +93,11 @@ pub fn explain(known: &Known, queries: &Queries, asked: &str) -> Result<Vec<Expl
     }
     // The table is compiled in, and its tests read it.
     let table = Table::parse(TABLE).ok();
-    let of =
-        |series: &Series| explained(series, table.as_ref(), readers(series, queries, &records));
+    let made = Made::of(known);
+    let of = |series: &Series| {
+        let readers = readers_of(queries, &records, |selector| reads(selector, series, &made));
+        explained(series, table.as_ref(), readers)
+    };
     Ok(found.into_iter().map(of).collect())
 }
 
@@ -208,11 +211,6 @@ fn told(proof: Proof<'_>) -> String {
     }
 }
 
-/// Who reads a series, by itself or through recording rules.
-fn readers(series: &Series, queries: &Queries, records: &Records<'_>) -> Vec<Reader> {
-    readers_of(queries, records, |selector| reads(selector, series))
-}
-
 /// Who reads what `reads` tells of a selector, by itself or through recording rules.
 fn readers_of(
     queries: &Queries,
@@ -265,13 +263,15 @@ fn made_of<'a>(
     }
 }
 
-fn reads(selector: &VectorSelector, series: &Series) -> bool {
+fn reads(selector: &VectorSelector, series: &Series, made: &Made<'_>) -> bool {
     query::names(selector, &series.name)
         && query::matchers(selector).all(|matcher| {
             match series.labels.iter().find(|(name, _)| *name == matcher.name) {
                 Some((_, Some(value))) => fits(matcher, value),
                 Some((_, None)) => query::fits_some(matcher),
-                None => fits(matcher, "") || is_of_target(&matcher.name),
+                None => {
+                    fits(matcher, "") || made.leaves_to_target(matcher, made.of_name(&series.name))
+                }
             }
         })
 }

@@ -163,10 +163,15 @@ pub(crate) fn matchers(selector: &VectorSelector) -> impl Iterator<Item = &Match
 /// Whether a value satisfies a matcher. What is chosen on a board may be any value, but nothing only
 /// where it is a pattern.
 pub(crate) fn fits(matcher: &Matcher, value: &str) -> bool {
-    match matcher.value.contains(CHOSEN) {
+    match is_chosen(matcher) {
         true => !(value.is_empty() && matches!(matcher.op, MatchOp::Equal)),
         false => matcher.is_match(value),
     }
+}
+
+/// Whether a board lets people choose the value of a matcher.
+pub(crate) fn is_chosen(matcher: &Matcher) -> bool {
+    matcher.value.contains(CHOSEN)
 }
 
 /// Whether some value that is not empty satisfies a matcher.

@@ -71,26 +71,31 @@ impl Queries {
         Ok(queries)
     }
 
-    /// Every board in a directory, or one board.
-    ///
-    /// # Errors
-    /// When something cannot be read, or is no board.
-    pub fn add_boards(&mut self, path: &Path) -> Result<(), ReadError> {
-        for file in files(path, &["json"])? {
-            self.add_board(&file.display().to_string(), &read(&file)?)?;
-        }
-        Ok(())
+    /// Every board in a directory, or one board. What cannot be read is passed by and answered.
+    #[must_use]
+    pub fn add_boards(&mut self, path: &Path) -> Vec<ReadError> {
+        self.add_each(path, &["json"], Self::add_board)
     }
 
-    /// A rule file of Prometheus, or every one in a directory.
-    ///
-    /// # Errors
-    /// When something cannot be read, or is no rule file.
-    pub fn add_rule_files(&mut self, path: &Path) -> Result<(), ReadError> {
-        for file in files(path, &["yml", "yaml"])? {
-            self.add_rules(&file.display().to_string(), &read(&file)?)?;
-        }
-        Ok(())
+    /// A rule file of Prometheus, or every one in a directory. What cannot be read is passed by and
+    /// answered.
+    #[must_use]
+    pub fn add_rule_files(&mut self, path: &Path) -> Vec<ReadError> {
+        self.add_each(path, &["yml", "yaml"], Self::add_rules)
+    }
+
+    fn add_each(
+        &mut self,
+        path: &Path,
+        endings: &[&str],
+        add: impl Fn(&mut Self, &str, &str) -> Result<(), ReadError>,
+    ) -> Vec<ReadError> {
+        let files = match files(path, endings) {
+            Ok(files) => files,
+            Err(error) => return vec![error],
+        };
+        let mut one = |file: PathBuf| add(self, &file.display().to_string(), &read(&file)?);
+        files.into_iter().filter_map(|file| one(file).err()).collect()
     }
 
     /// A board by its text.

@@ -141,6 +141,84 @@ fn what_is_sound_is_left_alone() {
     assert!(one.class == Class::EmptyAnnotation && one.why.contains("whatever"), "{found:#?}");
 }
 
+/// Targets get them by relabelling, and a board lets people choose among them.
+#[test]
+fn a_label_that_nothing_makes_is_of_the_target_where_a_board_chooses_it() {
+    let known = known();
+    let judged = |files: &[(String, String)]| -> Vec<_> {
+        let found = check(&known, &queries(files));
+        found.into_iter().map(|finding| finding.why).collect()
+    };
+    let lacking =
+        |series: &str, label: &str| format!("no series of {series} has the label {label}");
+    for chosen in
+        ["_cluster=\"$x\"", "_environment=\"${x}\"", "strimzi_io_name=\"[[x]]-kafka\"", "a!=\"$x\""]
+    {
+        assert_eq!(judged(&[panel(&format!("{BYTES}{{{chosen}}}"))]), [""; 0], "{chosen}");
+    }
+    let lacks = |labels: &str, label: &str| {
+        assert_eq!(judged(&[panel(&format!("{BYTES}{{{labels}}}"))]), [lacking(BYTES, label)]);
+    };
+    lacks("_cluster=\"a\"", "_cluster");
+    lacks("_cluster=\"$x\", _environment=\"a\"", "_environment");
+    // Another series has it, or it is one of these, misspelt.
+    lacks("partition=\"$x\"", "partition");
+    lacks("topics=\"$x\"", "topics");
+
+    // What a recording rule drops is gone.
+    let read = panel("a:b:c{_cluster=\"$x\"}");
+    for (kept, by) in [
+        (true, "by (_cluster, topic)"),
+        (true, "without (topic)"),
+        (false, "by (topic)"),
+        (false, "without (_cluster)"),
+    ] {
+        let files = [record(&format!("sum {by} ({BYTES})")), read.clone()];
+        let want = if kept { vec![] } else { vec![lacking("a:b:c", "_cluster")] };
+        assert_eq!(judged(&files), want, "{by}");
+    }
+    // Who reads it is told as well.
+    let found =
+        explain(&known, &queries(&[panel(&format!("{BYTES}{{_cluster=\"$x\"}}"))]), BYTES).unwrap();
+    assert!(found.iter().all(|it| it.readers.len() == 1), "{found:#?}");
+}
+
+#[test]
+fn what_waits_for_a_bean_that_is_not_shown_is_told() {
+    let name = "kafka_server_raft_channel_metrics_connection_count";
+    let mut known = Known::native();
+    let queue = "kafka.coordinator.transaction<type=TransactionMarkerChannelManager, name=";
+    let rules = format!(
+        "rules:\n- {{pattern: 'kafka.server<type=raft-channel-metrics><>connection-count', name: {name}}}\n\
+         - {{pattern: '{queue}LogAppend.*', name: queue, labels: {{of: log}}}}\n\
+         - {{pattern: '{queue}Unknown.*', name: queue, labels: {{of: unknown}}}}\n"
+    );
+    known.add_rules(&rules, "own.yml", Generation::V1).unwrap();
+    let lines = |file| -> Vec<_> {
+        check(&known, &queries(&[file])).iter().map(ToString::to_string).collect()
+    };
+    let why = format!(
+        "kafka.server:type=raft-channel-metrics makes {name}, and no such bean is shown: a quorum of \
+         one has no connections"
+    );
+    let told = format!("b.json: panel-without-data: panel \"P\", query A: {why}");
+    assert_eq!(lines(panel(&format!("sum({name}) / {name}"))), [told]);
+    let told = format!("r.yml:4: alert-without-data: alert A: {why}");
+    assert_eq!(lines(alert(&format!("{name} > 5"), "s")), [told]);
+    // Those of the name that do not fit are not the reason.
+    let told = check(&known, &queries(&[panel("queue{of=\"unknown\"}")])).remove(0).why;
+    assert!(told.ends_with("no such bean is shown: transactions are not built"), "{told}");
+    // It is no surprise to who asks whether it is there.
+    assert_eq!(lines(alert(&format!("absent({name})"), "s")), [""; 0]);
+    // Another bean makes it too.
+    let shown = format!(
+        "rules:\n- {{pattern: 'kafka.server<type=ReplicaManager, name=LeaderCount><>Value', name: {name}}}\n"
+    );
+    known.add_rules(&shown, "shown.yml", Generation::V1).unwrap();
+    let found = check(&known, &queries(&[panel(name)]));
+    assert_eq!(found, []);
+}
+
 #[test]
 fn the_boards_and_alerts_that_are_shipped_have_nothing_wrong() {
     let queries = Queries::shipped().unwrap();

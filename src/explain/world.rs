@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use pharos_metrics::bound_text;
+use pharos_metrics::truth::{Standing, TABLE, Table};
 use promql_parser::label::Matcher;
 use promql_parser::parser::token::{
     T_AVG, T_COUNT, T_COUNT_VALUES, T_GROUP, T_MAX, T_MIN, T_QUANTILE, T_STDDEV, T_STDVAR, T_SUM,
@@ -12,8 +13,8 @@ use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorSelector};
 
 use crate::facts::{Comes, EVERYTHING, Facts, arithmetic, both, compared, either, joined, set};
-use crate::known::{Known, Series, is_from_elsewhere, is_of_prometheus};
-use crate::labels::{Labels, is_of_target};
+use crate::known::{Known, Series, Source, is_from_elsewhere, is_of_prometheus};
+use crate::labels::{Labels, Made};
 use crate::query::{self, fits, fits_some};
 
 /// Recording rules by the name that they record: each with the labels that it adds.
@@ -23,6 +24,9 @@ pub(crate) type Records<'a> = BTreeMap<&'a str, Vec<(&'a Expr, &'a [String])>>;
 #[derive(Debug)]
 pub(crate) struct World<'a> {
     known: &'a Known,
+    made: Made<'a>,
+    /// What proves them, and which beans are not shown.
+    truth: Option<Table<'static>>,
     records: Records<'a>,
     /// Rules that read each other by a pattern would be walked through in every order without it.
     recorded: RefCell<Recorded<'a>>,
@@ -36,7 +40,9 @@ const MAX_CHAIN: usize = 10;
 
 impl<'a> World<'a> {
     pub(crate) fn new(known: &'a Known, records: Records<'a>) -> Self {
-        Self { known, records, recorded: RefCell::default() }
+        // The table is compiled in, and its tests read it.
+        let truth = Table::parse(TABLE).ok();
+        Self { known, made: Made::of(known), truth, records, recorded: RefCell::default() }
     }
 
     pub(crate) fn facts(&self, expr: &Expr) -> Facts {
@@ -64,9 +70,11 @@ impl<'a> World<'a> {
     fn selector(&self, selector: &VectorSelector, depth: usize) -> Facts {
         let mut found = Found::default();
         for series in self.known.series().iter().filter(|it| query::names(selector, &it.name)) {
-            match misfit(selector, series) {
-                Some(why) => found.misfit(why),
-                None => found.take(
+            match (misfit(selector, series, &self.made), self.not_shown(series)) {
+                (Some(why), _) => found.misfit(why),
+                // It says more than that others of the name do not fit.
+                (None, Some(why)) => found.why_not = Some(why),
+                (None, None) => found.take(
                     Facts::of_series(series.range(), series.counter),
                     Labels::scraped(series.labels.iter().map(|(name, _)| name)),
                 ),
@@ -79,8 +87,11 @@ impl<'a> World<'a> {
                 }
                 let mut facts = self.recorded((*name, at), expr, depth + 1);
                 added.iter().for_each(|label| facts.labels.add(label));
-                let lacks = query::matchers(selector)
-                    .find(|matcher| !facts.labels.has(&matcher.name) && !fits(matcher, ""));
+                let lacks = query::matchers(selector).find(|matcher| {
+                    !facts.labels.has(&matcher.name)
+                        && !fits(matcher, "")
+                        && !facts.labels.may_have(matcher, &self.made)
+                });
                 match (&facts.dead, lacks) {
                     (Some(why), _) => found.misfit(why.clone()),
                     (None, Some(matcher)) => found.misfit(lacking(selector, matcher)),
@@ -99,6 +110,20 @@ impl<'a> World<'a> {
             return Facts { low, high, labels, ..Facts::of_series(EVERYTHING, false) };
         }
         found.facts(selector)
+    }
+
+    /// Why no node shows the bean of a series.
+    fn not_shown(&self, series: &Series) -> Option<String> {
+        let Source::Rule { row, attribute, .. } = &series.source else { return None };
+        let table = self.truth.as_ref()?;
+        match table.standing(row.template, "*").or_else(|| table.standing(row.template, attribute))
+        {
+            Some(Standing::Absent { why }) => Some(format!(
+                "{} makes {}, and no such bean is shown: {why}",
+                row.template, series.name
+            )),
+            _ => None,
+        }
     }
 
     /// What a recording rule makes. What was found from nearer by looked further.
@@ -263,12 +288,12 @@ impl Found {
 }
 
 /// Why series never satisfy a selector of their name.
-fn misfit(selector: &VectorSelector, series: &Series) -> Option<String> {
+fn misfit(selector: &VectorSelector, series: &Series, made: &Made<'_>) -> Option<String> {
     query::matchers(selector).find_map(|matcher| {
         let have = series.labels.iter().find(|(name, _)| *name == matcher.name);
         match have {
             _ if fits(matcher, "") && have.is_none() => None,
-            None if is_of_target(&matcher.name) && fits_some(matcher) => None,
+            None if made.leaves_to_target(matcher, made.of_name(&series.name)) => None,
             None => Some(lacking(selector, matcher)),
             Some((_, Some(value))) if fits(matcher, value) => None,
             Some((_, None)) if fits_free(matcher, series) => None,

@@ -237,6 +237,51 @@ fn boards_and_alerts_are_held_against_the_rules() {
 }
 
 #[test]
+fn a_board_that_is_none_leaves_the_others_to_be_checked() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("own.yml"), "rules: []\n").unwrap();
+    let board = r#"{"panels": [{"title": "P", "targets": [{"refId": "A", "expr": "own"}]}]}"#;
+    let alerts = "groups:\n- rules:\n  - alert: Few\n    expr: own < 1\n";
+    for (folder, ending, sound, broken) in [
+        ("boards", "json", board, &*format!("{board}\n}}\n")),
+        ("alerts", "yml", alerts, "groups: [\n"),
+    ] {
+        fs::create_dir(home.path().join(folder)).unwrap();
+        for (name, text) in [("a", sound), ("b", broken), ("c", sound)] {
+            fs::write(home.path().join(format!("{folder}/{name}.{ending}")), text).unwrap();
+        }
+    }
+    let arguments = ["own.yml", "--dashboards", "boards", "none", "--alerts", "alerts"];
+    let (told, code) = check(home.path(), &arguments);
+    assert_eq!(code, Some(1), "{told}");
+    let lines: Vec<_> = told.lines().skip(1).collect();
+    for (at, begins) in [
+        "boards/b.json: refused: no JSON: trailing characters at line 2",
+        "none: refused: No such file",
+        "alerts/b.yml: refused: no YAML: ",
+        "boards/a.json: panel-without-data: panel \"P\", query A: ",
+        "boards/c.json: panel-without-data: panel \"P\", query A: ",
+        "alerts/a.yml:3: alert-without-data: alert Few: ",
+        "alerts/c.yml:3: alert-without-data: alert Few: ",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(lines.get(at).is_some_and(|line| line.starts_with(begins)), "{begins}: {told}");
+    }
+    assert_eq!(lines.len(), 7, "{told}");
+
+    // Alone, it is all that is wrong.
+    let (told, code) = check(home.path(), &["own.yml", "--dashboards", "boards/b.json"]);
+    assert_eq!((code, told.lines().count()), (Some(1), 2), "{told}");
+    let asked = ["explain", "kafka_brokers", "--dashboards", "boards"];
+    let output = run(home.path(), &asked);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.starts_with(b"kafka_brokers"));
+    assert!(output.stderr.starts_with(b"boards/b.json: refused: "));
+}
+
+#[test]
 fn the_page_about_rules_names_every_class() {
     let page = fs::read_to_string(crate::tidy::root().join("docs/rules.md")).unwrap();
     let of_rules = pharos_metrics::rules::Class::ALL.iter().map(|class| class.name());
