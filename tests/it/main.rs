@@ -32,6 +32,7 @@ mod crash_model;
 mod crash_topics;
 mod crash_writers;
 mod damaged_reads;
+mod explain;
 mod facts;
 mod fuzz;
 mod gated_disk;

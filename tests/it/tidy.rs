@@ -169,6 +169,41 @@ fn files_stay_short_and_say_what_they_own() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// A file that no other names is not built, and what it tests is not tested.
+#[test]
+fn every_file_is_a_part_of_something() {
+    let sources = all_sources();
+    let names = |owner: &Path, wanted: &str| {
+        sources.get(owner).is_some_and(|text| text.lines().any(|line| line.ends_with(wanted)))
+    };
+    let mut left_out = Vec::new();
+    for path in sources.keys() {
+        let roots = ["lib.rs", "main.rs", "build.rs"];
+        if roots.iter().any(|root| path.ends_with(root)) || is_a_root(path) {
+            continue;
+        }
+        let (dir, name) = if path.ends_with("mod.rs") {
+            let dir = path.parent().unwrap();
+            (dir.parent().unwrap(), dir.file_name().unwrap())
+        } else {
+            (path.parent().unwrap(), path.file_stem().unwrap())
+        };
+        let wanted = format!("mod {};", name.to_str().unwrap());
+        let owners = ["lib.rs", "main.rs", "mod.rs", "build.rs"].map(|file| dir.join(file));
+        let beside = dir.with_extension("rs");
+        if !owners.iter().chain([&beside]).any(|owner| names(owner, &wanted)) {
+            left_out.push(path.display().to_string());
+        }
+    }
+    assert!(left_out.is_empty(), "{left_out:#?}");
+}
+
+/// Whether cargo builds a file by itself.
+fn is_a_root(path: &Path) -> bool {
+    let dir = path.parent().and_then(Path::file_name).and_then(|dir| dir.to_str());
+    matches!(dir, Some("bin" | "benches" | "examples" | "fuzz_targets"))
+}
+
 #[test]
 fn the_code_speaks_of_itself_alone() {
     let mut broken = Vec::new();
