@@ -53,7 +53,7 @@ pub fn run(called: &str, arguments: Vec<String>) -> anyhow::Result<ExitCode> {
         Some((first, rest)) if !first.starts_with('-') => (first.as_str(), rest),
         _ => ("up", arguments.as_slice()),
     };
-    let own = matches!(first, "up" | "server" | "explain" | "keys" | "rules");
+    let own = matches!(first, "up" | "server" | "keys" | "rules");
     let asked = |word: &String| matches!(word.as_str(), "--help" | "-h");
     if first == "help" || own && rest.first().is_some_and(asked) {
         banner::page(&help::text());

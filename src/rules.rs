@@ -205,7 +205,14 @@ impl Asked {
         let mut known = Known::native();
         let beans = self.beans.as_ref().map(|(_, text)| text.as_str());
         for file in &self.words {
-            let text = rule_file(file)?;
+            let text = match rule_file(file) {
+                Ok(text) => text,
+                Err(error) => {
+                    wrong += 1;
+                    banner::page(&format!("{}\n", refused(file, &format!("{error:#}"))));
+                    continue;
+                }
+            };
             match check(&text, file, self.generation, beans) {
                 Ok(checked) => {
                     let server = checked.http_server.as_ref();
@@ -247,6 +254,10 @@ fn refusals(server: &HttpServer) -> Vec<String> {
     let unset = unset
         .map(|(part, name)| format!("{part}: the variable {name:?} of the environment is not set"));
     let closed = server.files().into_iter().filter_map(|file| {
+        // What is no file is not opened: a pipe would wait for ever.
+        if !Path::new(file).is_file() {
+            return Some(format!("ssl: {file} is no file"));
+        }
         File::open(file).err().map(|error| format!("ssl: {file} cannot be read: {error}"))
     });
     let all = unset.chain(closed);

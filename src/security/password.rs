@@ -15,6 +15,8 @@ const MAX_HASH_BYTES: usize = 512;
 /// Shortest derived key, in bytes, of which nobody says how long it should be: the exporters' default.
 /// A part of a key would take many a password for the right one.
 const MIN_KEY_BYTES: usize = 16;
+/// The same where its length is given.
+const MIN_ASKED_BYTES: usize = 8;
 /// Most zeros that a digest may lack in front: one in four milliards lacks more.
 const MAX_LACKING_BYTES: usize = 4;
 
@@ -207,7 +209,7 @@ fn derived(
 ) -> Result<Kept, PasswordError> {
     let found = hash.len();
     let length = |expected: String| PasswordError::Length { found, expected };
-    let least = if hashed.key_length.is_some() { 1 } else { MIN_KEY_BYTES };
+    let least = if hashed.key_length.is_some() { MIN_ASKED_BYTES } else { MIN_KEY_BYTES };
     if !(least..=MAX_HASH_BYTES).contains(&found) {
         return Err(length(format!("from {least} to {MAX_HASH_BYTES}")));
     }

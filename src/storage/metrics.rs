@@ -51,8 +51,14 @@ impl StorageMetrics {
         })
     }
 
+    /// The metadata log was synced: a flush in Kafka's bean, as there, and not among those of
+    /// partitions.
+    pub fn metadata_flushed(&self, took: Duration) {
+        self.flush.update(took);
+    }
+
     /// One segment was synced.
-    pub fn flushed(&self, took: Duration) {
+    pub(crate) fn flushed(&self, took: Duration) {
         self.flush.update(took);
         self.flush_seconds.record(took.as_secs_f64());
     }

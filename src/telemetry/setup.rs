@@ -120,11 +120,12 @@ fn filter(text: Option<String>, default: &str) -> Result<EnvFilter, TelemetryErr
     let text = text.filter(|text| !text.trim().is_empty());
     let text = text.unwrap_or_else(|| default.to_owned());
     let is_sound = |part: &&str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
-    let mut parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    if let Some(part) = parts.find(|part| !is_sound(part)) {
-        return Err(TelemetryError::Level { part: part.to_owned(), text });
+    // The library takes blanks for a part of a name.
+    let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if let Some(part) = parts.iter().find(|part| !is_sound(part)) {
+        return Err(TelemetryError::Level { part: (*part).to_owned(), text });
     }
-    EnvFilter::try_new(&text).map_err(|source| TelemetryError::Filter { text, source })
+    EnvFilter::try_new(parts.join(",")).map_err(|source| TelemetryError::Filter { text, source })
 }
 
 #[cfg(test)]
@@ -148,6 +149,8 @@ mod tests {
         for good in words.map(Some).into_iter().chain([None, Some("")]) {
             assert!(filter(good.map(str::to_owned), DEFAULT_FILTER).is_ok(), "{good:?}");
         }
+        let blanks = filter(Some(" info , pharos_net=debug ".to_owned()), DEFAULT_FILTER).unwrap();
+        assert_eq!(blanks.to_string(), "pharos_net=debug,info");
         let error =
             filter(Some("storage=loud".to_owned()), DEFAULT_FILTER).unwrap_err().to_string();
         assert!(error.starts_with("PHAROS_LOG=storage=loud: expected a level"), "{error}");

@@ -163,6 +163,7 @@ fn help_is_given_wherever_it_is_asked_for() {
         (&["rules", "check", "--help"][..], "usage: pharos rules check FILE... "),
         (&["rules", "check", "none.yml", "-h"], "usage: pharos rules check FILE... "),
         (&["rules", "eval", "--help"], "usage: pharos rules eval FILE --beans FILE "),
+        (&["explain", "--help"], "usage: pharos explain SERIES "),
         (&["explain", "a_series", "--help"], "usage: pharos explain SERIES "),
         (&["keys", "hash", "--help"], "usage: pharos keys hash TOPIC KEY "),
     ] {

@@ -255,7 +255,7 @@ impl LogFile {
             let began = Instant::now();
             segment.file.sync()?;
             if let Some(metrics) = &self.metrics {
-                metrics.flushed(began.elapsed());
+                metrics.metadata_flushed(began.elapsed());
             }
             Ok(())
         };
