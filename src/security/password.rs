@@ -209,15 +209,15 @@ fn derived(
 ) -> Result<Kept, PasswordError> {
     let found = hash.len();
     let length = |expected: String| PasswordError::Length { found, expected };
-    let least = if hashed.key_length.is_some() { MIN_ASKED_BYTES } else { MIN_KEY_BYTES };
-    if !(least..=MAX_HASH_BYTES).contains(&found) {
-        return Err(length(format!("from {least} to {MAX_HASH_BYTES}")));
-    }
     if let Some(key_length) = hashed.key_length {
         let (bytes, bits) = (key_length as usize, key_length as usize / 8);
         if found != bytes && found != bits {
             return Err(length(format!("{bits} or {bytes}")));
         }
+    }
+    let least = if hashed.key_length.is_some() { MIN_ASKED_BYTES } else { MIN_KEY_BYTES };
+    if !(least..=MAX_HASH_BYTES).contains(&found) {
+        return Err(length(format!("from {least} to {MAX_HASH_BYTES}")));
     }
     let iterations = hashed.iterations.or(hashed.algorithm.default_iterations()).unwrap_or(0);
     let iterations = NonZeroU32::new(iterations).filter(|count| count.get() <= MAX_ITERATIONS);

@@ -119,8 +119,7 @@ impl Cluster {
             log_dir: PathBuf::from("/data"),
             directory_id: TopicId::random(),
             cluster_id: "cluster".to_owned(),
-            // Elections that a busy machine brings about would move what is counted.
-            election_timeout_ms: 1000,
+            election_timeout_ms: 100,
             clock: Clock::real(),
             metrics: None,
         };
